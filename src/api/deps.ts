@@ -1,0 +1,16 @@
+import type { Clock } from "#platform/clock.ts";
+import type { Config } from "#platform/config.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
+import type { Sealer } from "#platform/sealer.ts";
+import type { Store } from "#store/store.ts";
+
+/** What every part of the server is given. A part's factory is `create<Name>(deps: ServerDeps): ServerPart`. */
+export interface ServerDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly sealer: Sealer;
+  readonly config: Config;
+  readonly log: Logger;
+}

@@ -1,0 +1,59 @@
+import { resolve } from "node:path";
+
+/** Where this Gantry lives. Every process of one Gantry reads the same values from the environment; nothing else is global. */
+export interface Config {
+  /** State: store, blobs, logs, sockets, credentials. `GANTRY_HOME`, default `/var/lib/gantry`. */
+  readonly home: string;
+  /** `GANTRY_PORT`, default 4566. */
+  readonly port: number;
+  /** Address to listen on. `GANTRY_BIND`, default `127.0.0.1`. */
+  readonly bind: string;
+  /** `GANTRY_REGION`, default `us-east-1`. */
+  readonly region: string;
+  /** 12 digits. `GANTRY_ACCOUNT`, default `000000000000`. */
+  readonly account: string;
+  /** Take any credentials (loopback only). `GANTRY_OPEN=1` or `up --open`. */
+  readonly open: boolean;
+  /** Domain of repository URIs, or undefined for `localhost:<port>/<name>`. `GANTRY_DOMAIN`. */
+  readonly domain: string | undefined;
+  /** Create ECR repositories on push. `GANTRY_CREATE_ON_PUSH=1`, default off as with AWS. */
+  readonly createOnPush: boolean;
+  /** Requests a second for each account and operation before ThrottlingException; 0 means no limit. `GANTRY_REQUESTS_PER_SECOND`. */
+  readonly requestsPerSecond: number;
+  /** Cluster that the agent of this machine joins. `GANTRY_CLUSTER`, default `default`. */
+  readonly cluster: string;
+}
+
+export class ConfigError extends Error {}
+
+/** Reads and checks the configuration; a bad value is a ConfigError that names the variable. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const port = Number(env.GANTRY_PORT ?? "4566");
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new ConfigError(`GANTRY_PORT is not a port: ${env.GANTRY_PORT}`);
+  const account = env.GANTRY_ACCOUNT ?? "000000000000";
+  if (!/^\d{12}$/.test(account)) throw new ConfigError(`GANTRY_ACCOUNT is not an account of 12 digits: ${account}`);
+  const region = env.GANTRY_REGION ?? "us-east-1";
+  if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(region)) throw new ConfigError(`GANTRY_REGION is not a region: ${region}`);
+  const bind = env.GANTRY_BIND ?? "127.0.0.1";
+  const open = env.GANTRY_OPEN === "1";
+  if (open && !isLoopback(bind))
+    throw new ConfigError(`--open takes any credentials, so it listens on loopback only: GANTRY_BIND is ${bind}`);
+  const requestsPerSecond = Number(env.GANTRY_REQUESTS_PER_SECOND ?? "0");
+  if (!(requestsPerSecond >= 0)) throw new ConfigError(`GANTRY_REQUESTS_PER_SECOND is not a number: ${env.GANTRY_REQUESTS_PER_SECOND}`);
+  return {
+    home: resolve(env.GANTRY_HOME || "/var/lib/gantry"),
+    port,
+    bind,
+    region,
+    account,
+    open,
+    domain: env.GANTRY_DOMAIN || undefined,
+    createOnPush: env.GANTRY_CREATE_ON_PUSH === "1",
+    requestsPerSecond,
+    cluster: env.GANTRY_CLUSTER ?? "default",
+  };
+}
+
+function isLoopback(address: string): boolean {
+  return address === "localhost" || address === "::1" || address.startsWith("127.");
+}
