@@ -22,7 +22,7 @@ export interface SqliteStoreOptions {
   readonly history?: HistoryLimits;
 }
 
-/** Opens the embedded engine (docs/decisions/0002-store.md). Rejects with StoreError `Failed` when another process has the file open. */
+/** Opens the embedded engine (docs/decisions/0003-store.md). Rejects with StoreError `Failed` when another process has the file open. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   return new SqliteStore(options);
 }
