@@ -1,0 +1,30 @@
+/** Where ECS's records lie in the store. `scope` is the account and the region, part of every key. */
+export interface Scope {
+  readonly account: string;
+  readonly region: string;
+}
+
+const root = ({ account, region }: Scope) => `/ecs/${account}/${region}`;
+const revisionText = (revision: number) => String(revision).padStart(10, "0");
+
+export const ecsKeys = {
+  root,
+  clusters: (scope: Scope) => `${root(scope)}/cluster/`,
+  cluster: (scope: Scope, name: string) => `${root(scope)}/cluster/${name}`,
+  taskDefinitions: (scope: Scope) => `${root(scope)}/task-definition/`,
+  family: (scope: Scope, family: string) => `${root(scope)}/task-definition/${family}/`,
+  taskDefinition: (scope: Scope, family: string, revision: number) => `${root(scope)}/task-definition/${family}/${revisionText(revision)}`,
+  /** `{ revision: number }`: the highest revision ever given, which deleting does not lower. */
+  familyCounter: (scope: Scope, family: string) => `${root(scope)}/family-counter/${family}`,
+  containerInstances: (scope: Scope, cluster: string) => `${root(scope)}/container-instance/${cluster}/`,
+  containerInstance: (scope: Scope, cluster: string, id: string) => `${root(scope)}/container-instance/${cluster}/${id}`,
+  allocations: (scope: Scope, cluster: string) => `${root(scope)}/allocation/${cluster}/`,
+  allocation: (scope: Scope, cluster: string, id: string) => `${root(scope)}/allocation/${cluster}/${id}`,
+  connection: (scope: Scope, cluster: string, id: string) => `${root(scope)}/connection/${cluster}/${id}`,
+  tasks: (scope: Scope, cluster: string) => `${root(scope)}/task/${cluster}/`,
+  task: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task/${cluster}/${id}`,
+  tasksObserved: (scope: Scope, cluster: string) => `${root(scope)}/task-observed/${cluster}/`,
+  taskObserved: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task-observed/${cluster}/${id}`,
+  clientToken: (scope: Scope, operation: string, token: string) => `${root(scope)}/client-token/${operation}/${token}`,
+  accountSetting: (scope: Scope, principal: string, name: string) => `${root(scope)}/account-setting/${principal}/${name}`,
+};
