@@ -57,7 +57,7 @@ export class Batch {
         bytes += write.text.length;
         events.push(this.#put(write.key, write.text, write.lease, revision));
       } else if (write.kind === "delete") this.#delete(write.key, events);
-      else for (const [key] of [...this.#values.walk(write.prefix)]) this.#delete(key, events);
+      else for (const [key] of [...this.#values.walk(write.prefix)]) if (!transaction.puts.has(key)) this.#delete(key, events);
     }
     this.#close(revision, events, bytes);
     return { ok: true, revision: this.revision };

@@ -8,12 +8,13 @@ export type PreparedWrite =
 export interface Prepared {
   readonly compare: readonly Compare[];
   readonly writes: readonly PreparedWrite[];
+  readonly puts: ReadonlySet<string>;
 }
 
 /**
  * Checks a transaction and takes its values as JSON, so that what the caller changes later changes nothing here.
- * A TypeError says what no engine takes: a value that is no JSON, a key that is no UTF-8, or a put whose key another write of
- * the same transaction touches too (etcd refuses that, so no caller may come to depend on it).
+ * A TypeError says what no engine takes: a value that is no JSON, a key that is no UTF-8, or a key that is put twice, or put and deleted, in
+ * one transaction (etcd refuses that, so no caller may come to depend on it).
  */
 export function prepare(transaction: Transaction): Prepared {
   const compare = transaction.compare ?? [];
@@ -35,8 +36,7 @@ export function prepare(transaction: Transaction): Prepared {
     checkKey(write.deletePrefix, "");
     return { kind: "deletePrefix", prefix: write.deletePrefix };
   });
-  if (writes.length > 1) checkOverlap(writes);
-  return { compare, writes };
+  return { compare, writes, puts: putsOf(writes) };
 }
 
 function checkKey(key: string, allowed?: string): void {
@@ -44,18 +44,15 @@ function checkKey(key: string, allowed?: string): void {
     throw new TypeError(`not a key: ${JSON.stringify(key)}`);
 }
 
-function checkOverlap(writes: readonly PreparedWrite[]): void {
+/** The keys that are put. */
+function putsOf(writes: readonly PreparedWrite[]): ReadonlySet<string> {
   const puts = new Set<string>();
   for (const write of writes) {
     if (write.kind !== "put") continue;
     if (puts.has(write.key)) throw new TypeError(`a transaction puts ${write.key} twice`);
     puts.add(write.key);
   }
-  if (puts.size === 0) return;
-  for (const write of writes) {
+  for (const write of writes)
     if (write.kind === "delete" && puts.has(write.key)) throw new TypeError(`a transaction puts and deletes ${write.key}`);
-    if (write.kind !== "deletePrefix") continue;
-    for (const key of puts)
-      if (key.startsWith(write.prefix)) throw new TypeError(`a transaction puts ${key} and deletes the prefix ${write.prefix}`);
-  }
+  return puts;
 }

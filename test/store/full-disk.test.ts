@@ -50,7 +50,7 @@ test(
       }
       assert.ok(written.size > 0);
 
-        const check = async () => {
+      const check = async () => {
         const expected = [...written].map(String).toSorted();
         for (const side of ["left/", "right/"]) {
           const { entries } = await store.list(side);

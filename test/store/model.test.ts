@@ -22,6 +22,7 @@ class Model {
     const conflicts = compare.filter(({ key, revision }) => (this.entries.get(key)?.revision ?? 0) !== revision).map(({ key }) => key);
     if (conflicts.length > 0) return { ok: false, revision: this.revision, conflicts };
     const revision = this.revision + 1;
+    const puts = new Set(writes.flatMap((write) => ("put" in write ? [write.put] : [])));
     const events: WatchBatch["events"][number][] = [];
     const drop = (key: string) => {
       if (this.entries.delete(key)) events.push({ type: "delete", key });
@@ -32,7 +33,7 @@ class Model {
         this.entries.set(write.put, { ...entry, lease: write.lease });
         events.push({ type: "put", key: write.put, entry });
       } else if ("delete" in write) drop(write.delete);
-      else for (const key of this.keys().filter((key) => key.startsWith(write.deletePrefix))) drop(key);
+      else for (const key of this.keys().filter((key) => key.startsWith(write.deletePrefix) && !puts.has(key))) drop(key);
     }
     this.#record(events);
     return { ok: true, revision: this.revision };
@@ -109,13 +110,7 @@ function startWatch(store: Store, under: string, after: number): Watching {
 
 function overlaps(writes: Transaction["writes"]): boolean {
   const puts = writes.flatMap((one) => ("put" in one ? [one.put] : []));
-  return (
-    new Set(puts).size < puts.length ||
-    writes.some(
-      (one) =>
-        ("delete" in one && puts.includes(one.delete)) || ("deletePrefix" in one && puts.some((each) => each.startsWith(one.deletePrefix))),
-    )
-  );
+  return new Set(puts).size < puts.length || writes.some((one) => "delete" in one && puts.includes(one.delete));
 }
 
 async function run(steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[], path: string): Promise<void> {
