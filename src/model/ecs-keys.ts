@@ -20,11 +20,20 @@ export const ecsKeys = {
   containerInstance: (scope: Scope, cluster: string, id: string) => `${root(scope)}/container-instance/${cluster}/${id}`,
   allocations: (scope: Scope, cluster: string) => `${root(scope)}/allocation/${cluster}/`,
   allocation: (scope: Scope, cluster: string, id: string) => `${root(scope)}/allocation/${cluster}/${id}`,
+  connections: (scope: Scope, cluster: string) => `${root(scope)}/connection/${cluster}/`,
   connection: (scope: Scope, cluster: string, id: string) => `${root(scope)}/connection/${cluster}/${id}`,
   tasks: (scope: Scope, cluster: string) => `${root(scope)}/task/${cluster}/`,
   task: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task/${cluster}/${id}`,
   tasksObserved: (scope: Scope, cluster: string) => `${root(scope)}/task-observed/${cluster}/`,
   taskObserved: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task-observed/${cluster}/${id}`,
   clientToken: (scope: Scope, operation: string, token: string) => `${root(scope)}/client-token/${operation}/${token}`,
+  /**
+   * `{ keys: string[] }`, deleted with these keys once the time in its name has come: what has ended vanishes at a cost that does not
+   * depend on what lives. Outside the accounts, so that one reading finds the oldest of all.
+   */
+  expiries: () => "/ecs-expiry/",
+  expiry: (at: number, id: string) => `/ecs-expiry/${String(at).padStart(15, "0")}/${id}`,
+  /** `{ reserved: number }`: no payload's seqNum or manifest's timeline is greater yet. */
+  timeline: () => "/ecs-timeline",
   accountSetting: (scope: Scope, principal: string, name: string) => `${root(scope)}/account-setting/${principal}/${name}`,
 };
