@@ -31,9 +31,24 @@ export const ecsKeys = {
    * `{ keys: string[] }`, deleted with these keys once the time in its name has come: what has ended vanishes at a cost that does not
    * depend on what lives. Outside the accounts, so that one reading finds the oldest of all.
    */
-  expiries: () => "/ecs-expiry/",
-  expiry: (at: number, id: string) => `/ecs-expiry/${String(at).padStart(15, "0")}/${id}`,
+  expiries: (kind: "task" | "client-token") => `/ecs-expiry/${kind}/`,
+  expiry: (kind: "task" | "client-token", at: number, id: string) => `/ecs-expiry/${kind}/${String(at).padStart(15, "0")}/${id}`,
   /** `{ reserved: number }`: no payload's seqNum or manifest's timeline is greater yet. */
   timeline: () => "/ecs-timeline",
   accountSetting: (scope: Scope, principal: string, name: string) => `${root(scope)}/account-setting/${principal}/${name}`,
 };
+
+export interface EcsKey {
+  readonly scope: Scope;
+  /** `task`, `connection` … */
+  readonly kind: string;
+  /** What follows, e.g. the cluster and the id. */
+  readonly names: readonly string[];
+}
+
+/** The parts of a key under `/ecs/`, or undefined for any other key. */
+export function parseEcsKey(key: string): EcsKey | undefined {
+  const [empty, root, account, region, kind, ...names] = key.split("/");
+  if (empty !== "" || root !== "ecs" || !account || !region || !kind) return undefined;
+  return { scope: { account, region }, kind, names };
+}
