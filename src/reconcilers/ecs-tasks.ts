@@ -53,7 +53,8 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
       if (status !== undefined && status !== "INACTIVE") return;
       lost.add(key);
       connections.add(key);
-      if (links.get(key)) options.deregistered(key);
+      // A record that is gone altogether is no deregistration: a reset lets its agents end their tasks first.
+      if (status === "INACTIVE" && links.get(key)) options.deregistered(key);
     }
   }
 

@@ -81,7 +81,6 @@ export function createEcsTasks(deps: ServerDeps): EcsTasks {
     DiscoverPollEndpoint: (_input, { endpoint }): DiscoverPollEndpointResponse => ({
       endpoint: endpoint + acsPrefix,
       telemetryEndpoint: endpoint + tcsPrefix,
-      serviceConnectEndpoint: endpoint + "/service-connect",
     }),
   };
 
@@ -105,7 +104,7 @@ export function createEcsTasks(deps: ServerDeps): EcsTasks {
     async reset() {
       await timeline.start();
       await acs.stopEverything(() => timeline.next());
-      for (const instance of links.instances()) acs.dismiss(instance, "Everything was reset.");
+      acs.closeAll("Everything was reset.");
       tcs.closeAll();
       tcs.forgetAll();
       links.clear();
