@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { playScenario } from "./scenario.ts";
 
@@ -22,4 +23,8 @@ test(`${seeds.length} random scenarios keep every invariant`, async (t) => {
     }
   }
   t.diagnostic(`${total.tasks} tasks, ${total.payloads} payloads, ${total.deaths} deaths of the server`);
+});
+
+test("a seed replays exactly", async () => {
+  for (const seed of [3, 7]) assert.deepEqual(await playScenario(seed), await playScenario(seed));
 });
