@@ -4,7 +4,14 @@ import fc from "fast-check";
 import type { TaskObservation, TaskRecord } from "./ecs-records.ts";
 import { abandon, desiredStatus, observe, observeHealth, taskHealth, type TaskReport } from "./task-state.ts";
 
-const container = (name: string, essential: boolean, healthCheck = false) => ({ name, arn: name, image: "i", cpu: "0", essential, healthCheck });
+const container = (name: string, essential: boolean, healthCheck = false) => ({
+  name,
+  arn: name,
+  image: "i",
+  cpu: "0",
+  essential,
+  healthCheck,
+});
 
 const task: TaskRecord = {
   arn: "arn",
@@ -24,7 +31,10 @@ const task: TaskRecord = {
 };
 const stopping: TaskRecord = { ...task, desiredStatus: "STOPPED", stop: { at: 5, code: "UserInitiated", reason: "Task stopped by user" } };
 
-const all = (status: string, more: object = {}): TaskReport => ({ status, containers: ["app", "side"].map((name) => ({ name, status, ...more })) });
+const all = (status: string, more: object = {}): TaskReport => ({
+  status,
+  containers: ["app", "side"].map((name) => ({ name, status, ...more })),
+});
 const play = (of: TaskRecord, ...reports: TaskReport[]) =>
   reports.reduce<TaskObservation | undefined>((seen, report, index) => observe(of, seen, report, 100 + index) ?? seen, undefined)!;
 
@@ -130,7 +140,14 @@ test("health: of essential containers with a check", () => {
   const running = play(checked, all("RUNNING"));
   assert.equal(taskHealth(checked, running), "UNKNOWN");
   assert.equal(taskHealth(task, running), "UNKNOWN");
-  const healthy = observeHealth(checked, running, new Map([["app", "HEALTHY"], ["side", "UNHEALTHY"]]))!;
+  const healthy = observeHealth(
+    checked,
+    running,
+    new Map([
+      ["app", "HEALTHY"],
+      ["side", "UNHEALTHY"],
+    ]),
+  )!;
   assert.equal(taskHealth(checked, healthy), "HEALTHY");
   assert.equal(healthy.version, running.version + 1);
   assert.equal(observeHealth(checked, healthy, new Map([["app", "HEALTHY"]])), undefined);

@@ -74,7 +74,8 @@ export function observe(
     containers,
     pullStartedAt: before.pullStartedAt ?? report.pullStartedAt,
     pullStoppedAt: before.pullStoppedAt ?? report.pullStoppedAt,
-    executionStoppedAt: before.executionStoppedAt ?? report.executionStoppedAt ?? (essentialStopped && !isStopped(before) ? now : undefined),
+    executionStoppedAt:
+      before.executionStoppedAt ?? report.executionStoppedAt ?? (essentialStopped && !isStopped(before) ? now : undefined),
     startedAt,
     connectivityAt: before.connectivityAt ?? now,
     stoppingAt: before.stoppingAt ?? (stopping ? (task.stop?.at ?? now) : undefined),

@@ -93,7 +93,11 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
       const task = await unit.get<TaskRecord>(key);
       if (!task || task.desiredStatus === "STOPPED") return;
       const reason = "Task failed to start: the container agent did not accept it";
-      unit.put(key, { ...task, desiredStatus: "STOPPED", stop: { at: clock.now(), code: "TaskFailedToStart", reason } } satisfies TaskRecord);
+      unit.put(key, {
+        ...task,
+        desiredStatus: "STOPPED",
+        stop: { at: clock.now(), code: "TaskFailedToStart", reason },
+      } satisfies TaskRecord);
     });
   }
 
@@ -104,7 +108,11 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     if (!parsed || !cluster || !id || !link) return;
     const { scope } = parsed;
     const record = (await store.get<ContainerInstanceRecord>(instance))?.value;
-    if (!record) return;
+    if (!record) {
+      // Nothing is known of it any more: it has to register again.
+      link.close();
+      return;
+    }
     const allocation = (await store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id)))?.value;
     const entries = await Promise.all(
       Object.keys(allocation?.tasks ?? {}).map((task) => store.get<TaskRecord>(ecsKeys.task(scope, cluster, task))),

@@ -12,6 +12,8 @@ export interface TaskReconcilers {
   stop(): Promise<void>;
   /** An agent has connected or gone: `instance` is its key in the store. */
   connectionChanged(instance: string): void;
+  /** Everything was emptied: tells every agent what is left to run. */
+  startOver(): Promise<void>;
   /** Resolves when no reconciler has anything to do. */
   idle(): Promise<void>;
 }
@@ -110,6 +112,14 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
     connectionChanged(instance) {
       connections.add(instance);
       if (links.get(instance)) dispatcher.agents.add(instance);
+    },
+    async startOver() {
+      links.forgetAll();
+      for (const instance of links.instances()) {
+        connections.add(instance);
+        dispatcher.agents.add(instance);
+      }
+      await dispatcher.agents.idle();
     },
     async idle() {
       for (const queue of queues) await queue.idle();

@@ -18,6 +18,7 @@ export interface Link {
 export class Links {
   readonly #links = new Map<string, Link>();
   readonly #deliveries = new Map<string, Map<string, Delivery>>();
+  readonly #seen = new Set<string>();
   #count = 0;
 
   nextId(): number {
@@ -36,10 +37,16 @@ export class Links {
     return [...this.#links.values()];
   }
 
+  /** Whether it was ever connected to this process. */
+  seen(instance: string): boolean {
+    return this.#seen.has(instance);
+  }
+
   /** The newer connection wins: the older one is returned, to be closed. */
   open(instance: string, link: Link): Link | undefined {
     const before = this.#links.get(instance);
     this.#links.set(instance, link);
+    this.#seen.add(instance);
     return before;
   }
 
@@ -77,8 +84,7 @@ export class Links {
     if (deliveries?.delete(task) && deliveries.size === 0) this.#deliveries.delete(instance);
   }
 
-  clear(): void {
-    this.#links.clear();
+  forgetAll(): void {
     this.#deliveries.clear();
   }
 }

@@ -80,7 +80,7 @@ export function createConnectionRecords(options: {
           if (record) unit.delete(recordKey);
           return;
         }
-        if (connected === (record?.connected ?? false) || (!connected && inGrace())) return;
+        if (connected === (record?.connected ?? false) || (!connected && inGrace() && !links.seen(key))) return;
         unit.put(recordKey, { connected, since: clock.now() } satisfies ConnectionRecord);
       });
     },

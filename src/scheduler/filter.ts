@@ -11,7 +11,10 @@ export function obstacle(trial: Trial, request: PlacementRequest): Rejection | u
     const has = node.attributes.get(name);
     if (has === undefined) return reject("ATTRIBUTE", `the task needs the attribute ${name}, which the instance does not have`);
     if (value !== undefined && value !== "" && has !== value)
-      return reject("ATTRIBUTE", `the task needs the attribute ${name}=${value}, the instance has ${has === "" ? "it without a value" : has}`);
+      return reject(
+        "ATTRIBUTE",
+        `the task needs the attribute ${name}=${value}, the instance has ${has === "" ? "it without a value" : has}`,
+      );
   }
   for (const constraint of request.constraints) {
     if (constraint.type === "distinctInstance") {
@@ -33,7 +36,10 @@ function lacking(
   if (trial.cpu + resources.cpu > capacity.cpu)
     return reject("RESOURCE:CPU", `the task needs ${resources.cpu} CPU units, ${capacity.cpu - trial.cpu} of ${capacity.cpu} are free`);
   if (trial.memory + resources.memory > capacity.memory)
-    return reject("RESOURCE:MEMORY", `the task needs ${resources.memory} MiB, ${capacity.memory - trial.memory} of ${capacity.memory} are free`);
+    return reject(
+      "RESOURCE:MEMORY",
+      `the task needs ${resources.memory} MiB, ${capacity.memory - trial.memory} of ${capacity.memory} are free`,
+    );
   const taken = [
     ...resources.portsTcp
       .filter((port) => usage.portsTcp.has(port) || trial.portsTcp.has(port) || capacity.portsTcp.includes(port))

@@ -70,7 +70,10 @@ test("constraints: distinctInstance by group, memberOf by expression", () => {
   const nodes = [node("a", { usage: busy }), node("b"), node("c", { zone: "z" })];
   const distinct = place(nodes, request({ count: 3, constraints: [{ type: "distinctInstance" }] }), never);
   assert.deepEqual(distinct.assignments, ["c", "b"]);
-  assert.deepEqual(new Set(distinct.rejections.map(({ reason }) => reason)), new Set(["DistinctInstance placement constraint unsatisfied."]));
+  assert.deepEqual(
+    new Set(distinct.rejections.map(({ reason }) => reason)),
+    new Set(["DistinctInstance placement constraint unsatisfied."]),
+  );
   const matches = (each: Node) => each.attributes.get("ecs.availability-zone") === "z";
   const member = place(nodes, request({ constraints: [{ type: "memberOf", expression: "zone == z", matches }] }), never);
   assert.deepEqual(member.assignments, ["c"]);
@@ -115,7 +118,11 @@ test("never over-commits, and places as many as greedily fit", () => {
   fc.assert(
     fc.property(
       fc.array(fc.record({ cpu: size, memory: size, zone: fc.constantFrom("a", "b") }), { maxLength: 8 }),
-      fc.record({ cpu: fc.integer({ min: 1, max: 600 }), memory: fc.integer({ min: 1, max: 600 }), count: fc.integer({ min: 1, max: 10 }) }),
+      fc.record({
+        cpu: fc.integer({ min: 1, max: 600 }),
+        memory: fc.integer({ min: 1, max: 600 }),
+        count: fc.integer({ min: 1, max: 10 }),
+      }),
       strategies,
       (sizes, ask, strategy) => {
         const nodes = sizes.map((each, index) => node(`n${index}`, each));

@@ -6,25 +6,28 @@ import { createWriter } from "./unit.ts";
 
 test("two writers on one store lose no update and see no half of one", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(fc.boolean(), fc.constantFrom("a", "b"), fc.constantFrom("x", "y")), { maxLength: 60 }), async (steps) => {
-      const disk = new MemoryDisk();
-      const writers = [createWriter(openSession(disk).store), createWriter(openSession(disk).store)];
-      // Moves one from a counter to another: their sum with the total stays.
-      const jobs = steps.map(([first, from, queue]) =>
-        writers[first ? 0 : 1]!.run(queue, async (unit) => {
-          const to = from === "a" ? "b" : "a";
-          const [less, more] = [(await unit.get<number>(from)) ?? 0, (await unit.get<number>(to)) ?? 0];
-          unit.put(from, less - 1);
-          unit.put(to, more + 1);
-          assert.equal(await unit.get(from), less - 1);
-        }),
-      );
-      await Promise.all(jobs);
-      const value = (key: string) => (disk.entries.get(key)?.value as number | undefined) ?? 0;
-      const moved = steps.reduce((sum, [, from]) => sum + (from === "a" ? 1 : -1), 0);
-      assert.equal(value("b"), moved);
-      assert.equal(value("a") + value("b"), 0);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.boolean(), fc.constantFrom("a", "b"), fc.constantFrom("x", "y")), { maxLength: 60 }),
+      async (steps) => {
+        const disk = new MemoryDisk();
+        const writers = [createWriter(openSession(disk).store), createWriter(openSession(disk).store)];
+        // Moves one from a counter to another: their sum with the total stays.
+        const jobs = steps.map(([first, from, queue]) =>
+          writers[first ? 0 : 1]!.run(queue, async (unit) => {
+            const to = from === "a" ? "b" : "a";
+            const [less, more] = [(await unit.get<number>(from)) ?? 0, (await unit.get<number>(to)) ?? 0];
+            unit.put(from, less - 1);
+            unit.put(to, more + 1);
+            assert.equal(await unit.get(from), less - 1);
+          }),
+        );
+        await Promise.all(jobs);
+        const value = (key: string) => (disk.entries.get(key)?.value as number | undefined) ?? 0;
+        const moved = steps.reduce((sum, [, from]) => sum + (from === "a" ? 1 : -1), 0);
+        assert.equal(value("b"), moved);
+        assert.equal(value("a") + value("b"), 0);
+      },
+    ),
     { numRuns: 60 },
   );
 });

@@ -16,7 +16,12 @@ export interface StateChange {
   readonly status: string;
   readonly executionStoppedAt?: Date;
   readonly pullStartedAt?: Date;
-  readonly containers: readonly { readonly containerName: string; readonly status: string; readonly exitCode?: number; readonly reason?: string }[];
+  readonly containers: readonly {
+    readonly containerName: string;
+    readonly status: string;
+    readonly exitCode?: number;
+    readonly reason?: string;
+  }[];
 }
 
 interface Running {
@@ -118,8 +123,12 @@ export class ScriptedAgent {
         return;
       }
       case "TaskManifestMessage": {
-        const listed = new Set(frame.message.tasks.filter(({ desiredStatus }) => desiredStatus === "RUNNING").map(({ taskArn }) => taskArn));
-        const stopCandidates = this.running.filter((arn) => !listed.has(arn)).map((taskArn) => ({ taskArn, taskClusterArn: frame.message.clusterArn }));
+        const listed = new Set(
+          frame.message.tasks.filter(({ desiredStatus }) => desiredStatus === "RUNNING").map(({ taskArn }) => taskArn),
+        );
+        const stopCandidates = this.running
+          .filter((arn) => !listed.has(arn))
+          .map((taskArn) => ({ taskArn, taskClusterArn: frame.message.clusterArn }));
         if (stopCandidates.length > 0)
           reply(JSON.stringify({ type: "TaskStopVerificationMessage", message: { messageId: frame.message.messageId, stopCandidates } }));
         return;
@@ -182,7 +191,13 @@ export class ScriptedAgent {
   #report(arn: string, status: string, container: { exitCode?: number; reason?: string }): void {
     const containers = this.tasks.get(arn)!.containers.map((containerName) => ({ containerName, status, ...container }));
     const time = new Date(this.#clock.now());
-    const change: StateChange = { cluster: this.cluster, task: arn, status, containers, ...(status === "STOPPED" ? { executionStoppedAt: time } : { pullStartedAt: time }) };
+    const change: StateChange = {
+      cluster: this.cluster,
+      task: arn,
+      status,
+      containers,
+      ...(status === "STOPPED" ? { executionStoppedAt: time } : { pullStartedAt: time }),
+    };
     this.#unsent.push(change);
     if (this.#happens(0.2)) this.#unsent.push(change);
     // An old report once more, out of order.

@@ -17,7 +17,11 @@ export function clusterRecord(name: string): ClusterRecord {
   };
 }
 
-export function instanceRecord(cluster: string, id: string, options: { cpu?: number; memory?: number; zone?: string; attributes?: Record<string, string> } = {}): ContainerInstanceRecord {
+export function instanceRecord(
+  cluster: string,
+  id: string,
+  options: { cpu?: number; memory?: number; zone?: string; attributes?: Record<string, string> } = {},
+): ContainerInstanceRecord {
   const { cpu = 2048, memory = 4096, zone = "us-east-1a", attributes = {} } = options;
   const all = { "ecs.availability-zone": zone, "ecs.cpu-architecture": "x86_64", "ecs.os-type": "linux", ...attributes };
   return {

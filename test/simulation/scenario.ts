@@ -84,7 +84,9 @@ export async function playScenario(seed: number): Promise<{ tasks: number; death
 }
 
 function digestOf(world: World): string {
-  return createHash("sha256").update(JSON.stringify(world.disk.list(""))).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify(world.disk.list("")))
+    .digest("hex");
 }
 
 /** Every task that was accepted ended in what was asked of it. */

@@ -57,7 +57,9 @@ export class World {
     const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
     const definitions = {
       web: { containerDefinitions: [container("web", { cpu: 256, memory: 512, portMappings: [{ containerPort: 80, hostPort: 8080 }] })] },
-      "batch-job": { containerDefinitions: [container("job", { cpu: 512, memory: 256 }), container("side", { cpu: 0, memory: 64, essential: false })] },
+      "batch-job": {
+        containerDefinitions: [container("job", { cpu: 512, memory: 256 }), container("side", { cpu: 0, memory: 64, essential: false })],
+      },
       big: { cpu: "1024", memory: "2048", containerDefinitions: [container("big", {})] },
     };
     for (const [family, definition] of Object.entries(definitions))
@@ -188,10 +190,7 @@ export class World {
     connect: async (agent) => {
       const server = this.#server;
       if (!server?.alive) return undefined;
-      const admission = await Promise.race([
-        admit(server.session.store, scope, cluster, agent.instance),
-        server.died,
-      ]);
+      const admission = await Promise.race([admit(server.session.store, scope, cluster, agent.instance), server.died]);
       if (!admission || !server.alive) return undefined;
       if ("error" in admission) {
         if (admission.error === "InactiveInstanceException") agent.dismissed = true;
@@ -294,7 +293,8 @@ export class World {
       const allocation = this.disk.entries.get(ecsKeys.allocation(scope, cluster, instance.id))?.value as AllocationRecord | undefined;
       const held = Object.entries(allocation?.tasks ?? {});
       assert.deepEqual(held.map(([id]) => id).toSorted(), (live.get(instance.id) ?? []).toSorted(), "allocation = live tasks");
-      const sum = (value: (share: AllocationRecord["tasks"][string]) => number) => held.reduce((total, [, share]) => total + value(share), 0);
+      const sum = (value: (share: AllocationRecord["tasks"][string]) => number) =>
+        held.reduce((total, [, share]) => total + value(share), 0);
       assert.ok(sum(({ cpu }) => cpu) <= instance.registeredResources.cpu, "CPU over-committed");
       assert.ok(sum(({ memory }) => memory) <= instance.registeredResources.memory, "memory over-committed");
       const ports = held.flatMap(([, { portsTcp }]) => portsTcp);

@@ -33,8 +33,6 @@ export interface Acs {
   dismiss(instance: string, message: string): void;
   /** Tells every agent to come back, and ends. */
   closeAll(message: string): void;
-  /** Asks every connected agent to stop all it runs, and waits a moment for those that answer. */
-  stopEverything(nextNumber: () => number): Promise<void>;
 }
 
 /** Close code of an ordinary end: agents come back at once. */
@@ -42,8 +40,6 @@ const normal = 1000;
 
 export function createAcs(options: AcsOptions): Acs {
   const { store, clock, random, links } = options;
-  /** While everything is being stopped: manifests that confirm whatever the agent offers to stop. */
-  const stopAll = new Map<string, () => void>();
 
   function accept(channel: Channel, instance: string, endpoint: string): void {
     const log = options.log.child({ instance });
@@ -110,13 +106,11 @@ export function createAcs(options: AcsOptions): Acs {
 
   /** The agent runs tasks that the manifest did not name as running: what is truly not to run is confirmed, by what the store says now. */
   async function verify(message: TaskStopVerificationMessage, instance: string, link: Link): Promise<void> {
-    const all = stopAll.get(message.messageId);
     const stopTasks: StopTask[] = [];
     for (const candidate of message.stopCandidates ?? []) {
-      if (all || !(await isToRun(candidate.taskArn, instance))) stopTasks.push(candidate);
+      if (!(await isToRun(candidate.taskArn, instance))) stopTasks.push(candidate);
     }
     link.send({ type: "TaskStopVerificationAck", message: { messageId: message.messageId, stopTasks, generatedAt: clock.now() } });
-    all?.();
   }
 
   async function isToRun(arn: string, instance: string): Promise<boolean> {
@@ -142,37 +136,8 @@ export function createAcs(options: AcsOptions): Acs {
         link.close();
       }
     },
-    async stopEverything(nextNumber) {
-      const answers = links.instances().map((instance) => {
-        const parsed = parseEcsKey(instance)!;
-        const [cluster, id] = parsed.names;
-        const arn = (resource: string) => `arn:aws:ecs:${parsed.scope.region}:${parsed.scope.account}:${resource}`;
-        const messageId = random.uuid();
-        return new Promise<void>((resolve) => {
-          stopAll.set(messageId, resolve);
-          clock.after(stopAnswerMs, () => {
-            stopAll.delete(messageId);
-            resolve();
-          });
-          links.get(instance)?.send({
-            type: "TaskManifestMessage",
-            message: {
-              messageId,
-              clusterArn: arn(`cluster/${cluster}`),
-              containerInstanceArn: arn(`container-instance/${cluster}/${id}`),
-              generatedAt: clock.now(),
-              timeline: nextNumber(),
-              tasks: [],
-            },
-          });
-        });
-      });
-      await Promise.all(answers);
-    },
   };
 }
-
-const stopAnswerMs = 250;
 
 function frameOf(text: string): FromAgent | undefined {
   try {

@@ -3,7 +3,11 @@ import type { DockerConfig, DockerContainerConfig, DockerHostConfig } from "#age
 
 /** A container's members that travel in the Docker Engine's own form. */
 export function dockerConfigOf(definition: TaskDefinition, container: ContainerDefinition): DockerConfig {
-  return { version: "1.19", config: JSON.stringify(containerConfig(container)), hostConfig: JSON.stringify(hostConfig(definition, container)) };
+  return {
+    version: "1.19",
+    config: JSON.stringify(containerConfig(container)),
+    hostConfig: JSON.stringify(hostConfig(definition, container)),
+  };
 }
 
 function containerConfig(container: ContainerDefinition): DockerContainerConfig {
@@ -35,7 +39,9 @@ function healthCheck(check: ContainerDefinition["healthCheck"]): DockerContainer
 function hostConfig(definition: TaskDefinition, container: ContainerDefinition): DockerHostConfig {
   const capabilities = container.linuxParameters?.capabilities;
   const log = container.logConfiguration;
-  const sysctls = (container.systemControls ?? []).flatMap(({ namespace, value }) => (namespace ? [[namespace, value ?? ""] as const] : []));
+  const sysctls = (container.systemControls ?? []).flatMap(({ namespace, value }) =>
+    namespace ? [[namespace, value ?? ""] as const] : [],
+  );
   return {
     NetworkMode: definition.networkMode ?? "bridge",
     CapAdd: full(capabilities?.add),

@@ -24,7 +24,9 @@ export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: A
           if (closing()) socket.destroy();
           else if ("error" in admission) refuse(socket, info, admission);
           else
-            acceptWebSocket(request, socket, head, (channel) => accept(channel, admission.instance, `http://${request.headers.host ?? "localhost"}`));
+            acceptWebSocket(request, socket, head, (channel) =>
+              accept(channel, admission.instance, `http://${request.headers.host ?? "localhost"}`),
+            );
         })
         .catch((error: unknown) => {
           info.log.error({ err: error }, "an agent's connection could not be taken");
@@ -51,18 +53,24 @@ export interface Refusal {
 }
 
 /** The key of the instance that wants to connect, or why it may not. The cluster is a name, an ARN, or (of an agent that has none set) empty. */
-export async function admit(store: Store, scope: Scope, cluster: string, instance: string): Promise<{ readonly instance: string } | Refusal> {
+export async function admit(
+  store: Store,
+  scope: Scope,
+  cluster: string,
+  instance: string,
+): Promise<{ readonly instance: string } | Refusal> {
   const arn = parseArn(instance);
   const [kind, ...names] = arn?.resource.split("/") ?? [];
   const id = arn ? names.at(-1) : instance;
   if (!id || (arn && (kind !== "container-instance" || arn.account !== scope.account || arn.region !== scope.region)))
     return { error: "InvalidInstanceException", message: `Not a container instance of this account and region: ${instance}` };
-  const name = names.length === 2 ? names[0]! : (cluster.split("/").at(-1) || "default");
+  const name = names.length === 2 ? names[0]! : cluster.split("/").at(-1) || "default";
   if ((await store.get(ecsKeys.cluster(scope, name))) === undefined)
     return { error: "InvalidClusterException", message: `Cluster not found: ${name}` };
   const key = ecsKeys.containerInstance(scope, name, id);
   const record = (await store.get<ContainerInstanceRecord>(key))?.value;
   if (!record) return { error: "InvalidInstanceException", message: `Container instance not found: ${id}` };
-  if (record.status === "INACTIVE") return { error: "InactiveInstanceException", message: `Container instance ${id} is INACTIVE: it was deregistered.` };
+  if (record.status === "INACTIVE")
+    return { error: "InactiveInstanceException", message: `Container instance ${id} is INACTIVE: it was deregistered.` };
   return { instance: key };
 }

@@ -1,5 +1,12 @@
 import type { ContainerDefinition, TaskDefinition, TaskOverride, Volume } from "@aws-sdk/client-ecs";
-import type { Condition, LinuxParameters, PayloadContainer, PayloadPortMapping, PayloadTask, PayloadVolume } from "#agent-protocol/messages.ts";
+import type {
+  Condition,
+  LinuxParameters,
+  PayloadContainer,
+  PayloadPortMapping,
+  PayloadTask,
+  PayloadVolume,
+} from "#agent-protocol/messages.ts";
 import type { TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
 import { mergeOverrides } from "../tasks/overrides.ts";
 import { taskLimits } from "../tasks/resources.ts";
@@ -34,7 +41,12 @@ export function payloadTaskOf(task: TaskRecord, record: TaskDefinitionRecord, cl
   };
 }
 
-function containerOf(task: TaskRecord, definition: TaskDefinition, container: ContainerDefinition, registry: RegistryContext): PayloadContainer {
+function containerOf(
+  task: TaskRecord,
+  definition: TaskDefinition,
+  container: ContainerDefinition,
+  registry: RegistryContext,
+): PayloadContainer {
   const name = container.name!;
   const image = container.image!;
   return {
@@ -86,7 +98,11 @@ function containerOf(task: TaskRecord, definition: TaskDefinition, container: Co
   };
 }
 
-function registryAuthentication(container: ContainerDefinition, image: string, registry: RegistryContext): PayloadContainer["registryAuthentication"] {
+function registryAuthentication(
+  container: ContainerDefinition,
+  image: string,
+  registry: RegistryContext,
+): PayloadContainer["registryAuthentication"] {
   const parameter = container.repositoryCredentials?.credentialsParameter;
   if (parameter) return { type: "asm", asmAuthData: { region: registry.region, credentialsParameter: parameter } };
   return registryAuthenticationOf(image, registry);

@@ -16,7 +16,9 @@ export interface ClientTokenRecord {
 /** The same for requests that ask for the same, whatever the order of their members. */
 export function fingerprint(input: RunTaskRequest): string {
   const { clientToken: _, ...rest } = input;
-  return createHash("sha256").update(JSON.stringify(sorted(rest))).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify(sorted(rest)))
+    .digest("hex");
 }
 
 /** The earlier answer to the same request. Throws ConflictException when the token was used for another one. */

@@ -11,7 +11,10 @@ export interface TaskName {
 /** A task by its id or ARN. Throws InvalidParameterException as AWS does for what can be neither. */
 export function parseTaskName(text: string): TaskName {
   const arn = parseArn(text);
-  if (text.startsWith("arn:") && (arn?.service !== "ecs" || !arn.resource.startsWith("task/"))) throw invalid("Invalid identifier: Identifier is for " + (arn ? arn.resource.split("/")[0] : "nothing known") + ". Your request was for task.");
+  if (text.startsWith("arn:") && (arn?.service !== "ecs" || !arn.resource.startsWith("task/")))
+    throw invalid(
+      "Invalid identifier: Identifier is for " + (arn ? arn.resource.split("/")[0] : "nothing known") + ". Your request was for task.",
+    );
   const names = arn ? arn.resource.split("/").slice(1) : [text];
   const id = names.at(-1)!;
   if (id.length !== 32 && id.length !== 36) throw invalid("taskId length should be one of [32,36]");

@@ -1,6 +1,7 @@
 import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
+import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { Links } from "#reconcilers/links.ts";
 import { createWriter } from "#store/unit.ts";
@@ -101,13 +102,19 @@ export function createEcsTasks(deps: ServerDeps): EcsTasks {
       tcs.closeAll();
       await reconcilers.stop();
     },
+    /** The connections stand, whatever becomes of the rest. */
+    async survivors() {
+      const keys = links.instances().map((instance) => {
+        const { scope, names } = parseEcsKey(instance)!;
+        return ecsKeys.connection(scope, names[0]!, names[1]!);
+      });
+      const entries = await Promise.all(keys.map((key) => store.get(key)));
+      return entries.flatMap((entry) => (entry ? [{ put: entry.key, value: entry.value }] : []));
+    },
     async reset() {
       await timeline.start();
-      await acs.stopEverything(() => timeline.next());
-      acs.closeAll("Everything was reset.");
-      tcs.closeAll();
       tcs.forgetAll();
-      links.clear();
+      await reconcilers.startOver();
     },
     async status() {
       const count = links.instances().length;

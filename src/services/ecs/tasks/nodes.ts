@@ -7,7 +7,11 @@ import type { Unit } from "#store/unit.ts";
 /** Records are never changed in place: an instance's attributes are indexed once. */
 const attributes = new WeakMap<ContainerInstanceRecord, ReadonlyMap<string, string>>();
 
-export function nodeOf(instance: ContainerInstanceRecord, allocation: AllocationRecord | undefined, connection: ConnectionRecord | undefined): Node {
+export function nodeOf(
+  instance: ContainerInstanceRecord,
+  allocation: AllocationRecord | undefined,
+  connection: ConnectionRecord | undefined,
+): Node {
   let indexed = attributes.get(instance);
   if (!indexed) attributes.set(instance, (indexed = new Map(instance.attributes.map(({ name, value }) => [name, value ?? ""]))));
   return {

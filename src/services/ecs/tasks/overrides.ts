@@ -8,8 +8,7 @@ const maxLength = 8192;
 /** Checks a TaskOverride against the containers it is for. Throws AWS's errors. */
 export function checkOverrides(overrides: TaskOverride | undefined, containers: readonly ContainerDefinition[]): void {
   if (!overrides) return;
-  if (JSON.stringify(overrides).length > maxLength)
-    throw invalid(`Container Overrides length must be at most ${maxLength}`);
+  if (JSON.stringify(overrides).length > maxLength) throw invalid(`Container Overrides length must be at most ${maxLength}`);
   const names = new Set(containers.map(({ name }) => name));
   const seen = new Set<string>();
   for (const override of overrides.containerOverrides ?? []) {
@@ -21,9 +20,11 @@ export function checkOverrides(overrides: TaskOverride | undefined, containers: 
   }
   if (overrides.cpu !== undefined && parseCpu(overrides.cpu) === undefined) throw client("Invalid 'cpu' setting for task.");
   if (overrides.memory !== undefined && parseMemory(overrides.memory) === undefined) throw client("Invalid 'memory' setting for task.");
-  if (overrides.inferenceAcceleratorOverrides?.length) throw invalid("Inference accelerator overrides name no accelerator of the TaskDefinition.");
+  if (overrides.inferenceAcceleratorOverrides?.length)
+    throw invalid("Inference accelerator overrides name no accelerator of the TaskDefinition.");
   for (const role of [overrides.taskRoleArn, overrides.executionRoleArn])
-    if (role !== undefined && role !== "" && !/^(arn:aws[a-z-]*:iam::\d{12}:role\/\S+|[\w+=,.@-]{1,64})$/.test(role)) throw client("Role is not valid");
+    if (role !== undefined && role !== "" && !/^(arn:aws[a-z-]*:iam::\d{12}:role\/\S+|[\w+=,.@-]{1,64})$/.test(role))
+      throw client("Role is not valid");
 }
 
 function checkContainer(name: string, override: ContainerOverride): void {

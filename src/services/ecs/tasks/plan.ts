@@ -20,7 +20,12 @@ export interface TaskPlan {
   readonly tags: readonly Tag[];
 }
 
-export function planOf(scope: Scope, cluster: string, definition: TaskDefinitionRecord, input: RunTaskRequest | StartTaskRequest): TaskPlan {
+export function planOf(
+  scope: Scope,
+  cluster: string,
+  definition: TaskDefinitionRecord,
+  input: RunTaskRequest | StartTaskRequest,
+): TaskPlan {
   const body = definition.definition as TaskDefinition;
   const overrides = input.overrides ?? {};
   const containers = mergeOverrides(body.containerDefinitions ?? [], overrides);

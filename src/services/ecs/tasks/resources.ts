@@ -28,7 +28,11 @@ export function taskLimits(definition: TaskDefinition, overrides: TaskOverride |
  * What a task takes from its instance. Task-level values count where they are given, else the containers' sum: of memory the
  * reservation where there is one. Source: ECS Developer Guide, "Container instance memory", and RegisterTaskDefinition.
  */
-export function resourcesOf(definition: TaskDefinition, containers: readonly ContainerDefinition[], overrides: TaskOverride | undefined): Resources {
+export function resourcesOf(
+  definition: TaskDefinition,
+  containers: readonly ContainerDefinition[],
+  overrides: TaskOverride | undefined,
+): Resources {
   const limits = taskLimits(definition, overrides);
   const sum = (value: (container: ContainerDefinition) => number) => containers.reduce((total, container) => total + value(container), 0);
   return {

@@ -23,7 +23,8 @@ export function checkCommon(input: RunTaskRequest | StartTaskRequest, record: Ta
   if (!record.compatibilities.includes("EC2")) throw invalid("Task definition does not support launch_type EC2.");
   if (input.startedBy !== undefined && !/^[A-Za-z0-9_/.:@ -]{0,128}$/.test(input.startedBy))
     throw invalid("startedBy may have up to 128 letters, numbers, hyphens, forward slashes and underscores.");
-  if (input.group !== undefined && (input.group.length === 0 || input.group.length > 255)) throw invalid("group must have 1 to 255 characters.");
+  if (input.group !== undefined && (input.group.length === 0 || input.group.length > 255))
+    throw invalid("group must have 1 to 255 characters.");
   if (input.referenceId !== undefined && input.referenceId.length > 1024) throw invalid("referenceId must have at most 1024 characters.");
   if ((input.propagateTags as string | undefined) === "SERVICE") throw invalid("propagateTags SERVICE is for tasks of a service only.");
   if (definition.networkMode === "awsvpc") {
@@ -99,7 +100,8 @@ function checkStrategies(input: RunTaskRequest): void {
     if (type === "random") {
       if (field) throw invalid("A field is not supported for the placement strategy random.");
     } else if (type === "spread") {
-      if (!field || !/^(instanceId|host|attribute:[A-Za-z0-9_./\\-]{1,128})$/.test(field)) throw invalid(`Invalid field for the placement strategy spread: ${field}`);
+      if (!field || !/^(instanceId|host|attribute:[A-Za-z0-9_./\\-]{1,128})$/.test(field))
+        throw invalid(`Invalid field for the placement strategy spread: ${field}`);
     } else if (type === "binpack") {
       if (!/^(cpu|memory)$/i.test(field ?? "")) throw invalid(`Invalid field for the placement strategy binpack: ${field}`);
     } else throw invalid(`Invalid placement strategy type: ${String(type)}`);

@@ -81,12 +81,7 @@ async function report(
 }
 
 /** What TCS tells of container health checks. Tasks that are not known or not of this instance are passed over. */
-export async function reportHealth(
-  deps: TaskDeps,
-  instance: string,
-  taskArn: string,
-  health: ReadonlyMap<string, string>,
-): Promise<void> {
+export async function reportHealth(deps: TaskDeps, instance: string, taskArn: string, health: ReadonlyMap<string, string>): Promise<void> {
   const parsed = parseEcsKey(instance);
   const [cluster, instanceId] = parsed?.names ?? [];
   const [, , id] = parseArn(taskArn)?.resource.split("/") ?? [];
