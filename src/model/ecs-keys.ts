@@ -48,7 +48,7 @@ export interface EcsKey {
 
 /** The parts of a key under `/ecs/`, or undefined for any other key. */
 export function parseEcsKey(key: string): EcsKey | undefined {
-  const [empty, root, account, region, kind, ...names] = key.split("/");
-  if (empty !== "" || root !== "ecs" || !account || !region || !kind) return undefined;
+  const [empty, service, account, region, kind, ...names] = key.split("/");
+  if (empty !== "" || service !== "ecs" || !account || !region || !kind) return undefined;
   return { scope: { account, region }, kind, names };
 }

@@ -1,4 +1,4 @@
-import type { AckRequest, FromAgent, FromServer, StopTask, TaskStopVerificationMessage } from "#agent-protocol/messages.ts";
+import type { FromAgent, FromServer, StopTask, TaskStopVerificationMessage } from "#agent-protocol/messages.ts";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
@@ -89,13 +89,13 @@ export function createAcs(options: AcsOptions): Acs {
     }
     switch (frame.type) {
       case "AckRequest":
-        links.acknowledged(instance, (frame.message as AckRequest).messageId);
+        links.acknowledged(instance, frame.message.messageId);
         return;
       case "NackRequest":
         log.warn({ message: frame.message }, "the agent refused a message");
         return;
       case "TaskStopVerificationMessage":
-        return verify(frame.message as TaskStopVerificationMessage, instance, link);
+        return verify(frame.message, instance, link);
       case "HeartbeatAckRequest":
       case "IAMRoleCredentialsAckRequest":
         return;

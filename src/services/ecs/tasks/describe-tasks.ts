@@ -16,7 +16,7 @@ export async function describeTasks(deps: TaskDeps, input: DescribeTasksRequest,
   const failures: Failure[] = [];
   const parsed = names.map(parseTaskName);
   const states = await Promise.all(
-    parsed.map(({ id, cluster: named }) =>
+    parsed.map(async ({ id, cluster: named }) =>
       named !== undefined && named !== cluster.name ? undefined : readTask(deps.store, scope, cluster.name, id),
     ),
   );

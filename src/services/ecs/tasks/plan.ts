@@ -73,7 +73,7 @@ export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, rando
     resources: plan.resources,
     cpu: limits.cpu === undefined ? undefined : String(limits.cpu),
     memory: limits.memory === undefined ? undefined : String(limits.memory),
-    overrides: plan.overrides as Readonly<Record<string, unknown>>,
+    overrides: { ...plan.overrides },
     containers: plan.containers.map((container) => ({
       name: container.name!,
       arn: ecsArn.container(scope, cluster, id, random.uuid()),
