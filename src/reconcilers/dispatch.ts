@@ -4,7 +4,7 @@ import type { AllocationRecord, ContainerInstanceRecord, TaskDefinitionRecord, T
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
-import type { Store } from "#store/store.ts";
+import type { Entry, Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
 import { decideDispatch } from "./decide-dispatch.ts";
 import type { Link, Links } from "./links.ts";
@@ -53,7 +53,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     if (!task) return;
     const observation = (await store.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, id)))?.value;
     const instance = ecsKeys.containerInstance(scope, cluster, task.containerInstanceId);
-    const link = links.get(instance);
+    const link = links.ready(instance);
     const delivery = links.delivery(instance, key);
     const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
     if (decision === "forget") links.forget(instance, key);
@@ -62,7 +62,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
       const definition = await definitionOf(scope, task);
       const instanceArn = (await store.get<ContainerInstanceRecord>(instance))?.value.arn;
       if (!definition) throw new Error(`the task definition ${task.taskDefinitionArn} is gone`);
-      if (!instanceArn || links.get(instance) !== link) return;
+      if (!instanceArn || links.ready(instance) !== link) return;
       const messageId = random.uuid();
       const message = {
         messageId,
@@ -113,11 +113,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
       link.close();
       return;
     }
-    const allocation = (await store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id)))?.value;
-    const entries = await Promise.all(
-      Object.keys(allocation?.tasks ?? {}).map((task) => store.get<TaskRecord>(ecsKeys.task(scope, cluster, task))),
-    );
-    const tasks = entries.flatMap((entry) => (entry ? [entry] : []));
+    const tasks = await tasksOf(scope, cluster, id);
     const clusterArn = options.clusterArn(scope, cluster);
     link.send({
       type: "TaskManifestMessage",
@@ -130,9 +126,21 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
         tasks: tasks.map(({ value }) => ({ taskArn: value.arn, taskClusterArn: clusterArn, desiredStatus: value.desiredStatus })),
       },
     });
+    links.setReady(instance, link);
+    // Read again: a task that came since the manifest was made, and found the link not ready, is among these.
+    const now = await tasksOf(scope, cluster, id);
     for (const desired of ["STOPPED", "RUNNING"]) {
-      for (const { key, value } of tasks) if (value.desiredStatus === desired) queues.tasks.add(key);
+      for (const { key, value } of now) if (value.desiredStatus === desired) queues.tasks.add(key);
     }
+  }
+
+  /** Every task of the instance that is not STOPPED. */
+  async function tasksOf(scope: Scope, cluster: string, instanceId: string): Promise<Entry<TaskRecord>[]> {
+    const allocation = (await store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, instanceId)))?.value;
+    const entries = await Promise.all(
+      Object.keys(allocation?.tasks ?? {}).map((task) => store.get<TaskRecord>(ecsKeys.task(scope, cluster, task))),
+    );
+    return entries.flatMap((entry) => (entry ? [entry] : []));
   }
 
   const queues: Dispatcher = {

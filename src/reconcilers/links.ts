@@ -18,6 +18,7 @@ export interface Link {
 export class Links {
   readonly #links = new Map<string, Link>();
   readonly #deliveries = new Map<string, Map<string, Delivery>>();
+  readonly #ready = new WeakSet<Link>();
   readonly #seen = new Set<string>();
   #count = 0;
 
@@ -27,6 +28,16 @@ export class Links {
 
   get(instance: string): Link | undefined {
     return this.#links.get(instance);
+  }
+
+  /** The connection, once the agent has the manifest: before it, nothing else is to be told. */
+  ready(instance: string): Link | undefined {
+    const link = this.#links.get(instance);
+    return link && this.#ready.has(link) ? link : undefined;
+  }
+
+  setReady(instance: string, link: Link): void {
+    if (this.#links.get(instance) === link) this.#ready.add(link);
   }
 
   instances(): string[] {
