@@ -59,7 +59,9 @@ const schema = `
 export function openJournal(dataDir: string | ":memory:", now: () => number): Journal {
   if (dataDir !== ":memory:") mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const db = new DatabaseSync(dataDir === ":memory:" ? dataDir : join(dataDir, "agent.db"));
-  db.exec("PRAGMA busy_timeout=3000; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512; BEGIN EXCLUSIVE; COMMIT");
+  db.exec(
+    "PRAGMA busy_timeout=3000; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512; BEGIN EXCLUSIVE; COMMIT",
+  );
   db.exec(schema);
   const statements = new Map<string, StatementSync>();
   const prepare = (sql: string) => {

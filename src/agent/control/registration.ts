@@ -38,9 +38,13 @@ export async function register(deps: RegistrationDeps, signal: AbortSignal): Pro
   let arn = journal.get("containerInstanceArn");
   if (journal.get("cluster") !== config.cluster) arn = undefined;
   const before = journal.get("containerInstanceArn");
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     try {
-      const answer = await ecs.send<{ containerInstance?: { containerInstanceArn?: string } }>("RegisterContainerInstance", requestOf(deps, arn), signal);
+      const answer = await ecs.send<{ containerInstance?: { containerInstanceArn?: string } }>(
+        "RegisterContainerInstance",
+        requestOf(deps, arn),
+        signal,
+      );
       const containerInstanceArn = answer.containerInstance?.containerInstanceArn;
       if (!containerInstanceArn) throw new Error("RegisterContainerInstance answered without an ARN");
       journal.set("cluster", config.cluster);
@@ -76,7 +80,10 @@ async function createCluster(ecs: AwsClient, clusterName: string, log: Logger): 
 }
 
 /** RegisterContainerInstance's input (ECS API Reference). CPU is 1024 a core, memory MiB. */
-function requestOf({ config, random, runtimeVersion }: RegistrationDeps, containerInstanceArn: string | undefined): Record<string, unknown> {
+function requestOf(
+  { config, random, runtimeVersion }: RegistrationDeps,
+  containerInstanceArn: string | undefined,
+): Record<string, unknown> {
   const resource = (name: string, type: string, value: number, list: readonly number[] = []) => ({
     name,
     type,

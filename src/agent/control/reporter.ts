@@ -93,7 +93,8 @@ export function createReporter(deps: {
     hold: () => void (held = true),
     async drained(ms) {
       const end = clock.now() + ms;
-      while ((busy.size > 0 || (waiting.size > 0 && !held)) && clock.now() < end) await new Promise<void>((resolve) => clock.after(20, resolve));
+      while ((busy.size > 0 || (waiting.size > 0 && !held)) && clock.now() < end)
+        await new Promise<void>((resolve) => clock.after(20, resolve));
     },
     close() {
       closed = true;

@@ -81,7 +81,10 @@ export function createNetwork(options: NetworkOptions): Network {
   const openPool = async () => {
     let subnet = memory.get("subnet");
     if (!subnet) {
-      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as { dst?: string; dev?: string }[];
+      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as {
+        dst?: string;
+        dev?: string;
+      }[];
       const taken = routes.filter(({ dst, dev }) => dst && /^\d/.test(dst) && dev !== bridge).map(({ dst }) => parseSubnet(dst as string));
       subnet = formatSubnet(chooseSubnet(Number.parseInt(instance, 16), taken));
       memory.set("subnet", subnet);
@@ -164,7 +167,9 @@ export function createNetwork(options: NetworkOptions): Network {
       if ((await namespaces()).includes(namespace)) await deleteNamespace(namespace, address);
       await Promise.all([
         makeNamespace(attachment),
-        address !== undefined && bindings.length > 0 && ports.hold(bindings).then(() => command("nft", ["-f", "-"], addText(table, { address, bindings }))),
+        address !== undefined &&
+          bindings.length > 0 &&
+          ports.hold(bindings).then(() => command("nft", ["-f", "-"], addText(table, { address, bindings }))),
       ]);
     },
     async detach(attachment) {
@@ -195,7 +200,8 @@ export function createNetwork(options: NetworkOptions): Network {
       const rules = { table, bridge, subnet: formatSubnet(poolOf().subnet), metadataPort: options.metadataPort() };
       await command("nft", ["-f", "-"], tableText(rules, targets));
       await acceptForwarding(bridge, table, log);
-      for (const { bindings } of targets) await ports.hold(bindings).catch((error: unknown) => log.warn({ error }, "a container's host port is taken by another process"));
+      for (const { bindings } of targets)
+        await ports.hold(bindings).catch((error: unknown) => log.warn({ error }, "a container's host port is taken by another process"));
       for (const name of await namespaces()) if (!attached.has(name)) await deleteNamespace(name, undefined);
     },
     async counters({ address }) {
@@ -204,9 +210,8 @@ export function createNetwork(options: NetworkOptions): Network {
       const read = async (name: string) => Number(await readFile(`${directory}/${name}`, "utf8"));
       try {
         // What the host's end receives, the container has sent.
-        const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] = await Promise.all(
-          ["rx", "tx"].flatMap((way) => ["bytes", "packets", "errors", "dropped"].map((kind) => read(`${way}_${kind}`))),
-        );
+        const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] =
+          await Promise.all(["rx", "tx"].flatMap((way) => ["bytes", "packets", "errors", "dropped"].map((kind) => read(`${way}_${kind}`))));
         return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
       } catch {
         return undefined;

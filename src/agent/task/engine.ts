@@ -115,7 +115,8 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         for (const { id } of state.containers) owned.add(id);
         ready.push({ plan: planTask(payload, world.config), state });
       }
-      for (const { state } of ready) for (const { network } of state.containers) if (network && !network.released) world.network.adopt(network);
+      for (const { state } of ready)
+        for (const { network } of state.containers) if (network && !network.released) world.network.adopt(network);
       await world.network.reconcile();
       for (const { id } of known.values()) {
         if (owned.has(id)) continue;

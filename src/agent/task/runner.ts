@@ -127,7 +127,10 @@ export class TaskRunner {
     this.#state = reduce(this.plan.rules, before, event);
     if (this.#state === before) return;
     this.#world.journal.save(this.#state);
-    this.#log.debug({ event: event.type, container: "container" in event ? event.container : undefined, status: this.#state.status }, "event");
+    this.#log.debug(
+      { event: event.type, container: "container" in event ? event.container : undefined, status: this.#state.status },
+      "event",
+    );
     if (!quiet) this.#decide();
   }
 
@@ -144,7 +147,8 @@ export class TaskRunner {
         const { actions, wakeAt } = decide(this.plan.rules, this.#state, this.#hands, this.#world.clock.now());
         this.#cancelWake?.();
         this.#cancelWake = undefined;
-        if (wakeAt !== undefined) this.#cancelWake = this.#world.clock.after(Math.max(1, wakeAt - this.#world.clock.now()), () => this.#decide());
+        if (wakeAt !== undefined)
+          this.#cancelWake = this.#world.clock.after(Math.max(1, wakeAt - this.#world.clock.now()), () => this.#decide());
         for (const action of actions) this.#act(action);
       } while (this.#again);
     } finally {
@@ -363,7 +367,19 @@ export class TaskRunner {
   }
 }
 
-const signals: Readonly<Record<string, number>> = { HUP: 1, INT: 2, QUIT: 3, ABRT: 6, KILL: 9, USR1: 10, USR2: 12, ALRM: 14, TERM: 15, WINCH: 28, PWR: 30 };
+const signals: Readonly<Record<string, number>> = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ABRT: 6,
+  KILL: 9,
+  USR1: 10,
+  USR2: 12,
+  ALRM: 14,
+  TERM: 15,
+  WINCH: 28,
+  PWR: 30,
+};
 
 /** An image's STOPSIGNAL: a name with or without SIG, a number, or `SIGRTMIN+n`. Default SIGTERM. */
 export function signalNumber(signal: string | undefined): number {

@@ -37,7 +37,10 @@ export interface TaskCgroups {
 
 export interface RegistryLogins {
   /** What `ensure` is to log in with, or undefined for an anonymous pull. */
-  credentials(plan: TaskPlan, container: ContainerPlan): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
+  credentials(
+    plan: TaskPlan,
+    container: ContainerPlan,
+  ): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
   /** The names to try, in order: an image of genuine ECR is looked for in the local registry first. */
   candidates(image: string): readonly string[];
 }
