@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "#platform/log.ts";
+import type { Write } from "#store/store.ts";
 
 /** Who signed the request. Always verified, except in `--open` mode, where any access key is taken. */
 export interface Principal {
@@ -84,6 +85,8 @@ export interface ServerPart {
   start?(): Promise<void>;
   /** Ends background work and waits for it. */
   stop?(): Promise<void>;
+  /** Records that outlive a reset because they describe machines, not work. */
+  survivors?(): Promise<readonly Write[]>;
   /** Forgets everything kept outside the store (files, caches, sessions). Called by reset after the store was emptied. */
   reset?(): Promise<void>;
   /** What `./gantry status` says of this part; `problem` is undefined when all is well. */

@@ -54,6 +54,7 @@ export interface Compare {
   readonly revision: number;
 }
 
+/** A key is named by one put or delete of a transaction (else TypeError). `deletePrefix` spares the keys that the same transaction puts. */
 export type Write =
   | { readonly put: string; readonly value: unknown; readonly lease?: string }
   | { readonly delete: string }

@@ -1,0 +1,54 @@
+/** Where ECS's records lie in the store. `scope` is the account and the region, part of every key. */
+export interface Scope {
+  readonly account: string;
+  readonly region: string;
+}
+
+const root = ({ account, region }: Scope) => `/ecs/${account}/${region}`;
+const revisionText = (revision: number) => String(revision).padStart(10, "0");
+
+export const ecsKeys = {
+  root,
+  clusters: (scope: Scope) => `${root(scope)}/cluster/`,
+  cluster: (scope: Scope, name: string) => `${root(scope)}/cluster/${name}`,
+  taskDefinitions: (scope: Scope) => `${root(scope)}/task-definition/`,
+  family: (scope: Scope, family: string) => `${root(scope)}/task-definition/${family}/`,
+  taskDefinition: (scope: Scope, family: string, revision: number) => `${root(scope)}/task-definition/${family}/${revisionText(revision)}`,
+  /** `{ revision: number }`: the highest revision ever given, which deleting does not lower. */
+  familyCounter: (scope: Scope, family: string) => `${root(scope)}/family-counter/${family}`,
+  containerInstances: (scope: Scope, cluster: string) => `${root(scope)}/container-instance/${cluster}/`,
+  containerInstance: (scope: Scope, cluster: string, id: string) => `${root(scope)}/container-instance/${cluster}/${id}`,
+  allocations: (scope: Scope, cluster: string) => `${root(scope)}/allocation/${cluster}/`,
+  allocation: (scope: Scope, cluster: string, id: string) => `${root(scope)}/allocation/${cluster}/${id}`,
+  connections: (scope: Scope, cluster: string) => `${root(scope)}/connection/${cluster}/`,
+  connection: (scope: Scope, cluster: string, id: string) => `${root(scope)}/connection/${cluster}/${id}`,
+  tasks: (scope: Scope, cluster: string) => `${root(scope)}/task/${cluster}/`,
+  task: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task/${cluster}/${id}`,
+  tasksObserved: (scope: Scope, cluster: string) => `${root(scope)}/task-observed/${cluster}/`,
+  taskObserved: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task-observed/${cluster}/${id}`,
+  clientToken: (scope: Scope, operation: string, token: string) => `${root(scope)}/client-token/${operation}/${token}`,
+  /**
+   * `{ keys: string[] }`, deleted with these keys once the time in its name has come: what has ended vanishes at a cost that does not
+   * depend on what lives. Outside the accounts, so that one reading finds the oldest of all.
+   */
+  expiries: (kind: "task" | "client-token") => `/ecs-expiry/${kind}/`,
+  expiry: (kind: "task" | "client-token", at: number, id: string) => `/ecs-expiry/${kind}/${String(at).padStart(15, "0")}/${id}`,
+  /** `{ reserved: number }`: no payload's seqNum or manifest's timeline is greater yet. */
+  timeline: () => "/ecs-timeline",
+  accountSetting: (scope: Scope, principal: string, name: string) => `${root(scope)}/account-setting/${principal}/${name}`,
+};
+
+export interface EcsKey {
+  readonly scope: Scope;
+  /** `task`, `connection` … */
+  readonly kind: string;
+  /** What follows, e.g. the cluster and the id. */
+  readonly names: readonly string[];
+}
+
+/** The parts of a key under `/ecs/`, or undefined for any other key. */
+export function parseEcsKey(key: string): EcsKey | undefined {
+  const [empty, service, account, region, kind, ...names] = key.split("/");
+  if (empty !== "" || service !== "ecs" || !account || !region || !kind) return undefined;
+  return { scope: { account, region }, kind, names };
+}

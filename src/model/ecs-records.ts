@@ -1,0 +1,170 @@
+/**
+ * ECS's records as they lie in the store. Every record has one writer (named at each); views join them into the API's shapes.
+ * Times are milliseconds since the epoch. Members that the API keeps exactly as given are `unknown` JSON here.
+ */
+export interface Tag {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Key `/ecs/<account>/<region>/cluster/<name>`. Writer: the cluster operations. Deleted clusters stay as INACTIVE for a while. */
+export interface ClusterRecord {
+  readonly arn: string;
+  readonly name: string;
+  readonly status: "ACTIVE" | "INACTIVE";
+  readonly createdAt: number;
+  readonly settings: readonly { readonly name: string; readonly value: string }[];
+  readonly configuration?: unknown;
+  readonly capacityProviders: readonly string[];
+  readonly defaultCapacityProviderStrategy: readonly unknown[];
+  readonly serviceConnectDefaults?: unknown;
+  readonly tags: readonly Tag[];
+}
+
+/**
+ * Key `/ecs/<account>/<region>/task-definition/<family>/<revision, 10 digits>`. Writer: the task definition operations.
+ * `definition` is what RegisterTaskDefinition was given, every member kept exactly, with AWS's defaults filled in; `tags` beside it.
+ */
+export interface TaskDefinitionRecord {
+  readonly arn: string;
+  readonly family: string;
+  readonly revision: number;
+  readonly status: "ACTIVE" | "INACTIVE" | "DELETE_IN_PROGRESS";
+  readonly registeredAt: number;
+  readonly registeredBy: string;
+  readonly deregisteredAt?: number;
+  readonly deleteRequestedAt?: number;
+  readonly definition: Readonly<Record<string, unknown>>;
+  readonly compatibilities: readonly string[];
+  readonly requiresAttributes: readonly { readonly name: string; readonly value?: string }[];
+  readonly tags: readonly Tag[];
+}
+
+/** Key `/ecs/<account>/<region>/container-instance/<cluster>/<id>`. Writer: the container instance operations. */
+export interface ContainerInstanceRecord {
+  readonly arn: string;
+  readonly id: string;
+  readonly cluster: string;
+  readonly ec2InstanceId: string;
+  readonly status: "ACTIVE" | "DRAINING" | "INACTIVE" | "DEREGISTERING";
+  readonly statusReason?: string;
+  readonly registeredAt: number;
+  readonly registeredResources: Resources;
+  /** In the order of the registration; what the agent sent is echoed exactly. */
+  readonly attributes: readonly { readonly name: string; readonly value?: string }[];
+  readonly versionInfo: { readonly agentVersion?: string; readonly agentHash?: string; readonly dockerVersion?: string };
+  readonly capacityProviderName?: string;
+  readonly tags: readonly Tag[];
+  /** Raised by each write of the API: the API's `version`. */
+  readonly version: number;
+}
+
+/** What a machine has, or a task takes. CPU in units (1024 a core), memory in MiB, host ports by protocol. */
+export interface Resources {
+  readonly cpu: number;
+  readonly memory: number;
+  readonly portsTcp: readonly number[];
+  readonly portsUdp: readonly number[];
+}
+
+/**
+ * Key `/ecs/<account>/<region>/allocation/<cluster>/<instance id>`. Writer: placement (RunTask, StartTask, release on STOPPED), always in one
+ * transaction with the task that takes or frees, compared on this record's revision: so no instance is ever over-committed.
+ */
+export interface AllocationRecord {
+  /** By task id: every task of the instance that is not STOPPED. */
+  readonly tasks: Readonly<Record<string, AllocatedTask>>;
+}
+
+/** What a task holds, and its group: spread and distinctInstance count by it. */
+export interface AllocatedTask extends Resources {
+  readonly group: string;
+}
+
+/** Key `/ecs/<account>/<region>/connection/<cluster>/<instance id>`. Writer: the ACS endpoint. Absent: never connected. */
+export interface ConnectionRecord {
+  readonly connected: boolean;
+  readonly since: number;
+}
+
+/** Key `/ecs/<account>/<region>/task/<cluster>/<id>`: the intent. Writers: RunTask, StartTask (create), StopTask and reconcilers (desiredStatus). */
+export interface TaskRecord {
+  readonly arn: string;
+  readonly id: string;
+  readonly cluster: string;
+  readonly taskDefinitionArn: string;
+  readonly containerInstanceId: string;
+  /** The instance's `ecs.availability-zone` and `ecs.cpu-architecture` when the task was placed. */
+  readonly availabilityZone?: string;
+  readonly cpuArchitecture?: string;
+  readonly launchType: "EC2" | "FARGATE" | "EXTERNAL";
+  readonly capacityProviderName?: string;
+  readonly group: string;
+  readonly startedBy?: string;
+  readonly desiredStatus: "RUNNING" | "STOPPED";
+  readonly createdAt: number;
+  /** Why it is to stop: set with desiredStatus STOPPED. */
+  readonly stop?: { readonly at: number; readonly code: string; readonly reason: string };
+  readonly resources: Resources;
+  /** As shown: the task definition's or the override's, as decimal text; absent when neither gives one. */
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly ephemeralStorageGiB?: number;
+  /** TaskOverride exactly as given. */
+  readonly overrides: Readonly<Record<string, unknown>>;
+  readonly containers: readonly {
+    readonly name: string;
+    readonly arn: string;
+    readonly image: string;
+    readonly cpu: string;
+    readonly memory?: string;
+    readonly memoryReservation?: string;
+    readonly essential: boolean;
+    /** The definition gives a health check. */
+    readonly healthCheck?: boolean;
+  }[];
+  readonly enableExecuteCommand: boolean;
+  readonly tags: readonly Tag[];
+}
+
+/** Key `/ecs/<account>/<region>/task-observed/<cluster>/<id>`. Writer: SubmitTaskStateChange and the ACS/TCS endpoints (the agent's word), for a lost agent the reconciler. */
+export interface TaskObservation {
+  readonly lastStatus:
+    | "PROVISIONING"
+    | "PENDING"
+    | "ACTIVATING"
+    | "RUNNING"
+    | "DEACTIVATING"
+    | "STOPPING"
+    | "DEPROVISIONING"
+    | "STOPPED"
+    | "DELETED";
+  /** Raised by each change: part of the API's `version`. */
+  readonly version: number;
+  readonly pullStartedAt?: number;
+  readonly pullStoppedAt?: number;
+  readonly startedAt?: number;
+  readonly executionStoppedAt?: number;
+  /** When it began to stop by itself; a stop that was asked for is the task record's `stop.at`. */
+  readonly stoppingAt?: number;
+  readonly stoppedAt?: number;
+  readonly connectivityAt?: number;
+  /** The agent's reason, when it stopped by itself. */
+  readonly reason?: string;
+  readonly stopCode?: string;
+  readonly containers: readonly {
+    readonly name: string;
+    readonly lastStatus: "PENDING" | "RUNNING" | "STOPPED";
+    readonly exitCode?: number;
+    readonly reason?: string;
+    readonly runtimeId?: string;
+    readonly imageDigest?: string;
+    readonly healthStatus?: "HEALTHY" | "UNHEALTHY" | "UNKNOWN";
+    readonly networkBindings?: readonly {
+      readonly bindIP?: string;
+      readonly containerPort?: number;
+      readonly hostPort?: number;
+      readonly protocol?: string;
+    }[];
+  }[];
+}

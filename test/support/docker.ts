@@ -1,0 +1,46 @@
+/** A Docker daemon of the test's own, for its client side of a registry: no bridge, no firewall rules, everything under one directory. */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+export interface DockerDaemon {
+  /** For `DOCKER_HOST`. */
+  readonly host: string;
+  stop(): Promise<void>;
+}
+
+export async function startDockerDaemon(): Promise<DockerDaemon> {
+  const home = await mkdtemp(join(tmpdir(), "gantry-docker-"));
+  const host = `unix://${join(home, "docker.sock")}`;
+  const args = [
+    "--data-root",
+    join(home, "data"),
+    "--exec-root",
+    join(home, "exec"),
+    "-H",
+    host,
+    "--pidfile",
+    join(home, "pid"),
+    "--iptables=false",
+    "--ip6tables=false",
+    "--bridge=none",
+  ];
+  const daemon = spawn("/usr/sbin/dockerd", args, { stdio: "ignore" });
+  const gone = new Promise<void>((resolve) => daemon.once("exit", () => resolve()));
+  for (let tries = 0; tries < 300; tries++) {
+    const probe = spawn("docker", ["-H", host, "version"], { stdio: "ignore" });
+    if ((await new Promise((resolve) => probe.once("exit", resolve))) === 0) break;
+    if (daemon.exitCode !== null) throw new Error(`dockerd ended with ${daemon.exitCode}`);
+    await pause(100);
+  }
+  return {
+    host,
+    async stop() {
+      daemon.kill("SIGTERM");
+      await gone;
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
