@@ -47,15 +47,24 @@ describe("the agent and its control plane", () => {
 
   it("registers with the machine's resources and attributes, signed", () => {
     const call = plane.calls.find(({ operation }) => operation === "RegisterContainerInstance");
-    const resources = call?.input.totalResources as { name: string; integerValue: number; stringSetValue: string[] }[];
+    assert.ok(call);
+    const resources = call.input.totalResources as { name: string; integerValue: number; stringSetValue: string[] }[];
     assert.ok((resources.find(({ name }) => name === "CPU")?.integerValue ?? 0) >= 1024);
     assert.deepEqual(resources.find(({ name }) => name === "PORTS")?.stringSetValue, ["22", "2375", "2376", "51678", "51679"]);
-    const names = (call?.input.attributes as { name: string }[]).map(({ name }) => name);
-    for (const name of ["com.amazonaws.ecs.capability.docker-remote-api.1.17", "com.amazonaws.ecs.capability.logging-driver.awslogs", "ecs.os-type", "ecs.availability-zone"]) {
+    const names = (call.input.attributes as { name: string }[]).map(({ name }) => name);
+    for (const name of [
+      "com.amazonaws.ecs.capability.docker-remote-api.1.17",
+      "com.amazonaws.ecs.capability.logging-driver.awslogs",
+      "ecs.os-type",
+      "ecs.availability-zone",
+    ]) {
       assert.ok(names.includes(name), name);
     }
     assert.ok(names.length > 50 && new Set(names).size === names.length);
-    assert.match(call?.authorization ?? "", /^AWS4-HMAC-SHA256 Credential=test\/\d{8}\/us-east-1\/ecs\/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=[0-9a-f]{64}$/);
+    assert.match(
+      call.authorization,
+      /^AWS4-HMAC-SHA256 Credential=test\/\d{8}\/us-east-1\/ecs\/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=[0-9a-f]{64}$/,
+    );
   });
 
   it("acknowledges a payload and heartbeats, and reports every change once", async () => {
@@ -64,16 +73,27 @@ describe("the agent and its control plane", () => {
     await until("STOPPED", () => plane.reports.find(({ status }) => status === "STOPPED"));
     assert.ok(plane.frames.some((frame) => frame.type === "HeartbeatAckRequest" && frame.message.messageId === "h1"));
     assert.ok(plane.frames.some((frame) => frame.type === "AckRequest" && frame.message.messageId === messageId));
-    assert.deepEqual(plane.reports.map(({ status }) => status), ["RUNNING", "STOPPED"]);
+    assert.deepEqual(
+      plane.reports.map(({ status }) => status),
+      ["RUNNING", "STOPPED"],
+    );
     assert.equal(plane.reports[1]?.containers[0]?.exitCode, 4);
   });
 
   it("sends a change again until it is taken, and drops one that is refused for good", async () => {
-    plane.failures.set("SubmitTaskStateChange", ["ServerException|down", "ThrottlingException|slow", undefined, "InvalidParameterException|The referenced task was not found."]);
+    plane.failures.set("SubmitTaskStateChange", [
+      "ServerException|down",
+      "ThrottlingException|slow",
+      undefined,
+      "InvalidParameterException|The referenced task was not found.",
+    ]);
     plane.payload(task("t1", [container("short")]));
     await until("four attempts", () => plane.calls.filter(({ operation }) => operation === "SubmitTaskStateChange").length >= 4);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    assert.deepEqual(plane.reports.map(({ status }) => status), ["RUNNING"]);
+    assert.deepEqual(
+      plane.reports.map(({ status }) => status),
+      ["RUNNING"],
+    );
     assert.equal(plane.calls.filter(({ operation }) => operation === "SubmitTaskStateChange").length, 4);
   });
 
@@ -84,7 +104,9 @@ describe("the agent and its control plane", () => {
     await until("both run", () => plane.reports.filter(({ status }) => status === "RUNNING").length === 2);
     const messageId = plane.manifest([known.arn]);
     const question = await until("the question", () => plane.frames.find((frame) => frame.type === "TaskStopVerificationMessage"));
-    assert.deepEqual(question.type === "TaskStopVerificationMessage" && question.message.stopCandidates.map(({ taskArn }) => taskArn), [unknown.arn]);
+    assert.deepEqual(question.type === "TaskStopVerificationMessage" && question.message.stopCandidates.map(({ taskArn }) => taskArn), [
+      unknown.arn,
+    ]);
     assert.equal(plane.reports.filter(({ status }) => status === "STOPPED").length, 0);
     plane.send("TaskStopVerificationAck", { messageId, generatedAt: 1, stopTasks: [{ taskArn: unknown.arn, taskClusterArn: "default" }] });
     const stopped = await until("STOPPED", () => plane.reports.find(({ status }) => status === "STOPPED"));
@@ -120,7 +142,9 @@ describe("the agent and its control plane", () => {
   it("publishes signed metrics and health", async () => {
     const healthcheck = { Test: ["CMD", "true"], Interval: 50e6, Timeout: 1e9, Retries: 2 };
     plane.payload(task("t1", [container("app", { healthCheckType: "docker", config: { Healthcheck: healthcheck } })]));
-    const health = await until("health", () => plane.telemetry.find(({ body }) => body.type === "PublishHealthRequest" && JSON.stringify(body).includes("HEALTHY")));
+    const health = await until("health", () =>
+      plane.telemetry.find(({ body }) => body.type === "PublishHealthRequest" && JSON.stringify(body).includes("HEALTHY")),
+    );
     assert.match(health.head, /^Authorization: AWS4-HMAC-SHA256 .*\r\nHost: .*\r\nX-Amz-Date: \d{8}T\d{6}Z$/);
     const idle = plane.telemetry.find(({ body }) => body.type === "PublishMetricsRequest")?.body.message.metadata as { idle: boolean };
     assert.equal(idle.idle, true);
@@ -153,7 +177,10 @@ describe("the agent and its control plane", () => {
     runtime.exit(id, 0);
     await until("STOPPED", () => plane.reports.find(({ status }) => status === "STOPPED"));
     const events = plane.puts.flatMap(({ logEvents }) => logEvents);
-    assert.deepEqual(events.map(({ message }) => message), lines);
+    assert.deepEqual(
+      events.map(({ message }) => message),
+      lines,
+    );
     assert.ok(events.every(({ timestamp }, index) => timestamp >= (events[index - 1]?.timestamp ?? 0)));
   });
 
@@ -161,6 +188,9 @@ describe("the agent and its control plane", () => {
     const logs = { Type: "awslogs", Config: { "awslogs-group": "/none", "awslogs-region": "us-east-1" } };
     plane.payload(task("t1", [container("app", { host: { LogConfig: logs } })]));
     const stopped = await until("STOPPED", () => plane.reports.find(({ status }) => status === "STOPPED"));
-    assert.match(stopped.containers[0]?.reason ?? "", /^CannotStartContainerError: .*ResourceNotFoundException: The specified log group does not exist\.$/);
+    assert.match(
+      stopped.containers[0]?.reason ?? "",
+      /^CannotStartContainerError: .*ResourceNotFoundException: The specified log group does not exist\.$/,
+    );
   });
 });

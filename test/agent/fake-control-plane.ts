@@ -75,14 +75,29 @@ export class FakeControlPlane {
   payload(...tasks: readonly PayloadTask[]): string {
     const messageId = `m${this.#message++}`;
     const seqNum = this.#timeline++;
-    this.send("PayloadMessage", { messageId, clusterArn: "default", containerInstanceArn: "x", tasks, seqNum, generatedAt: Date.now(), timeline: seqNum });
+    this.send("PayloadMessage", {
+      messageId,
+      clusterArn: "default",
+      containerInstanceArn: "x",
+      tasks,
+      seqNum,
+      generatedAt: Date.now(),
+      timeline: seqNum,
+    });
     return messageId;
   }
 
   manifest(tasks: readonly string[]): string {
     const messageId = `m${this.#message++}`;
     const list = tasks.map((taskArn) => ({ taskArn, taskClusterArn: "default", desiredStatus: "RUNNING" }));
-    this.send("TaskManifestMessage", { messageId, clusterArn: "default", containerInstanceArn: "x", generatedAt: Date.now(), timeline: this.#timeline++, tasks: list });
+    this.send("TaskManifestMessage", {
+      messageId,
+      clusterArn: "default",
+      containerInstanceArn: "x",
+      generatedAt: Date.now(),
+      timeline: this.#timeline++,
+      tasks: list,
+    });
     return messageId;
   }
 
@@ -108,21 +123,28 @@ export class FakeControlPlane {
   }
 
   #refusal(operation: string, input: Record<string, unknown>): string | undefined {
-    if (operation === "RegisterContainerInstance" && input.containerInstanceArn && !this.instances.has(String(input.containerInstanceArn))) {
+    if (
+      operation === "RegisterContainerInstance" &&
+      input.containerInstanceArn &&
+      !this.instances.has(input.containerInstanceArn as string)
+    ) {
       return "InvalidParameterException|The specified container instance does not exist";
     }
     const group = String(input.logGroupName);
     if ((operation === "CreateLogStream" || operation === "PutLogEvents") && !this.groups.has(group)) {
       return "ResourceNotFoundException|The specified log group does not exist.";
     }
-    if (operation === "CreateLogStream" && this.streams.has(`${group}/${String(input.logStreamName)}`)) return "ResourceAlreadyExistsException|exists";
+    if (operation === "CreateLogStream" && this.streams.has(`${group}/${String(input.logStreamName)}`))
+      return "ResourceAlreadyExistsException|exists";
     return undefined;
   }
 
   #answer(operation: string, input: Record<string, unknown>): unknown {
     switch (operation) {
       case "RegisterContainerInstance": {
-        const containerInstanceArn = String(input.containerInstanceArn ?? `arn:aws:ecs:us-east-1:000000000000:container-instance/default/i${this.#next++}`);
+        const containerInstanceArn =
+          (input.containerInstanceArn as string | undefined) ??
+          `arn:aws:ecs:us-east-1:000000000000:container-instance/default/i${this.#next++}`;
         this.instances.add(containerInstanceArn);
         return { containerInstance: { containerInstanceArn, attributes: input.attributes } };
       }
@@ -141,7 +163,9 @@ export class FakeControlPlane {
         this.puts.push(input as unknown as LogCall);
         return {};
       case "GetAuthorizationToken":
-        return { authorizationData: [{ authorizationToken: Buffer.from("AWS:secret").toString("base64"), expiresAt: Date.now() / 1000 + 43_200 }] };
+        return {
+          authorizationData: [{ authorizationToken: Buffer.from("AWS:secret").toString("base64"), expiresAt: Date.now() / 1000 + 43_200 }],
+        };
       default:
         return {};
     }

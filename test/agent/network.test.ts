@@ -22,19 +22,25 @@ function open(name: string, metadataPort: number, memory = new Map<string, strin
     instance: name,
     dynamicPorts: { first: 50_000, last: 50_100 },
     metadataPort: () => metadataPort,
-    memory: { get: (key) => memory.get(key), set: (key, value) => void (value === undefined ? memory.delete(key) : memory.set(key, value)) },
+    memory: {
+      get: (key) => memory.get(key),
+      set: (key, value) => void (value === undefined ? memory.delete(key) : memory.set(key, value)),
+    },
     random: systemRandom,
     log: silentLogger,
   });
 }
 
 const bridged = { networkMode: "bridge" } as TaskPlan;
-const plan = (ports: NonNullable<Parameters<typeof container>[1]>["portMappings"]) => ({ definition: container("web", { portMappings: ports }) }) as ContainerPlan;
+const plan = (ports: NonNullable<Parameters<typeof container>[1]>["portMappings"]) =>
+  ({ definition: container("web", { portMappings: ports }), config: {} }) as ContainerPlan;
 
 /** A process in the namespace that answers each TCP connection with the address it sees. */
 function serve(network: Network, { namespace }: Attachment, port: number): ChildProcess {
   const script = `require("net").createServer((s) => { s.end("from " + s.remoteAddress); s.on("error", () => {}); }).listen(${port}, "0.0.0.0", () => console.log("ready"))`;
-  return spawn("nsenter", [`--net=${network.path(namespace ?? "")}`, process.execPath, "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  return spawn("nsenter", [`--net=${network.path(namespace ?? "")}`, process.execPath, "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 const ready = (child: ChildProcess) => new Promise<void>((resolve) => child.stdout?.once("data", () => resolve()));
@@ -76,7 +82,13 @@ describe("the bridge network", { skip: !root && "needs root" }, () => {
   });
 
   it("reaches a container by its host port over loopback and the machine's address, each other by address, and metadata", async () => {
-    const web = network.allocate(bridged, plan([{ containerPort: 80, protocol: "tcp" }, { containerPort: 81, hostPort: 50_200, protocol: "tcp" }]));
+    const web = network.allocate(
+      bridged,
+      plan([
+        { containerPort: 80, protocol: "tcp" },
+        { containerPort: 81, hostPort: 50_200, protocol: "tcp" },
+      ]),
+    );
     const client = network.allocate(bridged, plan([]));
     const started = performance.now();
     await network.attach(web);
@@ -91,11 +103,31 @@ describe("the bridge network", { skip: !root && "needs root" }, () => {
     const outside = Object.entries(networkInterfaces()).flatMap(([name, list]) => (name.startsWith("eth") ? (list ?? []) : []));
     const address = outside.find(({ family }) => family === "IPv4")?.address;
     if (address) assert.match(await ask(address, port), /^from /);
-    const inside = await command("nsenter", [`--net=${network.path(client.namespace ?? "")}`, "busybox", "nc", "-w", "3", web.address ?? "", "80"]);
+    const inside = await command("nsenter", [
+      `--net=${network.path(client.namespace ?? "")}`,
+      "busybox",
+      "nc",
+      "-w",
+      "3",
+      web.address ?? "",
+      "80",
+    ]);
     assert.equal(inside, `from ${client.address}`);
-    const hairpin = await command("nsenter", [`--net=${network.path(client.namespace ?? "")}`, "busybox", "nc", "-w", "3", network.gateway ?? "", String(port)]);
+    const hairpin = await command("nsenter", [
+      `--net=${network.path(client.namespace ?? "")}`,
+      "busybox",
+      "nc",
+      "-w",
+      "3",
+      network.gateway ?? "",
+      String(port),
+    ]);
     assert.match(hairpin, /^from /);
-    const told = await command("nsenter", [`--net=${network.path(client.namespace ?? "")}`, "busybox", "nc", "-w", "3", "169.254.170.2", "80"], "GET / HTTP/1.0\r\n\r\n");
+    const told = await command(
+      "nsenter",
+      [`--net=${network.path(client.namespace ?? "")}`, "busybox", "nc", "-w", "3", "169.254.170.2", "80"],
+      "GET / HTTP/1.0\r\n\r\n",
+    );
     assert.match(told, new RegExp(`metadata for ${client.address}$`));
     const counters = await network.counters(client);
     assert.ok(counters && counters.txBytes > 0 && counters.rxBytes > 0);
@@ -128,7 +160,10 @@ describe("the bridge network", { skip: !root && "needs root" }, () => {
 
   it("refuses a host port that is taken, by us or by anybody", async () => {
     const first = network.allocate(bridged, plan([{ containerPort: 80, hostPort: 50_301, protocol: "tcp" }]));
-    assert.throws(() => network.allocate(bridged, plan([{ containerPort: 80, hostPort: 50_301, protocol: "tcp" }])), /50301 failed: port is already allocated/);
+    assert.throws(
+      () => network.allocate(bridged, plan([{ containerPort: 80, hostPort: 50_301, protocol: "tcp" }])),
+      /50301 failed: port is already allocated/,
+    );
     await network.detach(first);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));

@@ -13,7 +13,10 @@ import { until } from "./fake-control-plane.ts";
 describe("the log pump", () => {
   let directory: string;
   const offsets = new Map<string, number>();
-  const memory = { offset: (file: string) => offsets.get(file) ?? 0, saveOffset: (file: string, offset: number) => void offsets.set(file, offset) };
+  const memory = {
+    offset: (file: string) => offsets.get(file) ?? 0,
+    saveOffset: (file: string, offset: number) => void offsets.set(file, offset),
+  };
   const pumpTo = (sink: Sink) => new Pump({ directory, sink, offsets: memory, clock: systemClock, log: silentLogger });
   const collecting = (taken: string[], rest: Partial<Sink> = {}): Sink => ({
     longestLine: 1000,

@@ -12,29 +12,40 @@ const names = { container: "app", task: "t1", id: "abc", region: "us-east-1" };
 describe("lines", () => {
   it("lose no byte and no order, whatever pieces the text is read in", () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: "grapheme", maxLength: 40 })), fc.integer({ min: 4, max: 30 }), fc.integer({ min: 35, max: 200 }), (texts, longest, piece) => {
-        const bytes = Buffer.from(texts.map((text) => text.replaceAll("\n", " ")).join("\n"));
-        const out: string[] = [];
-        let offset = 0;
-        while (offset < bytes.length) {
-          const end = Math.min(bytes.length, offset + piece);
-          const { lines, consumed } = cutLines(bytes.subarray(offset, end), longest, end === bytes.length);
-          assert.ok(consumed > 0, "goes on");
-          assert.equal(consumed, lines.at(-1)?.end);
-          for (const line of lines) {
-            assert.ok(Buffer.byteLength(line.text) <= longest);
-            out.push(line.text + (line.partial ? "" : "\n"));
+      fc.property(
+        fc.array(fc.string({ unit: "grapheme", maxLength: 40 })),
+        fc.integer({ min: 4, max: 30 }),
+        fc.integer({ min: 35, max: 200 }),
+        (texts, longest, piece) => {
+          const bytes = Buffer.from(texts.map((text) => text.replaceAll("\n", " ")).join("\n"));
+          const out: string[] = [];
+          let offset = 0;
+          while (offset < bytes.length) {
+            const end = Math.min(bytes.length, offset + piece);
+            const { lines, consumed } = cutLines(bytes.subarray(offset, end), longest, end === bytes.length);
+            assert.ok(consumed > 0, "goes on");
+            assert.equal(consumed, lines.at(-1)?.end);
+            for (const line of lines) {
+              assert.ok(Buffer.byteLength(line.text) <= longest);
+              out.push(line.text + (line.partial ? "" : "\n"));
+            }
+            offset += consumed;
           }
-          offset += consumed;
-        }
-        assert.equal(out.join(""), bytes.toString());
-      }),
+          assert.equal(out.join(""), bytes.toString());
+        },
+      ),
     );
   });
 
   it("an unfinished line waits, unless it is the last", () => {
-    assert.deepEqual(cutLines(Buffer.from("a\nbc"), 100, false).lines.map(({ text }) => text), ["a"]);
-    assert.deepEqual(cutLines(Buffer.from("a\nbc"), 100, true).lines.map(({ text }) => text), ["a", "bc"]);
+    assert.deepEqual(
+      cutLines(Buffer.from("a\nbc"), 100, false).lines.map(({ text }) => text),
+      ["a"],
+    );
+    assert.deepEqual(
+      cutLines(Buffer.from("a\nbc"), 100, true).lines.map(({ text }) => text),
+      ["a", "bc"],
+    );
   });
 });
 
@@ -84,7 +95,10 @@ describe("awslogs options", () => {
   it("are refused with Docker's words", () => {
     assert.throws(() => parseAwsLogs({}, names), /must specify a value for log opt 'awslogs-group'/);
     assert.throws(() => parseAwsLogs({ "awslogs-group": "g", nope: "1" }, names), /unknown log opt 'nope'/);
-    assert.throws(() => parseAwsLogs({ "awslogs-group": "g", "awslogs-multiline-pattern": "(" }, names), /could not parse multiline pattern/);
+    assert.throws(
+      () => parseAwsLogs({ "awslogs-group": "g", "awslogs-multiline-pattern": "(" }, names),
+      /could not parse multiline pattern/,
+    );
     assert.throws(() => parseAwsLogs({ "awslogs-group": "g", mode: "x" }, names), /'mode'/);
   });
 
