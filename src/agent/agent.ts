@@ -130,7 +130,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       reporter.hold();
     }
   })().catch((error: unknown) => {
-    if (!signal.aborted) log.fatal({ error }, "the connection to the control plane ended");
+    if (!signal.aborted) log.fatal({ err: error }, "the connection to the control plane ended");
   });
 
   /** Where to connect, asked once an instance and then every 12 hours, as the standard agent does. */
@@ -247,8 +247,11 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     if (removed.length > 0) log.info({ removed }, "images that nobody used were removed");
   });
 
+  const cancelRefresh = every(clock, 60_000, () => network.refresh());
+
   const stop = async () => {
     cancelPrune();
+    cancelRefresh();
     over.abort();
     await metadata.close();
     await connected;
@@ -302,7 +305,7 @@ async function untilReady(runtime: Runtime, clock: Clock, log: Logger, signal: A
       return `${name} ${version}`;
     } catch (error) {
       signal.throwIfAborted();
-      if (failures === 0 || failures === 20) log.warn({ error }, "the container runtime does not answer yet");
+      if (failures === 0 || failures === 20) log.warn({ err: error }, "the container runtime does not answer yet");
       await sleep(clock, Math.min(2_000, 100 * (failures + 1)), signal);
     }
   }

@@ -103,7 +103,7 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
       try {
         options.frame(frame.type, frame.message, handle);
       } catch (error) {
-        options.log.error({ connection: options.name, type: frame.type, error }, "a frame could not be handled");
+        options.log.error({ connection: options.name, type: frame.type, err: error }, "a frame could not be handled");
       }
       if (fatal) socket.close(1000);
     });

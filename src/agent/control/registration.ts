@@ -58,14 +58,14 @@ export async function register(deps: RegistrationDeps, signal: AbortSignal): Pro
         if (error.code === "ClusterNotFoundException") {
           await createCluster(ecs, config.cluster, log);
         } else if (arn !== undefined) {
-          log.warn({ error, containerInstanceArn: arn }, "the control plane does not take this instance back, registering anew");
+          log.warn({ err: error, containerInstanceArn: arn }, "the control plane does not take this instance back, registering anew");
           arn = undefined;
           continue;
         }
       }
       failures++;
       const wait = Math.min(10_000, 100 * 2 ** Math.min(failures, 10)) * (0.8 + 0.4 * random.next());
-      log.warn({ error, wait }, "registration failed, trying again");
+      log.warn({ err: error, wait }, "registration failed, trying again");
       await sleep(clock, wait, signal);
     }
   }
@@ -75,7 +75,7 @@ async function createCluster(ecs: AwsClient, clusterName: string, log: Logger): 
   try {
     await ecs.send("CreateCluster", { clusterName });
   } catch (error) {
-    log.warn({ error, clusterName }, "the cluster could not be created");
+    log.warn({ err: error, clusterName }, "the cluster could not be created");
   }
 }
 

@@ -107,7 +107,7 @@ export function createAwsLogs(client: AwsClient, options: AwsLogsOptions, clock:
         await client.call("PutLogEvents", input);
       } else if (error.code === "InvalidParameterException" || error.code === "DataAlreadyAcceptedException") {
         log.warn(
-          { error, group: options.group, stream: options.stream, events: logEvents.length },
+          { err: error, group: options.group, stream: options.stream, events: logEvents.length },
           "CloudWatch Logs refused events, they are dropped",
         );
       } else throw error;

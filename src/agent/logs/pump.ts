@@ -128,7 +128,7 @@ export class Pump {
       if (this.#closed) return;
       this.#failures = Math.min(this.#failures + 1, 20);
       if (this.#failures === 1 || this.#failures === 10)
-        this.#options.log.warn({ error, directory: this.#options.directory }, "log lines wait to be delivered");
+        this.#options.log.warn({ err: error, directory: this.#options.directory }, "log lines wait to be delivered");
     }
   }
 

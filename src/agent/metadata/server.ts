@@ -116,7 +116,7 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
     answer(request, response).catch((error: unknown) => {
       if (error instanceof NotFound) json(response, 404, error.message);
       else {
-        world.log.error({ error, path: request.url?.replace(/[0-9a-f]{32}/g, "…") }, "metadata request failed");
+        world.log.error({ err: error, path: request.url?.replace(/[0-9a-f]{32}/g, "…") }, "metadata request failed");
         json(response, 500, "Internal server error");
       }
     });

@@ -14,6 +14,7 @@ import { addText, deleteText, tableText } from "./rules.ts";
  * first (`allocate`), then made (`attach`), and given back once (`detach`): nothing exists that the journal does not name.
  */
 export interface Network {
+  /** Throws when a port or the addresses are taken. */
   allocate(plan: TaskPlan, container: ContainerPlan): Attachment;
   /** Safe to repeat. */
   attach(attachment: Attachment): Promise<void>;
@@ -27,6 +28,8 @@ export interface Network {
   /** The bridge's own address, or undefined before the first use. */
   readonly gateway: string | undefined;
   counters(attachment: Attachment): Promise<Counters | undefined>;
+  /** Docker may have come up after us and dropped our traffic: looks, and mends it. */
+  refresh(): Promise<void>;
   /** Removes bridge, rules and namespaces. */
   tearDown(): Promise<void>;
   close(): void;
@@ -144,11 +147,12 @@ export function createNetwork(options: NetworkOptions): Network {
       if (plan.networkMode === "host") {
         const bindings = (container.definition.portMappings ?? [])
           .filter(({ containerPort }) => containerPort)
-          .map(({ containerPort = 0, protocol = "tcp" }) => ({ protocol, containerPort, hostPort: containerPort }));
+          .map(({ containerPort = 0, protocol }) => ({ protocol, containerPort, hostPort: containerPort }));
         return { mode: "host", bindings };
       }
       const unique = options.random.hex(6);
-      if (plan.networkMode === "none") return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
+      if (plan.networkMode === "none" || container.config.NetworkDisabled)
+        return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
       const bindings = ports.allocate(container.definition.portMappings ?? []);
       try {
         const address = poolOf().take();
@@ -177,7 +181,7 @@ export function createNetwork(options: NetworkOptions): Network {
       if (!namespace) return;
       if (address !== undefined && bindings.length > 0) {
         await command("nft", ["-f", "-"], deleteText(table, { address, bindings })).catch((error: unknown) =>
-          log.debug({ error, bindings }, "the ports had no rule"),
+          log.debug({ err: error, bindings }, "the ports had no rule"),
         );
       }
       await deleteNamespace(namespace, address);
@@ -201,7 +205,9 @@ export function createNetwork(options: NetworkOptions): Network {
       await command("nft", ["-f", "-"], tableText(rules, targets));
       await acceptForwarding(bridge, table, log);
       for (const { bindings } of targets)
-        await ports.hold(bindings).catch((error: unknown) => log.warn({ error }, "a container's host port is taken by another process"));
+        await ports
+          .hold(bindings)
+          .catch((error: unknown) => log.warn({ err: error }, "a container's host port is taken by another process"));
       for (const name of await namespaces()) if (!attached.has(name)) await deleteNamespace(name, undefined);
     },
     async counters({ address }) {
@@ -217,6 +223,7 @@ export function createNetwork(options: NetworkOptions): Network {
         return undefined;
       }
     },
+    refresh: () => acceptForwarding(bridge, table, log),
     async tearDown() {
       ports.close();
       for (const { namespace, address } of attached.values()) if (namespace) await deleteNamespace(namespace, address);

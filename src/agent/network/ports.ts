@@ -35,7 +35,8 @@ export class HostPorts {
     }
   }
 
-  #allocateOne({ containerPort, hostPort, containerPortRange, protocol = "tcp" }: PayloadPortMapping): PortBinding {
+  #allocateOne({ containerPort, hostPort, containerPortRange, protocol: named }: PayloadPortMapping): PortBinding {
+    const protocol = named === "udp" ? "udp" : "tcp";
     const [first, last] = (containerPortRange ?? "").split("-").map(Number);
     const count = containerPortRange && first && last ? last - first + 1 : 1;
     const inside = first || (containerPort ?? 0);

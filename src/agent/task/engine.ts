@@ -33,7 +33,7 @@ export interface TaskView {
 export interface EngineHooks {
   /** A state change lies in the journal, to be sent. */
   reported(arn: string): void;
-  health(): void;
+  readonly health: () => void;
 }
 
 export function createEngine(world: World, hooks: EngineHooks): Engine {
@@ -122,7 +122,7 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         if (owned.has(id)) continue;
         log.warn({ container: id }, "the journal does not know this container; removed");
         await world.runtime.kill(id, 9, true).catch(() => {});
-        await world.runtime.remove(id).catch((error: unknown) => log.error({ container: id, error }, "could not be removed"));
+        await world.runtime.remove(id).catch((error: unknown) => log.error({ container: id, err: error }, "could not be removed"));
       }
       for (const { plan, state } of ready) run(plan, state).start(known);
     },
@@ -133,7 +133,7 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         try {
           apply(payload);
         } catch (error) {
-          log.error({ task: payload.arn, error }, "a task of the payload could not be taken on");
+          log.error({ task: payload.arn, err: error }, "a task of the payload could not be taken on");
           refuse(payload, `The agent could not take the task on: ${(error as Error).message}`);
         }
       }

@@ -204,12 +204,12 @@ export class TaskRunner {
       .catch((error: unknown) => {
         if (this.#closed) return undefined;
         if (kind === "signal") {
-          this.#log.warn({ container: name, error }, "signal failed, it will be sent again");
+          this.#log.warn({ container: name, err: error }, "signal failed, it will be sent again");
           return sleep(this.#world.clock, 1000);
         }
         if (error instanceof Cancelled || hand.abort.signal.aborted) return undefined;
         hand.inHand.delete(kind);
-        this.#log.warn({ container: name, step: kind, error }, "step failed");
+        this.#log.warn({ container: name, step: kind, err: error }, "step failed");
         hand.abort.abort();
         this.#apply({ type: "failed", container: name, at: this.#world.clock.now(), reason: reasonOf(error, step) });
         return undefined;
@@ -284,7 +284,7 @@ export class TaskRunner {
       if (watch.signal.aborted || this.#closed) return;
       if (!(error instanceof RuntimeError) || error.code !== "NotFound") {
         // The runtime is away or being started again; containers live on without it.
-        this.#log.warn({ container: name, error }, "the container can't be watched, trying again");
+        this.#log.warn({ container: name, err: error }, "the container can't be watched, trying again");
         await sleep(this.#world.clock, 1000);
         if (!watch.signal.aborted && !this.#closed) return this.#exit(name, container, watch);
         return;
@@ -302,7 +302,7 @@ export class TaskRunner {
       if (container.status !== "STOPPED" || hand.releasing || hand.inHand.size > 0) continue;
       hand.releasing = releaseContainer(this.#world, container)
         .then(() => this.#apply({ type: "released", container: container.name }, true))
-        .catch((error: unknown) => this.#log.error({ container: container.name, error }, "release failed"));
+        .catch((error: unknown) => this.#log.error({ container: container.name, err: error }, "release failed"));
     }
     if (this.#state.status === "STOPPED" && !this.#finishing) {
       this.#finishing = true;
@@ -323,7 +323,7 @@ export class TaskRunner {
   }
 
   async #released(): Promise<void> {
-    await Promise.all([...this.#hands.values()].map(({ releasing }) => releasing));
+    for (const { releasing } of this.#hands.values()) await releasing;
   }
 
   async #cleanUp(): Promise<void> {
@@ -336,7 +336,7 @@ export class TaskRunner {
     try {
       await removeTask(this.#world, this.plan);
     } catch (error) {
-      this.#log.error({ error }, "clean-up failed, it will be tried again");
+      this.#log.error({ err: error }, "clean-up failed, it will be tried again");
       this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => void this.#cleanUp());
       return;
     }

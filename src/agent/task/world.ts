@@ -22,9 +22,9 @@ export interface World {
   readonly journal: Journal;
   readonly registry: RegistryLogins;
   /** Variables that tell the container where its metadata and credentials are. */
-  metadataVariables(plan: TaskPlan, task: TaskState, container: ContainerPlan): Record<string, string>;
+  readonly metadataVariables: (plan: TaskPlan, task: TaskState, container: ContainerPlan) => Record<string, string>;
   /** ARN of the instance's cluster, for labels and log tags. */
-  cluster(): string;
+  readonly cluster: () => string;
 }
 
 /** The cgroup of a task, parent of its containers' (src/agent/cgroups). */
@@ -50,7 +50,7 @@ export interface TaskContext {
   readonly plan: TaskPlan;
   readonly world: World;
   readonly log: Logger;
-  state(): TaskState;
+  readonly state: () => TaskState;
 }
 
 /** Where the task's files lie: `<dataDir>/tasks/<task>/`, and each container's beneath. */
