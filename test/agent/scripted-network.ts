@@ -33,6 +33,7 @@ export class ScriptedNetwork implements Network {
   }
 
   async reconcile() {}
+  async refresh() {}
   path(namespace: string) {
     return `/run/netns/${namespace}`;
   }

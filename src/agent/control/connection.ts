@@ -61,7 +61,12 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
     return { code: 0, reason, opened: false, lived: 0, fatal };
   }
   return new Promise((resolve) => {
-    const socket = new WebSocket(target.url, { headers: target.headers, handshakeTimeout: 10_000, perMessageDeflate: false, maxPayload: 64 << 20 });
+    const socket = new WebSocket(target.url, {
+      headers: target.headers,
+      handshakeTimeout: 10_000,
+      perMessageDeflate: false,
+      maxPayload: 64 << 20,
+    });
     let opened = false;
     let fatal = false;
     let reason = "";
@@ -98,7 +103,7 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
       try {
         options.frame(frame.type, frame.message, handle);
       } catch (error) {
-        options.log.error({ connection: options.name, type: frame.type, error }, "a frame could not be handled");
+        options.log.error({ connection: options.name, type: frame.type, err: error }, "a frame could not be handled");
       }
       if (fatal) socket.close(1000);
     });

@@ -14,6 +14,7 @@ import { addText, deleteText, tableText } from "./rules.ts";
  * first (`allocate`), then made (`attach`), and given back once (`detach`): nothing exists that the journal does not name.
  */
 export interface Network {
+  /** Throws when a port or the addresses are taken. */
   allocate(plan: TaskPlan, container: ContainerPlan): Attachment;
   /** Safe to repeat. */
   attach(attachment: Attachment): Promise<void>;
@@ -27,6 +28,8 @@ export interface Network {
   /** The bridge's own address, or undefined before the first use. */
   readonly gateway: string | undefined;
   counters(attachment: Attachment): Promise<Counters | undefined>;
+  /** Docker may have come up after us and dropped our traffic: looks, and mends it. */
+  refresh(): Promise<void>;
   /** Removes bridge, rules and namespaces. */
   tearDown(): Promise<void>;
   close(): void;
@@ -81,7 +84,10 @@ export function createNetwork(options: NetworkOptions): Network {
   const openPool = async () => {
     let subnet = memory.get("subnet");
     if (!subnet) {
-      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as { dst?: string; dev?: string }[];
+      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as {
+        dst?: string;
+        dev?: string;
+      }[];
       const taken = routes.filter(({ dst, dev }) => dst && /^\d/.test(dst) && dev !== bridge).map(({ dst }) => parseSubnet(dst as string));
       subnet = formatSubnet(chooseSubnet(Number.parseInt(instance, 16), taken));
       memory.set("subnet", subnet);
@@ -141,11 +147,12 @@ export function createNetwork(options: NetworkOptions): Network {
       if (plan.networkMode === "host") {
         const bindings = (container.definition.portMappings ?? [])
           .filter(({ containerPort }) => containerPort)
-          .map(({ containerPort = 0, protocol = "tcp" }) => ({ protocol, containerPort, hostPort: containerPort }));
+          .map(({ containerPort = 0, protocol }) => ({ protocol, containerPort, hostPort: containerPort }));
         return { mode: "host", bindings };
       }
       const unique = options.random.hex(6);
-      if (plan.networkMode === "none") return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
+      if (plan.networkMode === "none" || container.config.NetworkDisabled)
+        return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
       const bindings = ports.allocate(container.definition.portMappings ?? []);
       try {
         const address = poolOf().take();
@@ -164,7 +171,9 @@ export function createNetwork(options: NetworkOptions): Network {
       if ((await namespaces()).includes(namespace)) await deleteNamespace(namespace, address);
       await Promise.all([
         makeNamespace(attachment),
-        address !== undefined && bindings.length > 0 && ports.hold(bindings).then(() => command("nft", ["-f", "-"], addText(table, { address, bindings }))),
+        address !== undefined &&
+          bindings.length > 0 &&
+          ports.hold(bindings).then(() => command("nft", ["-f", "-"], addText(table, { address, bindings }))),
       ]);
     },
     async detach(attachment) {
@@ -172,7 +181,7 @@ export function createNetwork(options: NetworkOptions): Network {
       if (!namespace) return;
       if (address !== undefined && bindings.length > 0) {
         await command("nft", ["-f", "-"], deleteText(table, { address, bindings })).catch((error: unknown) =>
-          log.debug({ error, bindings }, "the ports had no rule"),
+          log.debug({ err: error, bindings }, "the ports had no rule"),
         );
       }
       await deleteNamespace(namespace, address);
@@ -195,7 +204,10 @@ export function createNetwork(options: NetworkOptions): Network {
       const rules = { table, bridge, subnet: formatSubnet(poolOf().subnet), metadataPort: options.metadataPort() };
       await command("nft", ["-f", "-"], tableText(rules, targets));
       await acceptForwarding(bridge, table, log);
-      for (const { bindings } of targets) await ports.hold(bindings).catch((error: unknown) => log.warn({ error }, "a container's host port is taken by another process"));
+      for (const { bindings } of targets)
+        await ports
+          .hold(bindings)
+          .catch((error: unknown) => log.warn({ err: error }, "a container's host port is taken by another process"));
       for (const name of await namespaces()) if (!attached.has(name)) await deleteNamespace(name, undefined);
     },
     async counters({ address }) {
@@ -204,14 +216,14 @@ export function createNetwork(options: NetworkOptions): Network {
       const read = async (name: string) => Number(await readFile(`${directory}/${name}`, "utf8"));
       try {
         // What the host's end receives, the container has sent.
-        const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] = await Promise.all(
-          ["rx", "tx"].flatMap((way) => ["bytes", "packets", "errors", "dropped"].map((kind) => read(`${way}_${kind}`))),
-        );
+        const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] =
+          await Promise.all(["rx", "tx"].flatMap((way) => ["bytes", "packets", "errors", "dropped"].map((kind) => read(`${way}_${kind}`))));
         return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
       } catch {
         return undefined;
       }
     },
+    refresh: () => acceptForwarding(bridge, table, log),
     async tearDown() {
       ports.close();
       for (const { namespace, address } of attached.values()) if (namespace) await deleteNamespace(namespace, address);

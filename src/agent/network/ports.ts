@@ -35,15 +35,18 @@ export class HostPorts {
     }
   }
 
-  #allocateOne({ containerPort, hostPort, containerPortRange, protocol = "tcp" }: PayloadPortMapping): PortBinding {
+  #allocateOne({ containerPort, hostPort, containerPortRange, protocol: named }: PayloadPortMapping): PortBinding {
+    const protocol = named === "udp" ? "udp" : "tcp";
     const [first, last] = (containerPortRange ?? "").split("-").map(Number);
     const count = containerPortRange && first && last ? last - first + 1 : 1;
     const inside = first || (containerPort ?? 0);
-    if (count < 1 || inside < 1 || inside + count - 1 > 65535) throw new Error(`not a container port: ${containerPortRange ?? containerPort}`);
+    if (count < 1 || inside < 1 || inside + count - 1 > 65535)
+      throw new Error(`not a container port: ${containerPortRange ?? containerPort}`);
     const inUse = portsInUse(protocol);
     let outside = hostPort || 0;
     if (outside) {
-      if (this.#taken[protocol].has(outside) || inUse.has(outside)) throw new Error(`Bind for 0.0.0.0:${outside} failed: port is already allocated`);
+      if (this.#taken[protocol].has(outside) || inUse.has(outside))
+        throw new Error(`Bind for 0.0.0.0:${outside} failed: port is already allocated`);
     } else outside = this.#findFree(protocol, count, inUse);
     for (let port = outside; port < outside + count; port++) this.#taken[protocol].add(port);
     return { protocol, containerPort: inside, hostPort: outside, containerPortEnd: containerPortRange ? inside + count - 1 : undefined };

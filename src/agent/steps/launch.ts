@@ -29,7 +29,8 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
 
 async function withTimeout<T>(work: Promise<T>, signal: AbortSignal, state: string, ms: number): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new StepError(`DockerTimeoutError: Could not transition to ${state}; timed out after waiting ${ms / 1000}s`));
+  const onAbort = () =>
+    reject(new StepError(`DockerTimeoutError: Could not transition to ${state}; timed out after waiting ${ms / 1000}s`));
   signal.addEventListener("abort", onAbort);
   try {
     return await Promise.race([work, promise]);
@@ -74,14 +75,19 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
     })),
     initProcess: linux.initProcessEnabled ?? false,
     sharedMemoryMiB: linux.sharedMemorySize || undefined,
-    tmpfs: (linux.tmpfs ?? []).map(({ containerPath, size, mountOptions }) => ({ path: containerPath, sizeMiB: size, options: mountOptions ?? [] })),
+    tmpfs: (linux.tmpfs ?? []).map(({ containerPath, size, mountOptions }) => ({
+      path: containerPath,
+      sizeMiB: size,
+      options: mountOptions ?? [],
+    })),
     // A volume mounted over /etc/hosts hides ours, as with Docker: the agent's files come first.
     mounts: [...files.filter(({ target }) => !volumes.some((volume) => volume.target === target)), ...volumes],
     cgroupParent: taskCgroup(world, plan),
     cpuShares: definition.cpu,
     memoryMiB: definition.memory || undefined,
     memoryReservationMiB: host.MemoryReservation ? Math.ceil(host.MemoryReservation / 1048576) : undefined,
-    swap: linux.maxSwap === undefined && linux.swappiness === undefined ? undefined : { maxMiB: linux.maxSwap, swappiness: linux.swappiness },
+    swap:
+      linux.maxSwap === undefined && linux.swappiness === undefined ? undefined : { maxMiB: linux.maxSwap, swappiness: linux.swappiness },
     network: state.network?.namespace ? { namespace: world.network.path(state.network.namespace) } : "host",
     pidNamespace: namespaceOf("pidMode", host.PidMode || plan.payload.pidMode),
     ipcNamespace: namespaceOf("ipcMode", host.IpcMode || plan.payload.ipcMode),

@@ -17,7 +17,8 @@ export async function mountsOf({ plan, world }: TaskContext, container: Containe
   const ready: Mount[] = [];
   for (const { volume, target, readOnly } of mounts) {
     const definition = plan.payload.volumes?.find(({ name }) => name === volume);
-    if (!definition) throw new StepError(`CannotCreateContainerError: volume ${volume} of container ${container.name} is not defined in the task`);
+    if (!definition)
+      throw new StepError(`CannotCreateContainerError: volume ${volume} of container ${container.name} is not defined in the task`);
     const source = sourceOf(world, plan, definition);
     try {
       await mkdir(source, { recursive: true });
@@ -46,7 +47,8 @@ function sourceOf(world: World, plan: TaskPlan, { name, type, host, dockerVolume
     return scope === "shared" ? `${volumes}/shared/${safe(name)}` : `${volumes}/task/${plan.id}/${safe(name)}`;
   }
   if (!host?.sourcePath) return `${volumes}/task/${plan.id}/${safe(name)}`;
-  if (!host.sourcePath.startsWith("/")) throw new StepError(`CannotCreateContainerError: volume ${name}: sourcePath ${host.sourcePath} is not an absolute path`);
+  if (!host.sourcePath.startsWith("/"))
+    throw new StepError(`CannotCreateContainerError: volume ${name}: sourcePath ${host.sourcePath} is not an absolute path`);
   return host.sourcePath;
 }
 
@@ -72,7 +74,8 @@ function collect(plan: TaskPlan, container: ContainerPlan, seen: Set<string>): V
   }));
   for (const { sourceContainer, readOnly } of container.definition.volumesFrom ?? []) {
     const source = plan.containers.get(sourceContainer);
-    if (!source) throw new StepError(`CannotCreateContainerError: volumesFrom names container ${sourceContainer}, which the task does not have`);
+    if (!source)
+      throw new StepError(`CannotCreateContainerError: volumesFrom names container ${sourceContainer}, which the task does not have`);
     for (const mount of collect(plan, source, seen)) {
       if (!own.some(({ target }) => target === mount.target)) own.push({ ...mount, readOnly: mount.readOnly || (readOnly ?? false) });
     }

@@ -127,7 +127,10 @@ export class TaskRunner {
     this.#state = reduce(this.plan.rules, before, event);
     if (this.#state === before) return;
     this.#world.journal.save(this.#state);
-    this.#log.debug({ event: event.type, container: "container" in event ? event.container : undefined, status: this.#state.status }, "event");
+    this.#log.debug(
+      { event: event.type, container: "container" in event ? event.container : undefined, status: this.#state.status },
+      "event",
+    );
     if (!quiet) this.#decide();
   }
 
@@ -144,7 +147,8 @@ export class TaskRunner {
         const { actions, wakeAt } = decide(this.plan.rules, this.#state, this.#hands, this.#world.clock.now());
         this.#cancelWake?.();
         this.#cancelWake = undefined;
-        if (wakeAt !== undefined) this.#cancelWake = this.#world.clock.after(Math.max(1, wakeAt - this.#world.clock.now()), () => this.#decide());
+        if (wakeAt !== undefined)
+          this.#cancelWake = this.#world.clock.after(Math.max(1, wakeAt - this.#world.clock.now()), () => this.#decide());
         for (const action of actions) this.#act(action);
       } while (this.#again);
     } finally {
@@ -200,12 +204,12 @@ export class TaskRunner {
       .catch((error: unknown) => {
         if (this.#closed) return undefined;
         if (kind === "signal") {
-          this.#log.warn({ container: name, error }, "signal failed, it will be sent again");
+          this.#log.warn({ container: name, err: error }, "signal failed, it will be sent again");
           return sleep(this.#world.clock, 1000);
         }
         if (error instanceof Cancelled || hand.abort.signal.aborted) return undefined;
         hand.inHand.delete(kind);
-        this.#log.warn({ container: name, step: kind, error }, "step failed");
+        this.#log.warn({ container: name, step: kind, err: error }, "step failed");
         hand.abort.abort();
         this.#apply({ type: "failed", container: name, at: this.#world.clock.now(), reason: reasonOf(error, step) });
         return undefined;
@@ -280,7 +284,7 @@ export class TaskRunner {
       if (watch.signal.aborted || this.#closed) return;
       if (!(error instanceof RuntimeError) || error.code !== "NotFound") {
         // The runtime is away or being started again; containers live on without it.
-        this.#log.warn({ container: name, error }, "the container can't be watched, trying again");
+        this.#log.warn({ container: name, err: error }, "the container can't be watched, trying again");
         await sleep(this.#world.clock, 1000);
         if (!watch.signal.aborted && !this.#closed) return this.#exit(name, container, watch);
         return;
@@ -298,7 +302,7 @@ export class TaskRunner {
       if (container.status !== "STOPPED" || hand.releasing || hand.inHand.size > 0) continue;
       hand.releasing = releaseContainer(this.#world, container)
         .then(() => this.#apply({ type: "released", container: container.name }, true))
-        .catch((error: unknown) => this.#log.error({ container: container.name, error }, "release failed"));
+        .catch((error: unknown) => this.#log.error({ container: container.name, err: error }, "release failed"));
     }
     if (this.#state.status === "STOPPED" && !this.#finishing) {
       this.#finishing = true;
@@ -319,7 +323,7 @@ export class TaskRunner {
   }
 
   async #released(): Promise<void> {
-    await Promise.all([...this.#hands.values()].map(({ releasing }) => releasing));
+    for (const { releasing } of this.#hands.values()) await releasing;
   }
 
   async #cleanUp(): Promise<void> {
@@ -332,7 +336,7 @@ export class TaskRunner {
     try {
       await removeTask(this.#world, this.plan);
     } catch (error) {
-      this.#log.error({ error }, "clean-up failed, it will be tried again");
+      this.#log.error({ err: error }, "clean-up failed, it will be tried again");
       this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => void this.#cleanUp());
       return;
     }
@@ -363,7 +367,19 @@ export class TaskRunner {
   }
 }
 
-const signals: Readonly<Record<string, number>> = { HUP: 1, INT: 2, QUIT: 3, ABRT: 6, KILL: 9, USR1: 10, USR2: 12, ALRM: 14, TERM: 15, WINCH: 28, PWR: 30 };
+const signals: Readonly<Record<string, number>> = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ABRT: 6,
+  KILL: 9,
+  USR1: 10,
+  USR2: 12,
+  ALRM: 14,
+  TERM: 15,
+  WINCH: 28,
+  PWR: 30,
+};
 
 /** An image's STOPSIGNAL: a name with or without SIG, a number, or `SIGRTMIN+n`. Default SIGTERM. */
 export function signalNumber(signal: string | undefined): number {
