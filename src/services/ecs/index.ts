@@ -5,14 +5,34 @@ import type { Handlers } from "#api/handlers.ts";
 import { createWriter } from "#store/unit.ts";
 import { deleteAccountSetting, listAccountSettings, putAccountSetting, putAccountSettingDefault } from "./account-settings.ts";
 import { createCapacityProvider, deleteCapacityProvider, describeCapacityProviders } from "./capacity-providers.ts";
-import { createCluster, deleteCluster, describeClusters, listClusters, putClusterCapacityProviders, updateCluster, updateClusterSettings } from "./clusters/clusters.ts";
+import {
+  createCluster,
+  deleteCluster,
+  describeClusters,
+  listClusters,
+  putClusterCapacityProviders,
+  updateCluster,
+  updateClusterSettings,
+} from "./clusters/clusters.ts";
 import { deleteAttributes, listAttributes, putAttributes } from "./container-instances/attributes.ts";
-import { deregisterContainerInstance, describeContainerInstances, listContainerInstances, updateContainerAgent, updateContainerInstancesState } from "./container-instances/instances.ts";
+import {
+  deregisterContainerInstance,
+  describeContainerInstances,
+  listContainerInstances,
+  updateContainerAgent,
+  updateContainerInstancesState,
+} from "./container-instances/instances.ts";
 import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
 import { survivingMachines } from "./survivors.ts";
 import { listTagsForResource, tagResource, untagResource } from "./tag-operations.ts";
-import { deleteTaskDefinitions, deregisterTaskDefinition, describeTaskDefinition, listTaskDefinitionFamilies, listTaskDefinitions } from "./task-definitions/operations.ts";
+import {
+  deleteTaskDefinitions,
+  deregisterTaskDefinition,
+  describeTaskDefinition,
+  listTaskDefinitionFamilies,
+  listTaskDefinitions,
+} from "./task-definitions/operations.ts";
 import { registerTaskDefinition } from "./task-definitions/register.ts";
 import { createDefinitionSweep } from "./task-definitions/sweep.ts";
 import { createEcsTasks } from "./tasks/index.ts";

@@ -13,7 +13,8 @@ export async function survivingMachines(store: Store, now: number): Promise<read
     const connection = await store.get<ConnectionRecord>(ecsKeys.connection(parsed.scope, value.cluster, value.id));
     if (!connection?.value.connected) continue;
     const cluster = await store.get<ClusterRecord>(ecsKeys.cluster(parsed.scope, value.cluster));
-    if (!writes.some((write) => "put" in write && write.put === cluster?.key) && cluster) writes.push({ put: cluster.key, value: newCluster(parsed.scope, value.cluster, now) });
+    if (!writes.some((write) => "put" in write && write.put === cluster?.key) && cluster)
+      writes.push({ put: cluster.key, value: newCluster(parsed.scope, value.cluster, now) });
     writes.push({ put: key, value: { ...value, status: "ACTIVE", version: value.version + 1 } satisfies ContainerInstanceRecord });
   }
   return writes;

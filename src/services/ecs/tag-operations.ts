@@ -1,4 +1,11 @@
-import type { ListTagsForResourceRequest, ListTagsForResourceResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse } from "@aws-sdk/client-ecs";
+import type {
+  ListTagsForResourceRequest,
+  ListTagsForResourceResponse,
+  TagResourceRequest,
+  TagResourceResponse,
+  UntagResourceRequest,
+  UntagResourceResponse,
+} from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
@@ -16,7 +23,8 @@ function recordOf(deps: EcsDeps, resourceArn: string, context: RequestContext): 
   const arn = parseArn(resourceArn);
   const [kind, ...names] = arn?.resource.split("/") ?? [];
   if (arn?.service !== "ecs" || names.length === 0) throw ecsErrors.invalid("Invalid ARN.");
-  if (arn.account !== scope.account || arn.region !== scope.region) throw ecsErrors.invalid("The ARN belongs to another account or region.");
+  if (arn.account !== scope.account || arn.region !== scope.region)
+    throw ecsErrors.invalid("The ARN belongs to another account or region.");
   const id = names.at(-1)!;
   const [cluster] = names.length > 1 ? names : ["default"];
   switch (kind) {
@@ -30,7 +38,11 @@ function recordOf(deps: EcsDeps, resourceArn: string, context: RequestContext): 
       return { key: capacityProviderKey(scope, id), queue: "ecs-clusters" };
     case "task-definition": {
       const name = parseRevision(resourceArn);
-      if (name) return { key: ecsKeys.taskDefinition(scope, name.family, name.revision), queue: `ecs-family/${ecsKeys.family(scope, name.family)}` };
+      if (name)
+        return {
+          key: ecsKeys.taskDefinition(scope, name.family, name.revision),
+          queue: `ecs-family/${ecsKeys.family(scope, name.family)}`,
+        };
     }
   }
   throw ecsErrors.invalid(`Resources of the type ${kind} can't be tagged.`);
@@ -41,7 +53,12 @@ interface Tagged {
   readonly status?: string;
 }
 
-async function change(deps: EcsDeps, resourceArn: string, context: RequestContext, to: (tags: readonly Tag[]) => readonly Tag[]): Promise<void> {
+async function change(
+  deps: EcsDeps,
+  resourceArn: string,
+  context: RequestContext,
+  to: (tags: readonly Tag[]) => readonly Tag[],
+): Promise<void> {
   const { key, queue } = recordOf(deps, resourceArn, context);
   await deps.writer.run(queue, async (unit) => {
     const known = await unit.get<Tagged>(key);
@@ -50,7 +67,11 @@ async function change(deps: EcsDeps, resourceArn: string, context: RequestContex
   });
 }
 
-export async function tagResource(deps: EcsDeps, { resourceArn = "", tags = [] }: TagResourceRequest, context: RequestContext): Promise<TagResourceResponse> {
+export async function tagResource(
+  deps: EcsDeps,
+  { resourceArn = "", tags = [] }: TagResourceRequest,
+  context: RequestContext,
+): Promise<TagResourceResponse> {
   checkTags(tags);
   await change(deps, resourceArn, context, (known) => {
     const merged = new Map(known.map(({ key, value }) => [key, value]));
@@ -61,13 +82,21 @@ export async function tagResource(deps: EcsDeps, { resourceArn = "", tags = [] }
   return {};
 }
 
-export async function untagResource(deps: EcsDeps, { resourceArn = "", tagKeys = [] }: UntagResourceRequest, context: RequestContext): Promise<UntagResourceResponse> {
+export async function untagResource(
+  deps: EcsDeps,
+  { resourceArn = "", tagKeys = [] }: UntagResourceRequest,
+  context: RequestContext,
+): Promise<UntagResourceResponse> {
   if (tagKeys.some((key) => /^aws:/i.test(key))) throw ecsErrors.invalid("Tag keys must not start with aws:.");
   await change(deps, resourceArn, context, (known) => known.filter(({ key }) => !tagKeys.includes(key)));
   return {};
 }
 
-export async function listTagsForResource(deps: EcsDeps, { resourceArn = "" }: ListTagsForResourceRequest, context: RequestContext): Promise<ListTagsForResourceResponse> {
+export async function listTagsForResource(
+  deps: EcsDeps,
+  { resourceArn = "" }: ListTagsForResourceRequest,
+  context: RequestContext,
+): Promise<ListTagsForResourceResponse> {
   const entry = await deps.store.get<Tagged>(recordOf(deps, resourceArn, context).key);
   if (!entry) throw ecsErrors.invalid("The specified resource wasn't found.");
   return { tags: entry.value.tags.map(({ key, value }) => ({ key, value })) };

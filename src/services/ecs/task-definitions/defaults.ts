@@ -17,7 +17,9 @@ function containerWithDefaults(container: ContainerDefinition, networkMode: stri
     cpu: container.cpu ?? 0,
     portMappings: (container.portMappings ?? []).map((mapping) => ({
       ...mapping,
-      ...(mapping.containerPortRange === undefined ? { hostPort: mapping.hostPort ?? (networkMode === "bridge" ? 0 : mapping.containerPort) } : {}),
+      ...(mapping.containerPortRange === undefined
+        ? { hostPort: mapping.hostPort ?? (networkMode === "bridge" ? 0 : mapping.containerPort) }
+        : {}),
       protocol: mapping.protocol ?? "tcp",
     })),
     essential: container.essential ?? true,
@@ -25,7 +27,24 @@ function containerWithDefaults(container: ContainerDefinition, networkMode: stri
     mountPoints: container.mountPoints ?? [],
     volumesFrom: container.volumesFrom ?? [],
     systemControls: container.systemControls ?? [],
-    ...(container.healthCheck ? { healthCheck: { ...container.healthCheck, interval: container.healthCheck.interval ?? 30, timeout: container.healthCheck.timeout ?? 5, retries: container.healthCheck.retries ?? 3 } } : {}),
-    ...(container.logConfiguration ? { logConfiguration: { ...container.logConfiguration, options: container.logConfiguration.options ?? {}, secretOptions: container.logConfiguration.secretOptions ?? [] } } : {}),
+    ...(container.healthCheck
+      ? {
+          healthCheck: {
+            ...container.healthCheck,
+            interval: container.healthCheck.interval ?? 30,
+            timeout: container.healthCheck.timeout ?? 5,
+            retries: container.healthCheck.retries ?? 3,
+          },
+        }
+      : {}),
+    ...(container.logConfiguration
+      ? {
+          logConfiguration: {
+            ...container.logConfiguration,
+            options: container.logConfiguration.options ?? {},
+            secretOptions: container.logConfiguration.secretOptions ?? [],
+          },
+        }
+      : {}),
   };
 }

@@ -20,14 +20,21 @@ import { ecsErrors } from "../errors.ts";
 import { taskDefinitionOf } from "../tasks/lookup.ts";
 import { tagsView, taskDefinitionView } from "./view.ts";
 
-export async function describeTaskDefinition(deps: EcsDeps, input: DescribeTaskDefinitionRequest, context: RequestContext): Promise<DescribeTaskDefinitionResponse> {
+export async function describeTaskDefinition(
+  deps: EcsDeps,
+  input: DescribeTaskDefinitionRequest,
+  context: RequestContext,
+): Promise<DescribeTaskDefinitionResponse> {
   let record: TaskDefinitionRecord;
   try {
     record = await taskDefinitionOf(deps.store, scopeOf(context), input.taskDefinition ?? "");
   } catch {
     throw ecsErrors.client("Unable to describe task definition.");
   }
-  return { taskDefinition: taskDefinitionView(record), ...(input.include?.includes("TAGS") ? { tags: tagsView(record.tags) } : { tags: [] }) };
+  return {
+    taskDefinition: taskDefinitionView(record),
+    ...(input.include?.includes("TAGS") ? { tags: tagsView(record.tags) } : { tags: [] }),
+  };
 }
 
 /** `family:revision` or an ARN; undefined for anything else. */
@@ -37,7 +44,12 @@ export function parseRevision(text: string): { readonly family: string; readonly
   return match ? { family: match[1]!, revision: Number(match[2]) } : undefined;
 }
 
-function change(deps: EcsDeps, scope: Scope, { family, revision }: { family: string; revision: number }, to: (record: TaskDefinitionRecord) => TaskDefinitionRecord | undefined): Promise<TaskDefinitionRecord | undefined> {
+function change(
+  deps: EcsDeps,
+  scope: Scope,
+  { family, revision }: { family: string; revision: number },
+  to: (record: TaskDefinitionRecord) => TaskDefinitionRecord | undefined,
+): Promise<TaskDefinitionRecord | undefined> {
   return deps.writer.run(`ecs-family/${ecsKeys.family(scope, family)}`, async (unit) => {
     const key = ecsKeys.taskDefinition(scope, family, revision);
     const known = await unit.get<TaskDefinitionRecord>(key);
@@ -48,16 +60,26 @@ function change(deps: EcsDeps, scope: Scope, { family, revision }: { family: str
 }
 
 /** INACTIVE: running tasks go on, new ones are refused. Safe to repeat. */
-export async function deregisterTaskDefinition(deps: EcsDeps, input: DeregisterTaskDefinitionRequest, context: RequestContext): Promise<DeregisterTaskDefinitionResponse> {
+export async function deregisterTaskDefinition(
+  deps: EcsDeps,
+  input: DeregisterTaskDefinitionRequest,
+  context: RequestContext,
+): Promise<DeregisterTaskDefinitionResponse> {
   const name = parseRevision(input.taskDefinition ?? "");
   if (!name) throw ecsErrors.client("The task definition must be specified with its revision, as in family:revision.");
-  const record = await change(deps, scopeOf(context), name, (known) => (known.status === "ACTIVE" ? { ...known, status: "INACTIVE", deregisteredAt: context.now } : known));
+  const record = await change(deps, scopeOf(context), name, (known) =>
+    known.status === "ACTIVE" ? { ...known, status: "INACTIVE", deregisteredAt: context.now } : known,
+  );
   if (!record) throw ecsErrors.client("The specified task definition does not exist.");
   return { taskDefinition: taskDefinitionView(record) };
 }
 
 /** INACTIVE revisions only. DELETE_IN_PROGRESS until no task uses the revision; then it is gone. */
-export async function deleteTaskDefinitions(deps: EcsDeps, input: DeleteTaskDefinitionsRequest, context: RequestContext): Promise<DeleteTaskDefinitionsResponse> {
+export async function deleteTaskDefinitions(
+  deps: EcsDeps,
+  input: DeleteTaskDefinitionsRequest,
+  context: RequestContext,
+): Promise<DeleteTaskDefinitionsResponse> {
   const scope = scopeOf(context);
   const asked = input.taskDefinitions ?? [];
   if (asked.length < 1 || asked.length > 10) throw ecsErrors.invalid("Between 1 and 10 task definitions can be deleted at once.");
@@ -66,7 +88,10 @@ export async function deleteTaskDefinitions(deps: EcsDeps, input: DeleteTaskDefi
   for (const text of asked) {
     const name = parseRevision(text);
     if (!name) {
-      failures.push({ arn: text, reason: "The specified task definition identifier is invalid. Specify a valid name or ARN and try again." });
+      failures.push({
+        arn: text,
+        reason: "The specified task definition identifier is invalid. Specify a valid name or ARN and try again.",
+      });
       continue;
     }
     let active = false;
@@ -75,7 +100,11 @@ export async function deleteTaskDefinitions(deps: EcsDeps, input: DeleteTaskDefi
       return known.status === "INACTIVE" ? { ...known, status: "DELETE_IN_PROGRESS", deleteRequestedAt: context.now } : known;
     });
     if (!record) failures.push({ arn: text, reason: "The specified task definition does not exist." });
-    else if (active) failures.push({ arn: record.arn, reason: "The specified task definition is still in ACTIVE status. Please deregister the target and try again." });
+    else if (active)
+      failures.push({
+        arn: record.arn,
+        reason: "The specified task definition is still in ACTIVE status. Please deregister the target and try again.",
+      });
     else taskDefinitions.push(taskDefinitionView(record));
   }
   return { taskDefinitions, failures };
@@ -85,11 +114,16 @@ async function all(deps: EcsDeps, prefix: string): Promise<readonly TaskDefiniti
   return (await deps.store.list<TaskDefinitionRecord>(prefix)).entries.map(({ value }) => value);
 }
 
-export async function listTaskDefinitions(deps: EcsDeps, input: ListTaskDefinitionsRequest, context: RequestContext): Promise<ListTaskDefinitionsResponse> {
+export async function listTaskDefinitions(
+  deps: EcsDeps,
+  input: ListTaskDefinitionsRequest,
+  context: RequestContext,
+): Promise<ListTaskDefinitionsResponse> {
   const scope = scopeOf(context);
   const status = input.status ?? "ACTIVE";
   if (!["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"].includes(status)) throw ecsErrors.invalid(`Invalid status: ${String(status)}`);
-  if (input.sort !== undefined && input.sort !== "ASC" && input.sort !== "DESC") throw ecsErrors.invalid(`Invalid sort: ${String(input.sort)}`);
+  if (input.sort !== undefined && input.sort !== "ASC" && input.sort !== "DESC")
+    throw ecsErrors.invalid(`Invalid sort: ${String(input.sort)}`);
   const limit = input.maxResults ?? 100;
   if (limit < 1 || limit > 100) throw ecsErrors.invalid("maxResults must be between 1 and 100.");
   // The "prefix" of this operation is a whole family's name.
@@ -99,19 +133,33 @@ export async function listTaskDefinitions(deps: EcsDeps, input: ListTaskDefiniti
   if (descending) found.reverse();
   // Positions must rise with the list, so a descending one counts down.
   const rank = new Map(found.map((record, index) => [record, index]));
-  const position = (record: TaskDefinitionRecord) => (descending ? String(rank.get(record)).padStart(10, "0") : ecsKeys.taskDefinition(scope, record.family, record.revision));
+  const position = (record: TaskDefinitionRecord) =>
+    descending ? String(rank.get(record)).padStart(10, "0") : ecsKeys.taskDefinition(scope, record.family, record.revision);
   const token = `ListTaskDefinitions/${ecsKeys.root(scope)}/${input.familyPrefix ?? ""}/${status}/${input.sort ?? "ASC"}`;
-  const { items, nextToken } = pageOf(deps.sealer, found, position, { scope: token, limit, token: input.nextToken, badToken: ecsErrors.badToken });
+  const { items, nextToken } = pageOf(deps.sealer, found, position, {
+    scope: token,
+    limit,
+    token: input.nextToken,
+    badToken: ecsErrors.badToken,
+  });
   return { taskDefinitionArns: items.map(({ arn }) => arn), nextToken };
 }
 
-export async function listTaskDefinitionFamilies(deps: EcsDeps, input: ListTaskDefinitionFamiliesRequest, context: RequestContext): Promise<ListTaskDefinitionFamiliesResponse> {
+export async function listTaskDefinitionFamilies(
+  deps: EcsDeps,
+  input: ListTaskDefinitionFamiliesRequest,
+  context: RequestContext,
+): Promise<ListTaskDefinitionFamiliesResponse> {
   const scope = scopeOf(context);
   const status = input.status ?? "ACTIVE";
   if (!["ACTIVE", "INACTIVE", "ALL"].includes(status)) throw ecsErrors.invalid(`Invalid status: ${String(status)}`);
   const active = new Map<string, boolean>();
-  for (const record of await all(deps, ecsKeys.taskDefinitions(scope) + (input.familyPrefix ?? ""))) active.set(record.family, (active.get(record.family) ?? false) || record.status === "ACTIVE");
-  const families = [...active].filter(([, isActive]) => status === "ALL" || isActive === (status === "ACTIVE")).map(([family]) => family).toSorted();
+  for (const record of await all(deps, ecsKeys.taskDefinitions(scope) + (input.familyPrefix ?? "")))
+    active.set(record.family, (active.get(record.family) ?? false) || record.status === "ACTIVE");
+  const families = [...active]
+    .filter(([, isActive]) => status === "ALL" || isActive === (status === "ACTIVE"))
+    .map(([family]) => family)
+    .toSorted();
   const page = textPage(deps, `ListTaskDefinitionFamilies/${ecsKeys.root(scope)}/${input.familyPrefix ?? ""}/${status}`, families, input);
   return { families: [...page.items], nextToken: page.nextToken };
 }

@@ -12,10 +12,15 @@ import { compatibilities, requiredAttributes } from "./requirements.ts";
 import { checkTaskDefinition } from "./rules.ts";
 import { tagsView, taskDefinitionView } from "./view.ts";
 
-export const taskDefinitionArn = (scope: Scope, family: string, revision: number) => formatArn({ service: "ecs", ...scope, resource: `task-definition/${family}:${revision}` });
+export const taskDefinitionArn = (scope: Scope, family: string, revision: number) =>
+  formatArn({ service: "ecs", ...scope, resource: `task-definition/${family}:${revision}` });
 
 /** The next revision of its family; revisions are never given twice, even when all earlier ones were deleted. */
-export async function registerTaskDefinition(deps: EcsDeps, input: RegisterTaskDefinitionRequest, context: RequestContext): Promise<RegisterTaskDefinitionResponse> {
+export async function registerTaskDefinition(
+  deps: EcsDeps,
+  input: RegisterTaskDefinitionRequest,
+  context: RequestContext,
+): Promise<RegisterTaskDefinitionResponse> {
   const scope = scopeOf(context);
   checkTaskDefinition(input);
   checkTags(input.tags);
@@ -26,7 +31,16 @@ export async function registerTaskDefinition(deps: EcsDeps, input: RegisterTaskD
   const record = await deps.writer.run(`ecs-family/${ecsKeys.family(scope, family)}`, async (unit) => {
     const counterKey = ecsKeys.familyCounter(scope, family);
     const revision = ((await unit.get<{ revision: number }>(counterKey))?.revision ?? 0) + 1;
-    const made: TaskDefinitionRecord = { arn: taskDefinitionArn(scope, family, revision), family, revision, status: "ACTIVE", registeredAt: context.now, registeredBy: context.principal.arn, ...draft, tags };
+    const made: TaskDefinitionRecord = {
+      arn: taskDefinitionArn(scope, family, revision),
+      family,
+      revision,
+      status: "ACTIVE",
+      registeredAt: context.now,
+      registeredBy: context.principal.arn,
+      ...draft,
+      tags,
+    };
     unit.put(counterKey, { revision });
     unit.put(ecsKeys.taskDefinition(scope, family, revision), made);
     return made;

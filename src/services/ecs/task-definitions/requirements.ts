@@ -37,12 +37,19 @@ export function requiredAttributes(input: RegisterTaskDefinitionRequest): readon
   const os = input.runtimePlatform?.operatingSystemFamily;
   return [
     ...[...names].map((name) => ({ name })),
-    ...(cpuArchitecture ? [{ name: "ecs.cpu-architecture", value: cpuArchitecture === "X86_64" ? "x86_64" : cpuArchitecture.toLowerCase() }] : []),
+    ...(cpuArchitecture
+      ? [{ name: "ecs.cpu-architecture", value: cpuArchitecture === "X86_64" ? "x86_64" : cpuArchitecture.toLowerCase() }]
+      : []),
     ...(os ? [{ name: "ecs.os-type", value: os.startsWith("WINDOWS") ? "windows" : "linux" }] : []),
   ];
 }
 
-function ofContainer(container: ContainerDefinition, input: RegisterTaskDefinitionRequest, names: Set<string>, api: (minor: number) => void): void {
+function ofContainer(
+  container: ContainerDefinition,
+  input: RegisterTaskDefinitionRequest,
+  names: Set<string>,
+  api: (minor: number) => void,
+): void {
   const log = container.logConfiguration;
   if (log) {
     api(18);
@@ -52,7 +59,9 @@ function ofContainer(container: ContainerDefinition, input: RegisterTaskDefiniti
       if (input.executionRoleArn) names.add(`${now}execution-role-awslogs`);
     }
     if (log.logDriver === "awsfirelens") names.add(`${now}logging-driver.awsfirelens`);
-    if (log.secretOptions?.length) for (const { valueFrom } of log.secretOptions) names.add(`${now}secrets.${isSecretsManager(valueFrom) ? "asm" : "ssm"}.bootstrap.log-driver`);
+    if (log.secretOptions?.length)
+      for (const { valueFrom } of log.secretOptions)
+        names.add(`${now}secrets.${isSecretsManager(valueFrom) ? "asm" : "ssm"}.bootstrap.log-driver`);
   }
   if (isEcr(container.image)) {
     names.add(`${old}ecr-auth`);
@@ -60,7 +69,8 @@ function ofContainer(container: ContainerDefinition, input: RegisterTaskDefiniti
     if (input.executionRoleArn) names.add(`${now}execution-role-ecr-pull`);
   }
   if (container.repositoryCredentials) names.add(`${now}private-registry-authentication.secretsmanager`);
-  for (const { valueFrom } of container.secrets ?? []) names.add(`${now}secrets.${isSecretsManager(valueFrom) ? "asm" : "ssm"}.environment-variables`);
+  for (const { valueFrom } of container.secrets ?? [])
+    names.add(`${now}secrets.${isSecretsManager(valueFrom) ? "asm" : "ssm"}.environment-variables`);
   for (const { value = "" } of container.environmentFiles ?? []) names.add(`${now}env-files.${value.startsWith("/") ? "path" : "s3"}`);
   if (container.healthCheck) {
     names.add(`${now}container-health-check`);
@@ -74,7 +84,8 @@ function ofContainer(container: ContainerDefinition, input: RegisterTaskDefiniti
   if (container.linuxParameters?.tmpfs?.length || container.linuxParameters?.sharedMemorySize !== undefined) api(22);
   if (container.portMappings?.some(({ containerPortRange }) => containerPortRange)) names.add(`${now}network.container-port-range`);
   if (container.firelensConfiguration) names.add(`${now}firelens.${container.firelensConfiguration.type}`);
-  for (const { type } of container.resourceRequirements ?? []) names.add(type === "GPU" ? "ecs.capability.gpu-driver-version" : `${now}task-eia`);
+  for (const { type } of container.resourceRequirements ?? [])
+    names.add(type === "GPU" ? "ecs.capability.gpu-driver-version" : `${now}task-eia`);
 }
 
 const isSecretsManager = (valueFrom: string | undefined) => /^arn:aws[a-z-]*:secretsmanager:/.test(valueFrom ?? "");
