@@ -60,6 +60,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     metadataPort: () => metadataPort,
     memory: journal,
     random,
+    clock,
     log,
   });
   const logs = createLogDrivers({ config, clock, random, log, journal });
@@ -259,7 +260,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     reporter.close();
     engine.close();
     logs.close();
-    network.close();
+    await network.close();
     journal.close();
   };
 

@@ -23,6 +23,8 @@ export class ScriptedNetwork implements Network {
     if (namespace) this.attached.add(namespace);
   }
 
+  async published() {}
+
   async detach({ namespace }: Attachment) {
     if (namespace) this.attached.delete(namespace);
   }
@@ -43,5 +45,5 @@ export class ScriptedNetwork implements Network {
   async tearDown() {
     this.attached.clear();
   }
-  close() {}
+  async close() {}
 }
