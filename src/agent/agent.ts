@@ -155,6 +155,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   function target(base: string, query: Record<string, string>): { url: URL; headers: Record<string, string> } {
     const url = new URL(`${base.replace(/\/+$/, "")}/ws`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    // A form's "+" for a space is a plus sign to SigV4.
+    url.search = url.search.replaceAll("+", "%20");
     const { host: _host, ...headers } = sign({
       method: "GET",
       url,
