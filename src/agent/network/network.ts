@@ -1,4 +1,4 @@
-import { readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
@@ -7,6 +7,7 @@ import type { Attachment, PortBinding } from "../task/state.ts";
 import { AddressPool, chooseSubnet, formatSubnet, parseAddress, parseSubnet } from "./addresses.ts";
 import { command } from "./commands.ts";
 import { acceptForwarding, removeForwarding } from "./forwarding.ts";
+import { createDevices } from "./devices.ts";
 import { HostPorts } from "./ports.ts";
 import { addText, deleteText, tableText } from "./rules.ts";
 import { Spares } from "./spares.ts";
@@ -74,6 +75,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const ports = new HostPorts(options.dynamicPorts);
   const attached = new Map<string, Attachment>();
   const made = new Set<string>();
+  const devices = createDevices(options.clock);
   const publishing = new Map<string, Promise<void>>();
   let pool: AddressPool | undefined;
 
@@ -259,16 +261,12 @@ export function createNetwork(options: NetworkOptions): Network {
     },
     async counters({ address }) {
       if (address === undefined) return undefined;
-      const directory = `/sys/class/net/${linkOf(address)}/statistics`;
-      const read = async (name: string) => Number(await readFile(`${directory}/${name}`, "utf8"));
-      try {
-        // What the host's end receives, the container has sent.
-        const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] =
-          await Promise.all(["rx", "tx"].flatMap((way) => ["bytes", "packets", "errors", "dropped"].map((kind) => read(`${way}_${kind}`))));
-        return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
-      } catch {
-        return undefined;
-      }
+      const line = (await devices.read()).get(linkOf(address));
+      if (!line) return undefined;
+      // What the host's end receives, the container has sent.
+      const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, , , , , rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] =
+        line;
+      return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
     },
     refresh: () => acceptForwarding(bridge, table, log),
     async tearDown() {

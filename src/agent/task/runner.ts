@@ -21,6 +21,8 @@ export interface RunnerHooks {
   health(): void;
   /** The task has stopped, is reported, and its wait for clean-up is over. */
   gone(): void;
+  /** The journal can't be written: nothing that this process knows may be acted upon any more. */
+  fatal(error: unknown): void;
 }
 
 /** STOPPED is not held back longer than this by a runtime that does not answer. */
@@ -200,7 +202,7 @@ export class TaskRunner {
   #run(name: string, kind: Hand, step: "CannotPull" | "CannotCreate" | "CannotStart", work: () => Promise<void>): void {
     const hand = this.#hand(name);
     hand.inHand.add(kind);
-    void work()
+    const done = work()
       .catch((error: unknown) => {
         if (this.#closed) return undefined;
         if (kind === "signal") {
@@ -218,13 +220,18 @@ export class TaskRunner {
         hand.inHand.delete(kind);
         if (!this.#closed) this.#decide();
       });
+    this.#guard(done);
+  }
+
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#hooks.fatal(error));
   }
 
   #allocate(container: ContainerPlan): boolean {
     try {
       const network = this.#world.network.allocate(this.plan, container);
       this.#apply({ type: "attached", container: container.name, network });
-      return true;
+      return !this.#closed;
     } catch (error) {
       const reason = `CannotStartContainerError: ${(error as Error).message}`;
       this.#apply({ type: "failed", container: container.name, at: this.#world.clock.now(), reason });
@@ -269,7 +276,7 @@ export class TaskRunner {
       };
       watchHealth(this.#world, healthCheck, { id, startedAt, health }, report, watch.signal);
     }
-    void this.#exit(name, container, watch);
+    this.#guard(this.#exit(name, container, watch));
   }
 
   async #exit(name: string, container: ContainerState, watch: AbortController): Promise<void> {
@@ -306,7 +313,7 @@ export class TaskRunner {
     }
     if (this.#state.status === "STOPPED" && !this.#finishing) {
       this.#finishing = true;
-      void this.#finish();
+      this.#guard(this.#finish());
     }
   }
 
@@ -319,7 +326,7 @@ export class TaskRunner {
     this.#finished = true;
     this.#report();
     const wait = (this.#state.stoppedAt ?? 0) + this.#world.config.cleanupWaitMs - this.#world.clock.now();
-    this.#cancelCleanup = this.#world.clock.after(Math.max(1, wait), () => void this.#cleanUp());
+    this.#cancelCleanup = this.#world.clock.after(Math.max(1, wait), () => this.#guard(this.#cleanUp()));
   }
 
   async #released(): Promise<void> {
@@ -330,14 +337,14 @@ export class TaskRunner {
     await this.#released();
     if (this.#closed) return;
     if (this.#world.journal.nextReport(this.plan.arn)) {
-      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => void this.#cleanUp());
+      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => this.#guard(this.#cleanUp()));
       return;
     }
     try {
       await removeTask(this.#world, this.plan);
     } catch (error) {
       this.#log.error({ err: error }, "clean-up failed, it will be tried again");
-      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => void this.#cleanUp());
+      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => this.#guard(this.#cleanUp()));
       return;
     }
     this.#closed = true;
