@@ -125,10 +125,10 @@ export class TaskRunner {
 
   #apply(event: TaskEvent, quiet = false): void {
     if (this.#closed) return;
-    const before = this.#state;
-    this.#state = reduce(this.plan.rules, before, event);
-    if (this.#state === before) return;
-    this.#world.journal.save(this.#state);
+    const next = reduce(this.plan.rules, this.#state, event);
+    if (next === this.#state) return;
+    this.#world.journal.save(next);
+    this.#state = next;
     this.#log.debug(
       { event: event.type, container: "container" in event ? event.container : undefined, status: this.#state.status },
       "event",
@@ -138,7 +138,7 @@ export class TaskRunner {
 
   /** Decides until nothing is left to do at once. Actions may apply events meanwhile: those ask for another round, they don't nest. */
   #decide(): void {
-    if (this.#deciding) {
+    if (this.#closed || this.#deciding) {
       this.#again = true;
       return;
     }
