@@ -12,6 +12,7 @@ import { exitReason, exitHint } from "./exit-reason.ts";
 import type { ContainerPlan, TaskPlan } from "./plan.ts";
 import { reduce } from "./reduce.ts";
 import { reportOf, type Report } from "./report.ts";
+import { signalNumber } from "./signals.ts";
 import type { ContainerState, TaskEvent, TaskState } from "./state.ts";
 import type { TaskContext, World } from "./world.ts";
 
@@ -151,7 +152,11 @@ export class TaskRunner {
         this.#cancelWake = undefined;
         if (wakeAt !== undefined)
           this.#cancelWake = this.#world.clock.after(Math.max(1, wakeAt - this.#world.clock.now()), () => this.#decide());
-        for (const action of actions) this.#act(action);
+        for (const action of actions) {
+          this.#act(action);
+          // The state is another now: what was decided for the old one may not hold.
+          if (this.#again) break;
+        }
       } while (this.#again);
     } finally {
       this.#deciding = false;
@@ -372,26 +377,4 @@ export class TaskRunner {
   #container(name: string): ContainerState {
     return this.#state.containers.find((container) => container.name === name) as ContainerState;
   }
-}
-
-const signals: Readonly<Record<string, number>> = {
-  HUP: 1,
-  INT: 2,
-  QUIT: 3,
-  ABRT: 6,
-  KILL: 9,
-  USR1: 10,
-  USR2: 12,
-  ALRM: 14,
-  TERM: 15,
-  WINCH: 28,
-  PWR: 30,
-};
-
-/** An image's STOPSIGNAL: a name with or without SIG, a number, or `SIGRTMIN+n`. Default SIGTERM. */
-export function signalNumber(signal: string | undefined): number {
-  if (!signal) return 15;
-  const realTime = /^(?:SIG)?RTMIN(?:\+(\d+))?$/i.exec(signal);
-  if (realTime) return 34 + Number(realTime[1] ?? 0);
-  return /^\d+$/.test(signal) ? Number(signal) : (signals[signal.toUpperCase().replace(/^SIG/, "")] ?? 15);
 }
