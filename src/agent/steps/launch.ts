@@ -23,6 +23,11 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
   const signal = AbortSignal.timeout(world.config.startTimeoutMs);
   await withTimeout(world.runtime.create(spec), signal, "created", world.config.startTimeoutMs);
   if (!hooks.created()) throw new Cancelled();
+  if (state.network) {
+    await world.network.published(state.network).catch((error: unknown) => {
+      throw new StepError(`CannotStartContainerError: ${(error as Error).message}`);
+    });
+  }
   await withTimeout(world.runtime.start(spec.id), signal, "started", world.config.startTimeoutMs);
   hooks.started();
 }
