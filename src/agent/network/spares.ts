@@ -33,7 +33,7 @@ export class Spares {
 
   fill(ms: number): void {
     this.#cancel?.();
-    if (!this.#closed) this.#cancel = this.#clock.after(ms, () => (this.#making ??= this.#fill()));
+    if (!this.#closed) this.#cancel = this.#clock.after(ms, () => void (this.#making ??= this.#fill()));
   }
 
   async #fill(): Promise<void> {
