@@ -29,6 +29,8 @@ export interface AgentDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** The journal can't be written any more: the process must end and begin again. Default: an uncaught exception. */
+  readonly fatal?: (error: unknown) => void;
   /** Another network than the kernel's, for tests. */
   readonly network?: (options: NetworkOptions) => Network;
 }
@@ -60,6 +62,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     metadataPort: () => metadataPort,
     memory: journal,
     random,
+    clock,
     log,
   });
   const logs = createLogDrivers({ config, clock, random, log, journal });
@@ -87,7 +90,11 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   });
   const reporter = createReporter({ journal, ecs, clock, log, cluster });
   const sampler = createSampler(world);
-  const engine = createEngine(world, { reported: (arn) => reporter.poke(arn), health: () => telemetry.healthChanged() });
+  const engine = createEngine(world, {
+    reported: (arn) => reporter.poke(arn),
+    health: () => telemetry.healthChanged(),
+    fatal: deps.fatal ?? rethrow,
+  });
   const telemetry = createTelemetry({
     engine,
     sampler,
@@ -261,7 +268,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     reporter.close();
     engine.close();
     logs.close();
-    network.close();
+    await network.close();
     journal.close();
   };
 
@@ -282,6 +289,12 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       return remaining;
     },
   };
+}
+
+function rethrow(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
 }
 
 /** The port of an earlier life if it is free, so that tasks in host mode keep reaching it; else any. */

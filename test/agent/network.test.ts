@@ -9,6 +9,7 @@ import { createNetwork, type Network } from "#agent/network/network.ts";
 import type { ContainerPlan, TaskPlan } from "#agent/task/plan.ts";
 import type { Attachment } from "#agent/task/state.ts";
 import { instanceOf } from "#agent/config.ts";
+import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { container } from "./payloads.ts";
@@ -27,6 +28,7 @@ function open(name: string, metadataPort: number, memory = new Map<string, strin
       set: (key, value) => void (value === undefined ? memory.delete(key) : memory.set(key, value)),
     },
     random: systemRandom,
+    clock: systemClock,
     log: silentLogger,
   });
 }
@@ -94,6 +96,7 @@ describe("the bridge network", { skip: !root && "needs root" }, () => {
     await network.attach(web);
     const took = performance.now() - started;
     await network.attach(client);
+    await network.published(web);
     const child = serve(network, web, 80);
     children.push(child);
     await ready(child);
@@ -143,10 +146,11 @@ describe("the bridge network", { skip: !root && "needs root" }, () => {
     await network.attach(web);
     const lost = network.allocate(bridged, plan([]));
     await network.attach(lost);
+    await network.published(web);
     const child = serve(network, web, 80);
     children.push(child);
     await ready(child);
-    network.close();
+    await network.close();
     network = open(instance, metadataPort, memory);
     network.adopt(web);
     await network.reconcile();
@@ -168,7 +172,10 @@ describe("the bridge network", { skip: !root && "needs root" }, () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
     const { port } = server.address() as { port: number };
-    assert.throws(() => network.allocate(bridged, plan([{ containerPort: 80, hostPort: port, protocol: "tcp" }])), /already allocated/);
+    const second = network.allocate(bridged, plan([{ containerPort: 80, hostPort: port, protocol: "tcp" }]));
+    await network.attach(second);
+    await assert.rejects(network.published(second), /already allocated/);
+    await network.detach(second);
     server.close();
   });
 

@@ -13,7 +13,7 @@ async function write(writer: string, stream: string): Promise<void> {
     const timestamp = Date.now() - ((n * 37) % 5000);
     const pad = "x".repeat((n * 911) % 40_000);
     const events = [0, 1, 2].map((i) => ({ timestamp: timestamp + i, message: Buffer.from(`${writer} ${n}.${i} ${pad}`) }));
-    await (await files.stream({ group: "g", stream })).append(events, Date.now());
+    await files.append({ group: "g", stream }, events, Date.now());
     writeSync(1, `${writer} ${n}\n`);
   }
 }

@@ -40,7 +40,8 @@ test(
         const files = new LogFiles(root, systemClock, silentLogger);
         const seen = new Set<string>();
         const sources = [];
-        for (const stream of ["s0", "s1", "s2"]) sources.push({ stream, segments: (await files.stream({ group: "g", stream })).segments });
+        for (const stream of ["s0", "s1", "s2"])
+          sources.push({ stream, segments: await files.use({ group: "g", stream }, (log) => log.segments) });
         let last = 0;
         const end = await scan(sources, { from: 0, to: Infinity, backward: false, budget: Infinity }, (event) => {
           assert.ok(event.timestamp >= last);

@@ -42,6 +42,8 @@ export interface Logs {
   stream(group: string, name: string): Promise<void>;
   /** Everything closed and opened again on the same files. */
   restart(): Promise<void>;
+  stop(): Promise<void>;
+  /** Stops, and removes the files. */
   end(): Promise<void>;
 }
 
@@ -90,6 +92,7 @@ export async function startLogs(home = mkdtempSync(join(tmpdir(), "gantry-logs-"
       await close();
       running = await open();
     },
+    stop: close,
     async end() {
       await close();
       rmSync(home, { recursive: true });

@@ -8,13 +8,16 @@ import { StepError } from "./step-error.ts";
 
 type Mount = ContainerSpec["mounts"][number];
 
+/** `owned`: the directory is ours, and begins with what the image has at the mount point. */
+export type VolumeMount = Mount & { readonly owned: boolean };
+
 /**
  * Where volumes lie: `<home>/volumes/task/<task>/<volume>` for those that end with the task, `<home>/volumes/shared/<name>` for Docker
  * volumes of scope `shared`, and wherever `sourcePath` says for host volumes.
  */
-export async function mountsOf({ plan, world }: TaskContext, container: ContainerPlan): Promise<readonly Mount[]> {
+export async function mountsOf({ plan, world }: TaskContext, container: ContainerPlan): Promise<readonly VolumeMount[]> {
   const mounts = collect(plan, container, new Set());
-  const ready: Mount[] = [];
+  const ready: VolumeMount[] = [];
   for (const { volume, target, readOnly } of mounts) {
     const definition = plan.payload.volumes?.find(({ name }) => name === volume);
     if (!definition)
@@ -28,7 +31,7 @@ export async function mountsOf({ plan, world }: TaskContext, container: Containe
         throw new StepError(`CannotCreateContainerError: cannot create the source of volume ${volume}: ${(error as Error).message}`);
       }
     }
-    ready.push({ source, target, readOnly });
+    ready.push({ source, target, readOnly, owned: source.startsWith(`${world.config.home}/volumes/`) });
   }
   return ready;
 }
@@ -57,14 +60,14 @@ function safe(name: string): string {
   return /^[a-zA-Z0-9_-]{1,255}$/.test(name) ? name : createHash("sha256").update(name).digest("hex");
 }
 
-interface VolumeMount {
+interface Point {
   readonly volume: string;
   readonly target: string;
   readonly readOnly: boolean;
 }
 
 /** A container's own mount points, then those it takes from others; the first mount at a path wins. */
-function collect(plan: TaskPlan, container: ContainerPlan, seen: Set<string>): VolumeMount[] {
+function collect(plan: TaskPlan, container: ContainerPlan, seen: Set<string>): Point[] {
   if (seen.has(container.name)) return [];
   seen.add(container.name);
   const own = (container.definition.mountPoints ?? []).map(({ sourceVolume, containerPath, readOnly }) => ({

@@ -74,7 +74,11 @@ class Simulation {
 
   step(): boolean {
     const { actions, wakeAt } = decide(this.rules, this.state, this.#progress, this.now);
-    for (const action of actions) this.#act(action);
+    for (const action of actions) {
+      const before = this.state;
+      this.#act(action);
+      if (this.state !== before) break;
+    }
     if (actions.some(({ type }) => type !== "cancel")) return true;
     const due = this.#pending.toSorted((a, b) => a.at - b.at)[0];
     if (!due && wakeAt === undefined) return false;

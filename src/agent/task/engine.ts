@@ -34,6 +34,7 @@ export interface EngineHooks {
   /** A state change lies in the journal, to be sent. */
   reported(arn: string): void;
   readonly health: () => void;
+  readonly fatal: (error: unknown) => void;
 }
 
 export function createEngine(world: World, hooks: EngineHooks): Engine {
@@ -49,6 +50,7 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         if (report.status === "STOPPED") checkIdle();
       },
       health: hooks.health,
+      fatal: hooks.fatal,
       gone: () => runners.delete(plan.arn),
     });
     runners.set(plan.arn, runner);

@@ -20,7 +20,8 @@ import { acceptEvents, checkGroupName, checkNumber, checkStreamName, checkText, 
 import type { LogsState } from "./state.ts";
 import type { StoredEvent } from "./storage/frames.ts";
 import { scan } from "./storage/scan.ts";
-import type { Position, Source } from "./storage/scan.ts";
+import type { Position } from "./storage/scan.ts";
+import type { Source } from "./storage/stretches.ts";
 import { StreamGone } from "./storage/stream-log.ts";
 import { findStream } from "./streams.ts";
 import { directionToken, eventId, readDirectionToken } from "./tokens.ts";
@@ -40,9 +41,8 @@ export async function putLogEvents(
   const record = await findStream(state, context, group, input.logStreamName!);
   const { events, rejected } = acceptEvents(input.logEvents!, context.now, expiry(group, context.now));
   if (events.length > 0) {
-    const stream = await state.files.stream({ group: group.id, stream: record.id });
     try {
-      await stream.append(events, context.now);
+      await state.files.append({ group: group.id, stream: record.id }, events, context.now);
     } catch (error) {
       if (error instanceof StreamGone) throw errors.streamMissing();
       if ((error as NodeJS.ErrnoException).code === "ENOSPC") throw errors.unavailable("no space is left where the logs are kept");
@@ -67,28 +67,28 @@ export async function getLogEvents(
   if (input.nextToken !== undefined && !token) throw errors.badToken();
   const { value: group } = await findGroup(state, context, groupName);
   const record = await findStream(state, context, group, input.logStreamName!);
-  const { segments } = await state.files.stream({ group: group.id, stream: record.id });
+  const segments = await state.files.use({ group: group.id, stream: record.id }, (log) => log.segments);
 
   const from = Math.max(input.startTime ?? 0, expiry(group, context.now));
   const backward = token ? token.backward : !(input.startFromHead ?? false);
   const page = new PageBudget(limit);
-  const found: StoredEvent[] = [];
+  const events: OutputLogEvent[] = [];
+  const positions: Position[] = [];
   await scan(
     [{ stream: record, segments }],
     { from, to: (input.endTime ?? Infinity) - 1, backward, behind: token?.behind, budget: Infinity, signal: context.signal },
     (event) => {
       if (!page.takes(event.end - event.start)) return false;
-      found.push(event);
+      events.push({ timestamp: event.timestamp, message: messageOf(event), ingestionTime: event.ingestion });
+      positions.push({ timestamp: event.timestamp, sequence: event.sequence });
       return true;
     },
   );
-  if (backward) found.reverse();
-  const events = found.map((event): OutputLogEvent => ({
-    timestamp: event.timestamp,
-    message: messageOf(event),
-    ingestionTime: event.ingestion,
-  }));
-  return { events, ...tokensAround(found, token, input.nextToken, from) };
+  if (backward) {
+    events.reverse();
+    positions.reverse();
+  }
+  return { events, ...tokensAround(positions, token, input.nextToken, from) };
 }
 
 /** The tokens of a page. An empty one gives back the token that led to it, and one that turns round without losing an event. */
@@ -194,7 +194,7 @@ async function sourcesOf(
   }
   const sources: Source<StreamRecord>[] = [];
   for (const record of records) {
-    const { segments } = await state.files.stream({ group: group.id, stream: record.id });
+    const segments = await state.files.use({ group: group.id, stream: record.id }, (log) => log.segments);
     sources.push({ stream: record, segments });
   }
   return sources;

@@ -31,7 +31,7 @@ async function expireAll(state: LogsState, stopped: () => boolean): Promise<void
     if (group.retentionInDays === undefined) continue;
     for (const stream of streams.get(id) ?? []) {
       if (stopped()) return;
-      await (await state.files.stream({ group: id, stream: stream.id })).expire(expiry(group, state.deps.clock.now()));
+      await state.files.use({ group: id, stream: stream.id }, (log) => log.expire(expiry(group, state.deps.clock.now())));
     }
   }
 }

@@ -81,7 +81,7 @@ export async function describeLogStreams(
   const { entries } = await state.deps.store.list<StreamRecord>(keys.stream(context, group.id, prefix ?? ""));
   const described: Described[] = [];
   for (const { value: record } of entries) {
-    const stats = byTime ? (await state.files.stream({ group: group.id, stream: record.id })).stats : undefined;
+    const stats = byTime ? await state.files.use({ group: group.id, stream: record.id }, (log) => log.stats) : undefined;
     described.push({ record, lastEvent: stats?.last ?? 0 });
   }
   const sign = descending ? -1 : 1;
@@ -104,7 +104,7 @@ export async function describeLogStreams(
 }
 
 async function viewStream(state: LogsState, context: RequestContext, group: GroupRecord, record: StreamRecord): Promise<LogStream> {
-  const { stats } = await state.files.stream({ group: group.id, stream: record.id });
+  const stats = await state.files.use({ group: group.id, stream: record.id }, (log) => log.stats);
   const alive = stats && stats.last >= expiry(group, context.now);
   return {
     logStreamName: record.name,

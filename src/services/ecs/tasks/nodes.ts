@@ -18,6 +18,8 @@ export function nodeOf(
     id: instance.id,
     arn: instance.arn,
     ec2InstanceId: instance.ec2InstanceId,
+    agentVersion: instance.versionInfo.agentVersion,
+    registeredAt: instance.registeredAt,
     status: instance.status,
     connected: connection?.connected ?? false,
     attributes: indexed,

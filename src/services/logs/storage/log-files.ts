@@ -4,6 +4,7 @@ import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import { StreamLog } from "./stream-log.ts";
 import type { Sequence } from "./stream-log.ts";
+import type { NewEvent } from "./frames.ts";
 
 /** Ids, never names: nothing that a user wrote becomes part of a path. */
 export interface StreamId {
@@ -17,42 +18,71 @@ export interface StreamId {
  *     <home>/logs/<group's id>/<stream's id>/00000001.log   frames, 8 MiB at most, the last one grows
  *                                            00000001.idx   index of a full segment
  *
- * Streams are opened at their first use and stay open as an index in memory, without file descriptors.
+ * Streams are opened at their first use and stay open, as an index in memory without file descriptors, while they are among the last used.
  */
 export class LogFiles {
   readonly #root: string;
   readonly #log: Logger;
   readonly #sequence: Sequence;
-  readonly #streams = new Map<string, Map<string, Promise<StreamLog>>>();
+  readonly #most: number;
+  /** By `<group>/<stream>`, the last used at the end. One StreamLog owns a folder at a time: none leaves while it is in use. */
+  readonly #streams = new Map<string, Opened>();
 
-  constructor(root: string, clock: Clock, log: Logger) {
+  constructor(root: string, clock: Clock, log: Logger, most = 2048) {
     this.#root = root;
     this.#log = log;
     this.#sequence = createSequence(clock);
+    this.#most = most;
   }
 
-  stream({ group, stream }: StreamId): Promise<StreamLog> {
-    let streams = this.#streams.get(group);
-    if (!streams) this.#streams.set(group, (streams = new Map()));
-    let opening = streams.get(stream);
-    if (!opening) {
-      opening = StreamLog.open(join(this.#root, group, stream), this.#sequence, this.#log);
-      streams.set(stream, opening);
-      opening.catch(() => streams.delete(stream));
+  /** Opens the stream if need be and keeps it open until `action` is done. */
+  async use<R>({ group, stream }: StreamId, action: (stream: StreamLog) => R | Promise<R>): Promise<R> {
+    const key = `${group}/${stream}`;
+    const opened = this.#streams.get(key) ?? { users: 0, log: StreamLog.open(join(this.#root, group, stream), this.#sequence, this.#log) };
+    this.#streams.delete(key);
+    this.#streams.set(key, opened);
+    opened.users++;
+    try {
+      return await action(await opened.log);
+    } catch (error) {
+      // One that could not be opened is tried again by the next user.
+      await opened.log.catch(() => this.#forget(key, opened));
+      throw error;
+    } finally {
+      opened.users--;
+      this.#closeUnused();
     }
-    return opening;
   }
 
-  async removeStream(id: StreamId): Promise<void> {
-    const stream = await this.stream(id);
-    await stream.remove();
-    this.#streams.get(id.group)?.delete(id.stream);
+  /** Resolves when the events are on the disk; see StreamLog.append. */
+  append(id: StreamId, events: readonly NewEvent[], ingestion: number): Promise<void> {
+    return this.use(id, (log) => log.append(events, ingestion));
+  }
+
+  removeStream(id: StreamId): Promise<void> {
+    const key = `${id.group}/${id.stream}`;
+    return this.use(id, async (log) => {
+      await log.remove();
+      this.#forget(key, this.#streams.get(key));
+    });
   }
 
   async removeGroup(group: string): Promise<void> {
-    for (const stream of this.#streams.get(group)?.values() ?? []) await (await stream).remove();
-    this.#streams.delete(group);
+    for (const key of this.#streams.keys())
+      if (key.startsWith(`${group}/`)) await this.removeStream({ group, stream: key.slice(group.length + 1) });
     await rm(join(this.#root, group), { recursive: true, force: true });
+  }
+
+  #forget(key: string, opened: Opened | undefined): void {
+    if (this.#streams.get(key) === opened) this.#streams.delete(key);
+  }
+
+  #closeUnused(): void {
+    if (this.#streams.size <= this.#most) return;
+    for (const [key, { users }] of this.#streams) {
+      if (this.#streams.size <= this.#most) return;
+      if (users === 0) this.#streams.delete(key);
+    }
   }
 
   /** Bytes on the disk; as with AWS, a number that follows with delay. */
@@ -73,13 +103,22 @@ export class LogFiles {
 
   /** Forgets everything. */
   async clear(): Promise<void> {
-    for (const group of [...this.#streams.keys()]) await this.removeGroup(group);
+    for (const key of this.#streams.keys()) {
+      const [group, stream] = key.split("/");
+      await this.removeStream({ group: group!, stream: stream! });
+    }
     await rm(this.#root, { recursive: true, force: true });
   }
 
+  /** Waits for what is being written. */
   async settle(): Promise<void> {
-    for (const streams of this.#streams.values()) for (const stream of streams.values()) await (await stream).settle();
+    for (const { log } of [...this.#streams.values()]) await (await log).settle();
   }
+}
+
+interface Opened {
+  users: number;
+  readonly log: Promise<StreamLog>;
 }
 
 async function list(folder: string): Promise<string[]> {

@@ -2,7 +2,9 @@ import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { decodeEvents } from "./frames.ts";
 import type { Extent, StoredEvent } from "./frames.ts";
-import type { Segment } from "./segment.ts";
+import { Heap } from "./heap.ts";
+import { Stretches } from "./stretches.ts";
+import type { Range, Source } from "./stretches.ts";
 
 /** A place between events: what is (timestamp, sequence) itself is not behind it. */
 export interface Position {
@@ -10,16 +12,7 @@ export interface Position {
   readonly sequence: number;
 }
 
-export interface Source<S> {
-  readonly stream: S;
-  readonly segments: readonly Segment[];
-}
-
-export interface ScanOptions {
-  /** Both inclusive. */
-  readonly from: number;
-  readonly to: number;
-  readonly backward: boolean;
+export interface ScanOptions extends Range {
   /** Start behind this event (before it when backward). */
   readonly behind?: Position;
   /** Stop when this many bytes were read and an event was visited, so that no request keeps the disk for long. */
@@ -27,14 +20,9 @@ export interface ScanOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Stretch<S> {
-  readonly stream: S;
-  readonly path: string;
-  readonly extent: Extent;
-}
-
 interface Cursor<S> {
   readonly stream: S;
+  /** At least one. */
   readonly events: readonly StoredEvent[];
   at: number;
 }
@@ -43,7 +31,7 @@ const compare = (a: Position, b: Position) => a.timestamp - b.timestamp || a.seq
 
 /**
  * Visits the events of the streams in order of time, until `visit` returns false ("stopped"), the budget is used up ("budget") or there are
- * none left ("end"). In memory at a time are the stretches (32 KiB, or one long event) that overlap at one instant: one or two for each stream.
+ * none left ("end"). An event's buffer is used again after its visit. In memory at a time are the stretches (32 KiB, or one long event) that overlap at one instant: one or two for each stream.
  */
 export async function scan<S>(
   sources: readonly Source<S>[],
@@ -51,22 +39,30 @@ export async function scan<S>(
   visit: (event: StoredEvent, stream: S) => boolean,
 ): Promise<"end" | "stopped" | "budget"> {
   const sign = options.backward ? -1 : 1;
-  const stretches = stretchesOf(sources, options);
+  const { from, to, backward, behind } = options;
+  const stretches = new Stretches(sources, {
+    from: Math.max(from, !backward && behind ? behind.timestamp : -Infinity),
+    to: Math.min(to, backward && behind ? behind.timestamp : Infinity),
+    backward,
+  });
   const heap = new Heap<Cursor<S>>((a, b) => sign * compare(a.events[a.at]!, b.events[b.at]!));
   await using files = new Files();
   let read = 0;
-  let next = 0;
   let visited = false;
   for (;;) {
-    for (; next < stretches.length; next++) {
-      const { extent, stream, path } = stretches[next]!;
+    // Before an event is visited, every stretch that may hold an earlier one is open.
+    for (let start = stretches.nextStart; start !== undefined; start = stretches.nextStart) {
       const top = heap.top;
-      if (top && sign * (startOf(extent, options.backward) - top.events[top.at]!.timestamp) > 0) break;
+      if (top && sign * (start - top.events[top.at]!.timestamp) > 0) break;
       options.signal?.throwIfAborted();
       if (read > options.budget && visited) return "budget";
-      read += extent.length;
-      const events = inOrder(await files.read(path, extent), options);
-      if (events.length > 0) heap.push({ stream, events, at: 0 });
+      const stretch = stretches.take();
+      if (!stretch) break;
+      read += stretch.extent.length;
+      const found = await files.read(stretch.path, stretch.extent);
+      const events = inOrder(found, options);
+      if (events.length > 0) heap.push({ stream: stretch.stream, events, at: 0 });
+      else if (found[0]) files.release(found[0].buffer);
     }
     const cursor = heap.top;
     if (!cursor) return "end";
@@ -74,25 +70,11 @@ export async function scan<S>(
     if (!visit(cursor.events[cursor.at]!, cursor.stream)) return "stopped";
     cursor.at++;
     if (cursor.at < cursor.events.length) heap.sink();
-    else heap.pop();
+    else {
+      heap.pop();
+      files.release(cursor.events[0]!.buffer);
+    }
   }
-}
-
-function startOf(extent: Extent, backward: boolean): number {
-  return backward ? extent.maxTimestamp : extent.minTimestamp;
-}
-
-function stretchesOf<S>(sources: readonly Source<S>[], { from, to, backward, behind }: ScanOptions): Stretch<S>[] {
-  const low = Math.max(from, !backward && behind ? behind.timestamp : -Infinity);
-  const high = Math.min(to, backward && behind ? behind.timestamp : Infinity);
-  const found: Stretch<S>[] = [];
-  for (const { stream, segments } of sources)
-    for (const { path, index } of segments)
-      for (const extent of index)
-        // A copy: the last stretch of a segment grows while we read.
-        if (extent.maxTimestamp >= low && extent.minTimestamp <= high) found.push({ stream, path, extent: { ...extent } });
-  const sign = backward ? -1 : 1;
-  return found.sort((a, b) => sign * (startOf(a.extent, backward) - startOf(b.extent, backward)));
 }
 
 function inOrder(events: StoredEvent[], { from, to, backward, behind }: ScanOptions): StoredEvent[] {
@@ -104,13 +86,16 @@ function inOrder(events: StoredEvent[], { from, to, backward, behind }: ScanOpti
 }
 
 const OPEN_FILES = 32;
+/** Every stretch but that of a long event fits. */
+const BUFFER_BYTES = 32 * 1024;
 
 /** The files of one scan, the last few of them open. */
 class Files implements AsyncDisposable {
   readonly #open = new Map<string, FileHandle>();
+  readonly #free: ArrayBuffer[] = [];
 
   async read(path: string, { offset, length }: Extent): Promise<StoredEvent[]> {
-    const buffer = Buffer.allocUnsafeSlow(length);
+    const buffer = this.#buffer(length);
     try {
       let handle = this.#open.get(path);
       if (!handle) {
@@ -131,6 +116,16 @@ class Files implements AsyncDisposable {
     return decodeEvents(buffer);
   }
 
+  /** Takes back a buffer that nobody looks at any more: reading on costs no new memory. */
+  release(buffer: Buffer): void {
+    if (buffer.buffer.byteLength === BUFFER_BYTES) this.#free.push(buffer.buffer as ArrayBuffer);
+  }
+
+  #buffer(length: number): Buffer {
+    if (length > BUFFER_BYTES) return Buffer.allocUnsafeSlow(length);
+    return Buffer.from(this.#free.pop() ?? new ArrayBuffer(BUFFER_BYTES), 0, length);
+  }
+
   async #closeOldest(): Promise<void> {
     const [path, handle] = this.#open.entries().next().value!;
     this.#open.delete(path);
@@ -139,54 +134,5 @@ class Files implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const handle of this.#open.values()) await handle.close();
-  }
-}
-
-/** A binary heap, smallest on top. */
-class Heap<T> {
-  readonly #items: T[] = [];
-  readonly #compare: (a: T, b: T) => number;
-
-  constructor(order: (a: T, b: T) => number) {
-    this.#compare = order;
-  }
-
-  get top(): T | undefined {
-    return this.#items[0];
-  }
-
-  push(item: T): void {
-    const items = this.#items;
-    let at = items.push(item) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (this.#compare(items[parent]!, item) <= 0) break;
-      items[at] = items[parent]!;
-      at = parent;
-    }
-    items[at] = item;
-  }
-
-  pop(): void {
-    const last = this.#items.pop();
-    if (this.#items.length === 0) return;
-    this.#items[0] = last!;
-    this.sink();
-  }
-
-  /** Puts the top, which has become greater, where it belongs. */
-  sink(): void {
-    const items = this.#items;
-    const item = items[0]!;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= items.length) break;
-      if (child + 1 < items.length && this.#compare(items[child + 1]!, items[child]!) < 0) child++;
-      if (this.#compare(item, items[child]!) <= 0) break;
-      items[at] = items[child]!;
-      at = child;
-    }
-    items[at] = item;
   }
 }

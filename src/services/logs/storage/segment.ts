@@ -9,31 +9,23 @@ export interface Segment {
   /** Bytes that are durable and indexed; what stands behind them in the file does not exist. */
   size: number;
   readonly index: Extent[];
+  minTimestamp: number;
+  maxTimestamp: number;
   lastIngestion: number;
   lastSequence: number;
 }
 
 export function newSegment(path: string, number: number): Segment {
-  return { path, number, size: 0, index: [], lastIngestion: 0, lastSequence: 0 };
+  return { path, number, size: 0, index: [], minTimestamp: Infinity, maxTimestamp: -Infinity, lastIngestion: 0, lastSequence: 0 };
 }
 
 export function addFrame(segment: Segment, frame: Frame): void {
   extend(segment.index, frame);
   segment.size = frame.offset + frame.length;
+  segment.minTimestamp = Math.min(segment.minTimestamp, frame.minTimestamp);
+  segment.maxTimestamp = Math.max(segment.maxTimestamp, frame.maxTimestamp);
   segment.lastIngestion = Math.max(segment.lastIngestion, frame.ingestion);
   segment.lastSequence = Math.max(segment.lastSequence, frame.lastSequence);
-}
-
-/** Timestamps of the first and last event; undefined when there are none. */
-export function spanOf(segments: readonly Segment[]): { first: number; last: number } | undefined {
-  let first = Infinity;
-  let last = -Infinity;
-  for (const { index } of segments)
-    for (const { minTimestamp, maxTimestamp } of index) {
-      first = Math.min(first, minTimestamp);
-      last = Math.max(last, maxTimestamp);
-    }
-  return first === Infinity ? undefined : { first, last };
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -70,9 +62,11 @@ const indexPath = (path: string) => path.replace(/\.log$/, ".idx");
 
 /** Saves the index of a segment that will not grow any more. Only saves time at the next start: without it the segment is read. */
 export async function saveIndex(segment: Segment): Promise<void> {
-  const { size, index, lastIngestion, lastSequence } = segment;
+  const { size, index, minTimestamp: first, maxTimestamp: last, lastIngestion, lastSequence } = segment;
   const text = JSON.stringify({
     size,
+    minTimestamp: first,
+    maxTimestamp: last,
     lastIngestion,
     lastSequence,
     index: index.map(({ offset, length, minTimestamp, maxTimestamp }) => [offset, length, minTimestamp, maxTimestamp]),
@@ -81,7 +75,7 @@ export async function saveIndex(segment: Segment): Promise<void> {
   await rename(`${indexPath(segment.path)}.new`, indexPath(segment.path));
 }
 
-type Saved = Pick<Segment, "size" | "index" | "lastIngestion" | "lastSequence">;
+type Saved = Omit<Segment, "path" | "number">;
 
 async function readIndex(path: string): Promise<Saved | undefined> {
   try {
@@ -89,7 +83,7 @@ async function readIndex(path: string): Promise<Saved | undefined> {
       index: [number, number, number, number][];
     };
     const index = saved.index.map(([offset, length, minTimestamp, maxTimestamp]) => ({ offset, length, minTimestamp, maxTimestamp }));
-    return { size: saved.size, lastIngestion: saved.lastIngestion, lastSequence: saved.lastSequence, index };
+    return { ...saved, index };
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "#platform/log.ts";
 import { encodeFrames, readFrame } from "./frames.ts";
 import type { Frame, NewEvent } from "./frames.ts";
-import { addFrame, loadSegment, newSegment, saveIndex, spanOf } from "./segment.ts";
+import { addFrame, loadSegment, newSegment, saveIndex } from "./segment.ts";
 import type { Segment } from "./segment.ts";
 
 /** Gives the numbers that order events of one millisecond across all streams. */
@@ -14,6 +14,7 @@ export interface Sequence {
   raise(used: number): void;
 }
 
+/** The stream was deleted. */
 export class StreamGone extends Error {}
 
 interface Waiting {
@@ -55,8 +56,8 @@ export class StreamLog {
     for (const number of numbers) {
       const { segment, cut } = await loadSegment(join(folder, segmentName(number)), number);
       if (cut > 0) log.warn({ path: segment.path, bytes: cut }, "cut off what a crash left half written");
-      stream.#segments.push(segment);
       stream.#lastNumber = number;
+      if (segment.size > 0) stream.#segments.push(segment);
       sequence.raise(segment.lastSequence);
     }
     return stream;
@@ -66,11 +67,14 @@ export class StreamLog {
     return this.#segments;
   }
 
-  get stats(): { first: number; last: number; lastIngestion: number; bytes: number } | undefined {
-    const span = spanOf(this.#segments);
-    if (!span) return undefined;
-    const lastIngestion = Math.max(...this.#segments.map((segment) => segment.lastIngestion));
-    return { ...span, lastIngestion, bytes: this.#segments.reduce((sum, { size }) => sum + size, 0) };
+  /** Undefined when there are no events. */
+  get stats(): { first: number; last: number; lastIngestion: number } | undefined {
+    if (this.#segments.length === 0) return undefined;
+    return {
+      first: Math.min(...this.#segments.map(({ minTimestamp }) => minTimestamp)),
+      last: Math.max(...this.#segments.map(({ maxTimestamp }) => maxTimestamp)),
+      lastIngestion: Math.max(...this.#segments.map((segment) => segment.lastIngestion)),
+    };
   }
 
   /** Resolves when the events are on the disk. `events`: at least one, in chronological order. Rejects with StreamGone or the system's error. */
@@ -85,13 +89,10 @@ export class StreamLog {
   /** Deletes the segments whose events are all older than `time`. */
   async expire(time: number): Promise<void> {
     await this.settle();
-    const old = this.#segments.filter((segment) => segment.index.every(({ maxTimestamp }) => maxTimestamp < time));
+    const old = this.#segments.filter((segment) => segment.maxTimestamp < time);
     if (old.length === 0) return;
     this.#segments = this.#segments.filter((segment) => !old.includes(segment));
-    for (const { path } of old) {
-      await rm(path, { force: true });
-      await rm(path.replace(/\.log$/, ".idx"), { force: true });
-    }
+    for (const { path } of old) await removeSegment(path);
   }
 
   /** Ends the stream: later appends are refused, the files go. */
@@ -133,7 +134,7 @@ export class StreamLog {
         await writeAll(file, Buffer.concat(buffers), segment.size);
         await file.datasync();
       } catch (error) {
-        await file.truncate(segment.size).catch(() => {});
+        await (isNew ? removeSegment(segment.path) : file.truncate(segment.size)).catch(() => {});
         throw error;
       }
     }
@@ -151,7 +152,8 @@ export class StreamLog {
   async #current(): Promise<Segment> {
     const last = this.#segments.at(-1);
     if (last && last.size < SEGMENT_BYTES) return last;
-    if (last) await saveIndex(last);
+    // Without its index a segment is read at the next start: that is no reason to refuse events.
+    if (last) await saveIndex(last).catch(() => {});
     // Never a number of before: the file of an expired segment may just be going away.
     const number = ++this.#lastNumber;
     return newSegment(join(this.#folder, segmentName(number)), number);
@@ -160,6 +162,11 @@ export class StreamLog {
 
 function segmentName(number: number): string {
   return `${String(number).padStart(8, "0")}.log`;
+}
+
+async function removeSegment(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await rm(path.replace(/\.log$/, ".idx"), { force: true });
 }
 
 async function writeAll(file: FileHandle, buffer: Buffer, position: number): Promise<void> {
