@@ -42,6 +42,11 @@ const protocols: Readonly<Record<string, Protocol>> = {
   AwsSmithyRpcV2CborProtocol: "rpcV2Cbor",
 };
 
+/** Members that agents send and AWS reads, though the SDK's model does not name them. Source: amazon-ecs-agent's own model of the API. */
+const unnamed: Readonly<Record<string, Readonly<Record<string, Record<string, [Ref]>>>>> = {
+  ecs: { RegisterContainerInstanceRequest: { clientToken: ["s"] } },
+};
+
 // Smithy's schema encoding, @smithy/types schema sentinels and static schema arrays.
 const simple: Readonly<Record<number, Ref>> = {
   0: "s",
@@ -177,6 +182,7 @@ export async function tableOf(service: string): Promise<ServiceTable> {
     const http = typeof traits === "object" ? traits.http : undefined;
     operations[name] = { i: refOf(input), o: refOf(output), ...(http ? { h: http } : {}) };
   }
+  for (const [name, members] of Object.entries(unnamed[service] ?? {})) Object.assign((shapes[name] as { s: object }).s, members);
   return {
     service,
     source: `@aws-sdk/${packages[service]} ${version} (Apache-2.0)`,

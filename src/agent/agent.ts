@@ -29,6 +29,8 @@ export interface AgentDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** The journal can't be written any more: the process must end and begin again. Default: an uncaught exception. */
+  readonly fatal?: (error: unknown) => void;
   /** Another network than the kernel's, for tests. */
   readonly network?: (options: NetworkOptions) => Network;
 }
@@ -60,6 +62,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     metadataPort: () => metadataPort,
     memory: journal,
     random,
+    clock,
     log,
   });
   const logs = createLogDrivers({ config, clock, random, log, journal });
@@ -77,10 +80,21 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     metadataVariables: (plan, task, container) => metadataVariables(plan, task, container, metadataPort),
     cluster,
   };
-  const ecs = createAwsClient({ service: "ecs", endpoint: config.endpoint, region: config.region, credentials: config.credentials, clock, random });
+  const ecs = createAwsClient({
+    service: "ecs",
+    endpoint: config.endpoint,
+    region: config.region,
+    credentials: config.credentials,
+    clock,
+    random,
+  });
   const reporter = createReporter({ journal, ecs, clock, log, cluster });
   const sampler = createSampler(world);
-  const engine = createEngine(world, { reported: (arn) => reporter.poke(arn), health: () => telemetry.healthChanged() });
+  const engine = createEngine(world, {
+    reported: (arn) => reporter.poke(arn),
+    health: () => telemetry.healthChanged(),
+    fatal: deps.fatal ?? rethrow,
+  });
   const telemetry = createTelemetry({
     engine,
     sampler,
@@ -114,7 +128,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     while (!signal.aborted) {
       const registration = await register({ config, ecs, journal, clock, random, log, runtimeVersion: version }, signal);
       instanceArn = registration.containerInstanceArn;
-      if (registration.anew) engine.stopAll("The container instance was registered anew; the control plane does not know this task any more");
+      if (registration.anew)
+        engine.stopAll("The container instance was registered anew; the control plane does not know this task any more");
       reporter.pokeAll();
       const session = new AbortController();
       const both = AbortSignal.any([signal, session.signal]);
@@ -122,22 +137,42 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       reporter.hold();
     }
   })().catch((error: unknown) => {
-    if (!signal.aborted) log.fatal({ error }, "the connection to the control plane ended");
+    if (!signal.aborted) log.fatal({ err: error }, "the connection to the control plane ended");
   });
 
   /** Where to connect, asked once an instance and then every 12 hours, as the standard agent does. */
   let endpoints: { at: number; instance: string; endpoint: string; telemetryEndpoint: string } | undefined;
   async function discover(): Promise<{ endpoint: string; telemetryEndpoint: string }> {
     if (endpoints && endpoints.instance === instanceArn && clock.now() - endpoints.at < 43_200_000) return endpoints;
-    const answer = await ecs.send<{ endpoint?: string; telemetryEndpoint?: string }>("DiscoverPollEndpoint", { cluster: config.cluster, containerInstance: instanceArn }, signal);
-    endpoints = { at: clock.now(), instance: instanceArn, endpoint: answer.endpoint ?? config.endpoint, telemetryEndpoint: answer.telemetryEndpoint ?? config.endpoint };
+    const answer = await ecs.send<{ endpoint?: string; telemetryEndpoint?: string }>(
+      "DiscoverPollEndpoint",
+      { cluster: config.cluster, containerInstance: instanceArn },
+      signal,
+    );
+    endpoints = {
+      at: clock.now(),
+      instance: instanceArn,
+      endpoint: answer.endpoint ?? config.endpoint,
+      telemetryEndpoint: answer.telemetryEndpoint ?? config.endpoint,
+    };
     return endpoints;
   }
 
   function target(base: string, query: Record<string, string>): { url: URL; headers: Record<string, string> } {
     const url = new URL(`${base.replace(/\/+$/, "")}/ws`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-    const { host: _host, ...headers } = sign({ method: "GET", url, headers: {}, body: "", service: "ecs", region: config.region, credentials: config.credentials, now: clock.now() });
+    // A form's "+" for a space is a plus sign to SigV4.
+    url.search = url.search.replaceAll("+", "%20");
+    const { host: _host, ...headers } = sign({
+      method: "GET",
+      url,
+      headers: {},
+      body: "",
+      service: "ecs",
+      region: config.region,
+      credentials: config.credentials,
+      now: clock.now(),
+    });
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     return { url, headers };
   }
@@ -221,8 +256,11 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     if (removed.length > 0) log.info({ removed }, "images that nobody used were removed");
   });
 
+  const cancelRefresh = every(clock, 60_000, () => network.refresh());
+
   const stop = async () => {
     cancelPrune();
+    cancelRefresh();
     over.abort();
     await metadata.close();
     await connected;
@@ -230,7 +268,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     reporter.close();
     engine.close();
     logs.close();
-    network.close();
+    await network.close();
     journal.close();
   };
 
@@ -251,6 +289,12 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       return remaining;
     },
   };
+}
+
+function rethrow(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
 }
 
 /** The port of an earlier life if it is free, so that tasks in host mode keep reaching it; else any. */
@@ -276,7 +320,7 @@ async function untilReady(runtime: Runtime, clock: Clock, log: Logger, signal: A
       return `${name} ${version}`;
     } catch (error) {
       signal.throwIfAborted();
-      if (failures === 0 || failures === 20) log.warn({ error }, "the container runtime does not answer yet");
+      if (failures === 0 || failures === 20) log.warn({ err: error }, "the container runtime does not answer yet");
       await sleep(clock, Math.min(2_000, 100 * (failures + 1)), signal);
     }
   }

@@ -54,7 +54,8 @@ export function readAgentConfig(env: Environment): AgentConfig {
   const endpoint = baseUrl("ECS_BACKEND_HOST", env.ECS_BACKEND_HOST || `http://127.0.0.1:${env.GANTRY_PORT || "4566"}`);
   const other = (name: string) => (env[name] || env.AWS_ENDPOINT_URL ? baseUrl(name, env[name] || env.AWS_ENDPOINT_URL || "") : endpoint);
   const pullBehavior = env.ECS_IMAGE_PULL_BEHAVIOR || "default";
-  if (!isPullBehavior(pullBehavior)) throw new AgentConfigError(`ECS_IMAGE_PULL_BEHAVIOR is not default, always, once or prefer-cached: ${pullBehavior}`);
+  if (!isPullBehavior(pullBehavior))
+    throw new AgentConfigError(`ECS_IMAGE_PULL_BEHAVIOR is not default, always, once or prefer-cached: ${pullBehavior}`);
   return {
     home,
     instance: instanceOf(home),
@@ -84,7 +85,10 @@ export function readAgentConfig(env: Environment): AgentConfig {
     imageCleanup:
       env.ECS_DISABLE_IMAGE_CLEANUP === "true"
         ? undefined
-        : { intervalMs: duration("ECS_IMAGE_CLEANUP_INTERVAL", env, "30m"), minimumAgeMs: duration("ECS_IMAGE_MINIMUM_CLEANUP_AGE", env, "24h") },
+        : {
+            intervalMs: duration("ECS_IMAGE_CLEANUP_INTERVAL", env, "30m"),
+            minimumAgeMs: duration("ECS_IMAGE_MINIMUM_CLEANUP_AGE", env, "24h"),
+          },
     loggingDrivers: stringList("ECS_AVAILABLE_LOGGING_DRIVERS", env, ["json-file", "awslogs", "none"]),
     privilegedDisabled: env.ECS_DISABLE_PRIVILEGED === "true",
     runtime: { name: env.GANTRY_RUNTIME || "io.containerd.runc.v2", binary: env.GANTRY_RUNTIME_BINARY || undefined },

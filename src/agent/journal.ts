@@ -55,11 +55,13 @@ const schema = `
   CREATE TABLE IF NOT EXISTS image (name TEXT PRIMARY KEY, used_at INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
-/** Opens `<dataDir>/agent.db`, or one in memory for tests. Throws when another agent holds it. */
-export function openJournal(dataDir: string | ":memory:", now: () => number): Journal {
+/** Opens `<dataDir>/agent.db`, or one in memory (`:memory:`) for tests. Throws when another agent holds it. */
+export function openJournal(dataDir: string, now: () => number): Journal {
   if (dataDir !== ":memory:") mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const db = new DatabaseSync(dataDir === ":memory:" ? dataDir : join(dataDir, "agent.db"));
-  db.exec("PRAGMA busy_timeout=3000; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512; BEGIN EXCLUSIVE; COMMIT");
+  db.exec(
+    "PRAGMA busy_timeout=3000; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512; BEGIN EXCLUSIVE; COMMIT",
+  );
   db.exec(schema);
   const statements = new Map<string, StatementSync>();
   const prepare = (sql: string) => {

@@ -23,7 +23,7 @@ async function main(config: AgentConfig, tearDown: boolean): Promise<void> {
     leaving = true;
     work()
       .catch((error: unknown) => {
-        log.error({ error }, "leaving failed");
+        log.error({ err: error }, "leaving failed");
         return 1;
       })
       .then((code) => {
@@ -49,10 +49,10 @@ async function main(config: AgentConfig, tearDown: boolean): Promise<void> {
   if (tearDown) removeAll();
 }
 
-process.on("unhandledRejection", (error) => log.error({ error }, "unhandled rejection"));
+process.on("unhandledRejection", (error) => log.error({ err: error }, "unhandled rejection"));
 process.on("uncaughtException", (error) => {
   // The journal is true at every moment: starting again is the recovery.
-  log.fatal({ error }, "uncaught exception");
+  log.fatal({ err: error }, "uncaught exception");
   process.exit(70);
 });
 
@@ -60,6 +60,6 @@ try {
   await main(readAgentConfig(process.env), process.argv.includes("--teardown"));
 } catch (error) {
   if (error instanceof AgentConfigError) process.stderr.write(`gantry agent: ${error.message}\n`);
-  else log.fatal({ error }, "the agent could not start");
+  else log.fatal({ err: error }, "the agent could not start");
   process.exit(error instanceof AgentConfigError ? 64 : 1);
 }

@@ -16,15 +16,27 @@ const genuineEcr = /^(\d{12})\.dkr[.-]ecr\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.c
  * Logins for our registry and for ECR by GetAuthorizationToken, kept until shortly before they end. Everything else is pulled
  * anonymously. An image of genuine ECR is looked for in the local registry first.
  */
-export function createRegistryLogins(deps: { readonly config: AgentConfig; readonly clock: Clock; readonly random: Random }): RegistryLogins {
+export function createRegistryLogins(deps: {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+}): RegistryLogins {
   const { config, clock, random } = deps;
   const local = new URL(config.ecrEndpoint).host;
   const logins = new Map<string, Promise<Login | undefined>>();
 
-  const fetchLogin = async (endpoint: string, region: string, registryId: string | undefined, credentials = config.credentials): Promise<Login | undefined> => {
+  const fetchLogin = async (
+    endpoint: string,
+    region: string,
+    registryId: string | undefined,
+    credentials = config.credentials,
+  ): Promise<Login | undefined> => {
     const client = createAwsClient({ service: "ecr", endpoint, region, credentials, clock, random });
     const input = registryId ? { registryIds: [registryId] } : {};
-    const answer = await client.call<{ authorizationData?: { authorizationToken?: string; expiresAt?: number }[] }>("GetAuthorizationToken", input);
+    const answer = await client.call<{ authorizationData?: { authorizationToken?: string; expiresAt?: number }[] }>(
+      "GetAuthorizationToken",
+      input,
+    );
     const [data] = answer.authorizationData ?? [];
     if (!data?.authorizationToken) return undefined;
     const [username = "", ...password] = Buffer.from(data.authorizationToken, "base64").toString("utf8").split(":");
@@ -40,7 +52,8 @@ export function createRegistryLogins(deps: { readonly config: AgentConfig; reado
     return fresh;
   };
 
-  const isLocal = (image: string) => image.startsWith(`${local}/`) || new RegExp(`^(localhost|127\\.0\\.0\\.1)(:${new URL(config.ecrEndpoint).port || "80"})/`).test(image);
+  const isLocal = (image: string) =>
+    image.startsWith(`${local}/`) || new RegExp(`^(localhost|127\\.0\\.0\\.1)(:${new URL(config.ecrEndpoint).port || "80"})/`).test(image);
 
   return {
     credentials(plan, { definition }) {

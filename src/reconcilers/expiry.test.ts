@@ -9,7 +9,7 @@ import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 test("what is due goes with its keys, the rest stays; beyond the number the oldest goes", async () => {
   const disk = new MemoryDisk();
   const { store } = openSession(disk);
-  const put = (put: string, value: unknown) => disk.apply({ writes: [{ put, value }] });
+  const put = (key: string, value: unknown) => disk.apply({ writes: [{ put: key, value }] });
   for (let i = 0; i < 450; i++) {
     put(`/t/${i}`, i);
     put(ecsKeys.expiry("task", i, `id${i}`), { keys: [`/t/${i}`] });

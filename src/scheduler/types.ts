@@ -5,6 +5,9 @@ export interface Node {
   readonly id: string;
   readonly arn: string;
   readonly ec2InstanceId: string;
+  readonly agentVersion?: string;
+  /** Milliseconds since the epoch. */
+  readonly registeredAt?: number;
   readonly status: string;
   /** The agent's connection stands. */
   readonly connected: boolean;

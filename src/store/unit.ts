@@ -84,6 +84,7 @@ async function attemptBatch(store: Store, batch: readonly Job[]): Promise<"confl
       try {
         const value = await job.work(unit);
         for (const [key, write] of unit.writes) writes.set(key, write);
+        for (const [prefix, values] of base.lists) merge(values, prefix, unit.writes);
         if (unit.writes.size > 0) for (const key of unit.read) compared.add(key);
         outcomes.push(() => job.resolve(value));
       } catch (error) {
@@ -99,9 +100,30 @@ async function attemptBatch(store: Store, batch: readonly Job[]): Promise<"confl
   }
 }
 
+/** What a batch has read. */
 interface Base {
   readonly entries: Map<string, Entry | undefined>;
-  readonly lists: Map<string, readonly Entry[]>;
+  /** By prefix, kept up to date with the writes of the batch's jobs so far: the next job finds it ready. */
+  readonly lists: Map<string, Map<string, unknown>>;
+}
+
+async function readList(store: Store, { entries }: Base, prefix: string): Promise<Map<string, unknown>> {
+  const values = new Map<string, unknown>();
+  for (const entry of (await store.list(prefix)).entries) {
+    // What was read first counts, so that all of a batch sees one state.
+    if (!entries.has(entry.key)) entries.set(entry.key, entry);
+    const value = entries.get(entry.key)?.value;
+    if (value !== undefined) values.set(entry.key, value);
+  }
+  return values;
+}
+
+function merge(values: Map<string, unknown>, prefix: string, writes: ReadonlyMap<string, Write>): void {
+  for (const [key, write] of writes) {
+    if (!key.startsWith(prefix)) continue;
+    if ("put" in write) values.set(key, write.value);
+    else values.delete(key);
+  }
 }
 
 function createUnit(
@@ -126,24 +148,17 @@ function createUnit(
       return base.entries.get(key)?.value as T | undefined;
     },
     async list<T>(prefix: string) {
-      if (!base.lists.has(prefix)) {
-        const page = await store.list(prefix);
-        base.lists.set(prefix, page.entries);
-        for (const entry of page.entries) if (!base.entries.has(entry.key)) base.entries.set(entry.key, entry);
+      let values = base.lists.get(prefix);
+      if (!values) {
+        values = await readList(store, base, prefix);
+        merge(values, prefix, earlier);
+        base.lists.set(prefix, values);
       }
-      const values = new Map<string, T>();
-      for (const { key } of base.lists.get(prefix)!) {
-        const value = base.entries.get(key)?.value;
-        if (value !== undefined) values.set(key, value as T);
-      }
-      for (const changes of [earlier, writes]) {
-        for (const [key, write] of changes) {
-          if (!key.startsWith(prefix)) continue;
-          if ("put" in write) values.set(key, write.value as T);
-          else values.delete(key);
-        }
-      }
-      return values;
+      const own = [...writes.keys()].some((key) => key.startsWith(prefix));
+      if (!own) return values as ReadonlyMap<string, T>;
+      const copy = new Map(values);
+      merge(copy, prefix, writes);
+      return copy as ReadonlyMap<string, T>;
     },
     put: (key, value) => void writes.set(key, { put: key, value }),
     delete: (key) => void writes.set(key, { delete: key }),

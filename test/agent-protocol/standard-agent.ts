@@ -43,11 +43,16 @@ export class StandardAgent {
       sendCredentials: "true",
       seqNum: "1",
     });
-    return `${endpoint.replace("http", "ws")}/ws?${query}`;
+    // As the Go signer writes it: a space is %20.
+    return `${endpoint.replace("http", "ws")}/ws?${query.toString().replaceAll("+", "%20")}`;
   }
 
-  static async connect(url: string, setUp: (agent: StandardAgent) => void = () => {}): Promise<StandardAgent> {
-    const socket = new WebSocket(url);
+  static async connect(
+    url: string,
+    setUp: (agent: StandardAgent) => void = () => {},
+    headers: Record<string, string> = {},
+  ): Promise<StandardAgent> {
+    const socket = new WebSocket(url, { headers });
     const agent = new StandardAgent(socket);
     setUp(agent);
     await new Promise<void>((resolve, reject) => socket.once("open", resolve).once("error", reject));

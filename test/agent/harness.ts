@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readAgentConfig } from "#agent/config.ts";
-import { openJournal } from "#agent/journal.ts";
+import { openJournal, type Journal } from "#agent/journal.ts";
 import { createEngine, type Engine } from "#agent/task/engine.ts";
 import type { Report } from "#agent/task/report.ts";
 import type { World } from "#agent/task/world.ts";
@@ -19,7 +19,10 @@ export class Harness {
   readonly network = new ScriptedNetwork();
   readonly directory = mkdtempSync(join(tmpdir(), "gantry-runner-"));
   readonly reports: Report[] = [];
+  readonly fatal: unknown[] = [];
   readonly flushed: string[] = [];
+  /** Called at each write of the journal; throwing is the process's death at that moment. */
+  onWrite: (when: "before" | "after", method: string) => void = () => {};
   world!: World;
   engine!: Engine;
   #env: Record<string, string>;
@@ -32,7 +35,7 @@ export class Harness {
 
   #open(): void {
     const config = readAgentConfig({ GANTRY_HOME: this.directory, ...this.#env });
-    const journal = openJournal(config.dataDir, () => this.clock.now());
+    const journal = this.#watched(openJournal(config.dataDir, () => this.clock.now()));
     this.world = {
       config,
       clock: this.clock,
@@ -53,7 +56,27 @@ export class Harness {
       metadataVariables: () => ({}),
       cluster: () => "default",
     };
-    this.engine = createEngine(this.world, { reported: (arn) => this.#take(arn), health: () => {} });
+    this.engine = createEngine(this.world, {
+      reported: (arn) => this.#take(arn),
+      health: () => {},
+      fatal: (error) => this.fatal.push(error),
+    });
+  }
+
+  #watched(journal: Journal): Journal {
+    const writes = new Set(["set", "accept", "save", "savePayload", "forget", "queue", "sent", "saveOffset"]);
+    return new Proxy(journal, {
+      get: (target, name: keyof Journal) => {
+        const method = target[name] as (...args: unknown[]) => unknown;
+        if (!writes.has(name)) return method;
+        return (...args: unknown[]) => {
+          this.onWrite("before", name);
+          const result = method(...args);
+          this.onWrite("after", name);
+          return result;
+        };
+      },
+    });
   }
 
   /** The control plane takes every report at once. */
@@ -69,6 +92,7 @@ export class Harness {
     this.world.journal.close();
     this.#open();
     await this.engine.recover();
+    for (const arn of this.world.journal.unsent()) this.#take(arn);
   }
 
   state(index = 0) {
@@ -96,7 +120,7 @@ export class Harness {
   }
 
   async settle(): Promise<void> {
-    for (let i = 0; i < 12; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+    for (let i = 0; i < 7; i++) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   close(): void {

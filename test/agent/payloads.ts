@@ -2,7 +2,10 @@ import type { DockerContainerConfig, DockerHostConfig, PayloadContainer, Payload
 
 export const clusterArn = "arn:aws:ecs:us-east-1:000000000000:cluster/default";
 
-type ContainerOptions = Partial<Omit<PayloadContainer, "dockerConfig">> & { readonly config?: DockerContainerConfig; readonly host?: DockerHostConfig };
+type ContainerOptions = Partial<Omit<PayloadContainer, "dockerConfig">> & {
+  readonly config?: DockerContainerConfig;
+  readonly host?: DockerHostConfig;
+};
 
 export function container(name: string, { config = {}, host = {}, ...rest }: ContainerOptions = {}): PayloadContainer {
   return {

@@ -4,7 +4,7 @@ import type { Attachment } from "#agent/task/state.ts";
 /** A network that only keeps account: what is attached and not given back. */
 export class ScriptedNetwork implements Network {
   readonly attached = new Set<string>();
-  readonly adopted: Attachment[] = [];
+  #adopted: Attachment[] = [];
   readonly gateway = undefined;
   #next = 2;
   #port = 49153;
@@ -23,16 +23,23 @@ export class ScriptedNetwork implements Network {
     if (namespace) this.attached.add(namespace);
   }
 
+  async published() {}
+
   async detach({ namespace }: Attachment) {
     if (namespace) this.attached.delete(namespace);
   }
 
   adopt(attachment: Attachment) {
-    this.adopted.push(attachment);
+    this.#adopted.push(attachment);
     if (attachment.namespace) this.attached.add(attachment.namespace);
   }
 
-  async reconcile() {}
+  async reconcile() {
+    const known = new Set(this.#adopted.map(({ namespace }) => namespace));
+    for (const namespace of this.attached) if (!known.has(namespace)) this.attached.delete(namespace);
+    this.#adopted = [];
+  }
+  async refresh() {}
   path(namespace: string) {
     return `/run/netns/${namespace}`;
   }
@@ -42,5 +49,5 @@ export class ScriptedNetwork implements Network {
   async tearDown() {
     this.attached.clear();
   }
-  close() {}
+  async close() {}
 }

@@ -146,7 +146,16 @@ export class ScriptedRuntime implements Runtime {
 
   async stats(id: string): Promise<ContainerStats | undefined> {
     if (this.lives.get(id)?.state !== "running") return undefined;
-    return { readAt: this.#clock.now(), cpuNanoseconds: 5e6, memoryBytes: 3 << 20, memoryLimitBytes: 64 << 20, memoryCacheBytes: 1 << 20, pids: 2, readBytes: 10, writtenBytes: 20 };
+    return {
+      readAt: this.#clock.now(),
+      cpuNanoseconds: 5e6,
+      memoryBytes: 3 << 20,
+      memoryLimitBytes: 64 << 20,
+      memoryCacheBytes: 1 << 20,
+      pids: 2,
+      readBytes: 10,
+      writtenBytes: 20,
+    };
   }
 
   #life(id: string): Life {

@@ -34,7 +34,11 @@ describe("a task's life", () => {
     harness.engine.apply([
       task("t1", [
         container("app", { dependsOn: [{ containerName: "db", condition: "HEALTHY" }] }),
-        container("db", { dependsOn: [{ containerName: "init", condition: "SUCCESS" }], healthCheckType: "docker", config: { Healthcheck: health } }),
+        container("db", {
+          dependsOn: [{ containerName: "init", condition: "SUCCESS" }],
+          healthCheckType: "docker",
+          config: { Healthcheck: health },
+        }),
         container("init", { essential: false }),
       ]),
     ]);
@@ -75,14 +79,20 @@ describe("a task's life", () => {
   it("a dependency that fails ends what waits for it, with a reason that says so", async () => {
     harness = new Harness({ init: { runMs: 10, exitCode: 2 }, app: {} });
     harness.engine.apply([
-      task("t1", [container("app", { dependsOn: [{ containerName: "init", condition: "SUCCESS" }] }), container("init", { essential: false })]),
+      task("t1", [
+        container("app", { dependsOn: [{ containerName: "init", condition: "SUCCESS" }] }),
+        container("init", { essential: false }),
+      ]),
     ]);
     await harness.advance(1000);
     const report = harness.reports.at(-1);
     const app = report?.containers.find(({ containerName }) => containerName === "app");
     assert.equal(report?.status, "STOPPED");
     assert.equal(app?.exitCode, 143);
-    assert.match(app?.reason ?? "", /^CannotStartContainerError: .*app depends on init \(SUCCESS\), which did not exit successfully \(exit code 2\)/);
+    assert.match(
+      app?.reason ?? "",
+      /^CannotStartContainerError: .*app depends on init \(SUCCESS\), which did not exit successfully \(exit code 2\)/,
+    );
   });
 
   it("startTimeout of a dependency ends the wait", async () => {

@@ -91,7 +91,10 @@ test("stops go out before starts when an agent comes back", async () => {
     agent.payloads.map(({ tasks }) => tasks[0]!.desiredStatus),
     ["STOPPED", "RUNNING", "RUNNING"],
   );
-  const manifest = agent.frames.find(({ type }) => type === "TaskManifestMessage")!.message as unknown as { tasks: object[]; timeline: number };
+  const manifest = agent.frames.find(({ type }) => type === "TaskManifestMessage")!.message as unknown as {
+    tasks: object[];
+    timeline: number;
+  };
   assert.equal(manifest.tasks.length, 3);
   assert.ok(agent.payloads.every(({ seqNum }) => seqNum > manifest.timeline));
   await world.part.stop!();
@@ -109,7 +112,10 @@ test("a reset tells every agent that nothing is left to run, over the connection
   const survivors = [{ put: instanceKey, value: world.disk.entries.get(instanceKey)!.value }, ...(await world.part.survivors!())];
   world.disk.apply({ writes: [{ deletePrefix: "/" }, ...survivors] });
   await world.part.reset!();
-  const manifest = agent.frames.findLast(({ type }) => type === "TaskManifestMessage")!.message as unknown as { messageId: string; tasks: object[] };
+  const manifest = agent.frames.findLast(({ type }) => type === "TaskManifestMessage")!.message as unknown as {
+    messageId: string;
+    tasks: object[];
+  };
   assert.deepEqual(manifest.tasks, []);
   agent.say("TaskStopVerificationMessage", {
     messageId: manifest.messageId,

@@ -1,3 +1,4 @@
+import { StoreError } from "#store/store.ts";
 import type { Entry, Store, Transaction, TransactionResult, WatchBatch, WatchEvent } from "#store/store.ts";
 
 /**
@@ -60,8 +61,8 @@ export interface Session {
   kill(): void;
 }
 
-/** `beforeWrite` may kill the session, before the write or (when it returns "after") just behind it. */
-export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before" | "after" = () => "go"): Session {
+/** `beforeWrite` may kill the session, before the write or (when it returns "after") just behind it, or find the disk full. */
+export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before" | "after" | "full" = () => "go"): Session {
   let dead = false;
   const ends: (() => void)[] = [];
   const never = new Promise<never>(() => {});
@@ -80,6 +81,7 @@ export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before"
       await Promise.resolve();
       if (dead) return never;
       const fate = beforeWrite();
+      if (fate === "full") throw new StoreError("Full", "the disk is full");
       if (fate === "before") dead = true;
       if (dead) return never;
       const result = disk.apply(transaction);

@@ -47,9 +47,10 @@ export async function playScenario(seed: number): Promise<{ tasks: number; death
       else agent.fallSilent();
     } else if (action === 8 && chaos > 0) {
       deaths++;
-      const way = pick(4);
+      const way = pick(5);
       if (way === 0) world.killServer();
       else if (way === 1) await world.stopServer();
+      else if (way === 4) world.diskFull = !world.diskFull;
       else world.killAtWrite(pick(6), way === 2);
     } else if (action === 9) {
       if (random.next() < 0.2 && instances > 1) world.setInstanceStatus(world.agents[0]!.instance, "INACTIVE");
@@ -69,6 +70,7 @@ export async function playScenario(seed: number): Promise<{ tasks: number; death
 
   // Everything heals: the server stays up, every machine answers.
   world.disarm();
+  world.diskFull = false;
   for (const agent of world.agents) agent.chaos = 0;
   await world.startServer();
   for (const agent of world.agents) agent.start();

@@ -11,7 +11,7 @@ import { createSealer } from "#platform/sealer.ts";
 import type { Channel } from "#services/ecs/agent-endpoint/channel.ts";
 import { admit } from "#services/ecs/agent-endpoint/doors.ts";
 import { createEcsTasks, type EcsTasks } from "#services/ecs/tasks/index.ts";
-import type { WatchBatch } from "#store/store.ts";
+import { StoreError, type WatchBatch } from "#store/store.ts";
 import { ScriptedAgent, type ServerDoor, type StateChange } from "./agent.ts";
 import { MemoryDisk, openSession, type Session } from "./memory-store.ts";
 import { clusterRecord, definitionRecord, hex, instanceRecord, scope } from "./records.ts";
@@ -36,6 +36,8 @@ export class World {
   readonly agents: ScriptedAgent[] = [];
   /** Payload frames that reached an agent. */
   payloads = 0;
+  /** No write is taken. */
+  diskFull = false;
   /** What the checks after each write found. */
   readonly violations: Error[] = [];
   #server: Server | undefined;
@@ -92,6 +94,7 @@ export class World {
       die,
     };
     const session = openSession(this.disk, () => {
+      if (this.diskFull) return "full";
       if (this.#fuse === undefined || this.#fuse-- > 0) return "go";
       this.#fuse = undefined;
       const after = this.#fuseAfter;
@@ -165,10 +168,11 @@ export class World {
       .then(() => handler(input as never, this.#context()))
       .catch((error: unknown) => {
         if (error instanceof ApiError) return error;
+        if (error instanceof StoreError && error.code === "Full") return undefined;
         throw error;
-      }) as Promise<T | ApiError>;
+      }) as Promise<T | ApiError | undefined>;
     const result = await Promise.race([answer, server.died]);
-    return server.alive ? (result as T | ApiError) : undefined;
+    return server.alive ? result : undefined;
   }
 
   #context(): RequestContext {

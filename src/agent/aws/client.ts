@@ -44,7 +44,12 @@ export class AwsError extends Error {
 
   /** Sending the same again may help: no answer, a fault of the service, throttling. */
   get retryable(): boolean {
-    return this.status === 0 || this.status >= 500 || this.status === 429 || /Throttl|ServerException|TooManyRequests|ServiceUnavailable/.test(this.code);
+    return (
+      this.status === 0 ||
+      this.status >= 500 ||
+      this.status === 429 ||
+      /Throttl|ServerException|TooManyRequests|ServiceUnavailable/.test(this.code)
+    );
   }
 }
 
@@ -80,7 +85,11 @@ export function createAwsClient(options: AwsClientOptions): AwsClient {
   };
   return {
     send,
-    async call<T>(operation: string, input: unknown, { attempts = 4, signal }: { attempts?: number; signal?: AbortSignal } = {}): Promise<T> {
+    async call<T>(
+      operation: string,
+      input: unknown,
+      { attempts = 4, signal }: { attempts?: number; signal?: AbortSignal } = {},
+    ): Promise<T> {
       for (let attempt = 1; ; attempt++) {
         try {
           return await send<T>(operation, input, signal);
@@ -99,7 +108,13 @@ function post(url: URL, headers: Record<string, string>, body: string, timeoutMs
     const fail = (error: Error) => reject(new AwsError("NetworkError", error.message || "no answer", 0));
     const request = (secure ? httpsRequest : httpRequest)(
       url,
-      { method: "POST", headers: { ...headers, "content-length": Buffer.byteLength(body) }, agent: secure ? tlsAgent : plainAgent, timeout: timeoutMs, signal },
+      {
+        method: "POST",
+        headers: { ...headers, "content-length": Buffer.byteLength(body) },
+        agent: secure ? tlsAgent : plainAgent,
+        timeout: timeoutMs,
+        signal,
+      },
       (response) => {
         const pieces: Buffer[] = [];
         response.on("data", (piece: Buffer) => pieces.push(piece));

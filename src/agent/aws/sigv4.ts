@@ -37,7 +37,9 @@ export function sign(request: RequestToSign): Record<string, string> {
     (secret, part) => createHmac("sha256", secret).update(part).digest(),
     `AWS4${credentials.secretAccessKey}`,
   );
-  const signature = createHmac("sha256", key).update(`AWS4-HMAC-SHA256\n${date}\n${scope}\n${sha256(canonical)}`).digest("hex");
+  const signature = createHmac("sha256", key)
+    .update(`AWS4-HMAC-SHA256\n${date}\n${scope}\n${sha256(canonical)}`)
+    .digest("hex");
   headers.authorization = `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${signedHeaders}, Signature=${signature}`;
   return headers;
 }

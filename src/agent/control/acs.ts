@@ -54,7 +54,8 @@ export function createAcsHandler(deps: {
       .tasks()
       .filter(({ state }) => state.desired === "RUNNING" && listed.get(state.arn) !== "RUNNING")
       .map(({ plan }) => ({ taskArn: plan.arn, taskClusterArn: plan.payload.taskClusterArn, desiredStatus: "STOPPED" }));
-    if (stopCandidates.length > 0) socket.send({ type: "TaskStopVerificationMessage", message: { messageId: message.messageId, stopCandidates } });
+    if (stopCandidates.length > 0)
+      socket.send({ type: "TaskStopVerificationMessage", message: { messageId: message.messageId, stopCandidates } });
   };
 
   return {
@@ -90,7 +91,10 @@ export function createAcsHandler(deps: {
           return;
         case "PerformUpdateMessage":
         case "StageUpdateMessage":
-          socket.send({ type: "NackRequest", message: { messageId: (message as { messageId: string }).messageId, reason: "This agent is updated together with Gantry" } });
+          socket.send({
+            type: "NackRequest",
+            message: { messageId: (message as { messageId: string }).messageId, reason: "This agent is updated together with Gantry" },
+          });
           return;
         case "CloseMessage":
         case "ErrorMessage":

@@ -9,7 +9,10 @@ export interface Attribute {
  * What this agent can do, in the standard agent's names (amazon-ecs-agent, agent_capability.go; ECS Developer Guide, "Container instance
  * attributes"): the control plane places a task only where all attributes that its definition requires are present. Only what is true here.
  */
-export function attributesOf(config: AgentConfig, machine: { readonly architecture: string; readonly instanceType?: string }): readonly Attribute[] {
+export function attributesOf(
+  config: AgentConfig,
+  machine: { readonly architecture: string; readonly instanceType?: string },
+): readonly Attribute[] {
   const old = "com.amazonaws.ecs.capability.";
   const now = "ecs.capability.";
   const names = [

@@ -24,12 +24,15 @@ export interface Socket {
   close(): void;
 }
 
+/** The standard agent waits up to 2 min; a server that was restarted should find its agents within seconds. */
+const longestWaitMs = 5_000;
+
 /**
  * Keeps one websocket to the control plane until `signal` aborts or a refusal ends it. Without a message for 60–120 s it connects
  * anew, and after 30–35 min in any case; close codes 1000, 1001, 1006 and 1011 mean at once, everything else a back-off.
  */
 export async function runConnection(options: ConnectionOptions, signal: AbortSignal): Promise<void> {
-  const backoff = new Backoff(options.random, 15_000);
+  const backoff = new Backoff(options.random, longestWaitMs);
   while (!signal.aborted) {
     const end = await once(options, signal);
     if (signal.aborted || end.fatal) return;
@@ -61,7 +64,12 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
     return { code: 0, reason, opened: false, lived: 0, fatal };
   }
   return new Promise((resolve) => {
-    const socket = new WebSocket(target.url, { headers: target.headers, handshakeTimeout: 10_000, perMessageDeflate: false, maxPayload: 64 << 20 });
+    const socket = new WebSocket(target.url, {
+      headers: target.headers,
+      handshakeTimeout: 10_000,
+      perMessageDeflate: false,
+      maxPayload: 64 << 20,
+    });
     let opened = false;
     let fatal = false;
     let reason = "";
@@ -71,7 +79,11 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
       cancelIdle = clock.after(60_000 + 60_000 * random.next(), () => socket.terminate());
     };
     const cancelLife = clock.after(1_800_000 + 300_000 * random.next(), () => socket.close(1000));
-    const onAbort = () => socket.close(1001);
+    const onAbort = () => {
+      socket.close(1001);
+      // A server that is gone does not answer the close.
+      clock.after(500, () => socket.terminate());
+    };
     signal.addEventListener("abort", onAbort, { once: true });
     const handle: Socket = {
       send: (frame) => handle.sendText(JSON.stringify(frame)),
@@ -98,7 +110,7 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
       try {
         options.frame(frame.type, frame.message, handle);
       } catch (error) {
-        options.log.error({ connection: options.name, type: frame.type, error }, "a frame could not be handled");
+        options.log.error({ connection: options.name, type: frame.type, err: error }, "a frame could not be handled");
       }
       if (fatal) socket.close(1000);
     });

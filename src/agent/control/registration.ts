@@ -38,9 +38,13 @@ export async function register(deps: RegistrationDeps, signal: AbortSignal): Pro
   let arn = journal.get("containerInstanceArn");
   if (journal.get("cluster") !== config.cluster) arn = undefined;
   const before = journal.get("containerInstanceArn");
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     try {
-      const answer = await ecs.send<{ containerInstance?: { containerInstanceArn?: string } }>("RegisterContainerInstance", requestOf(deps, arn), signal);
+      const answer = await ecs.send<{ containerInstance?: { containerInstanceArn?: string } }>(
+        "RegisterContainerInstance",
+        requestOf(deps, arn),
+        signal,
+      );
       const containerInstanceArn = answer.containerInstance?.containerInstanceArn;
       if (!containerInstanceArn) throw new Error("RegisterContainerInstance answered without an ARN");
       journal.set("cluster", config.cluster);
@@ -54,14 +58,14 @@ export async function register(deps: RegistrationDeps, signal: AbortSignal): Pro
         if (error.code === "ClusterNotFoundException") {
           await createCluster(ecs, config.cluster, log);
         } else if (arn !== undefined) {
-          log.warn({ error, containerInstanceArn: arn }, "the control plane does not take this instance back, registering anew");
+          log.warn({ err: error, containerInstanceArn: arn }, "the control plane does not take this instance back, registering anew");
           arn = undefined;
           continue;
         }
       }
       failures++;
       const wait = Math.min(10_000, 100 * 2 ** Math.min(failures, 10)) * (0.8 + 0.4 * random.next());
-      log.warn({ error, wait }, "registration failed, trying again");
+      log.warn({ err: error, wait }, "registration failed, trying again");
       await sleep(clock, wait, signal);
     }
   }
@@ -71,12 +75,15 @@ async function createCluster(ecs: AwsClient, clusterName: string, log: Logger): 
   try {
     await ecs.send("CreateCluster", { clusterName });
   } catch (error) {
-    log.warn({ error, clusterName }, "the cluster could not be created");
+    log.warn({ err: error, clusterName }, "the cluster could not be created");
   }
 }
 
 /** RegisterContainerInstance's input (ECS API Reference). CPU is 1024 a core, memory MiB. */
-function requestOf({ config, random, runtimeVersion }: RegistrationDeps, containerInstanceArn: string | undefined): Record<string, unknown> {
+function requestOf(
+  { config, random, runtimeVersion }: RegistrationDeps,
+  containerInstanceArn: string | undefined,
+): Record<string, unknown> {
   const resource = (name: string, type: string, value: number, list: readonly number[] = []) => ({
     name,
     type,

@@ -65,13 +65,13 @@ export function createReporter(deps: {
         const old = clock.now() - next.queuedAt > giveUpAfterMs;
         const final = error instanceof AwsError && !error.retryable && error.status !== 403 && error.code !== "ClusterNotFoundException";
         if (old || final) {
-          log.warn({ task: arn, status: next.report.status, error }, "a state change was refused, it is dropped");
+          log.warn({ task: arn, status: next.report.status, err: error }, "a state change was refused, it is dropped");
           journal.sent(next);
           continue;
         }
         const failures = (retries.get(arn)?.failures ?? 0) + 1;
         const wait = Math.min(longestWaitMs, 100 * 2 ** failures);
-        log.debug({ task: arn, error, wait }, "a state change was not taken, it will be sent again");
+        log.debug({ task: arn, err: error, wait }, "a state change was not taken, it will be sent again");
         retries.set(arn, { failures, cancel: clock.after(wait, () => poke(arn)) });
         return;
       }
@@ -93,7 +93,8 @@ export function createReporter(deps: {
     hold: () => void (held = true),
     async drained(ms) {
       const end = clock.now() + ms;
-      while ((busy.size > 0 || (waiting.size > 0 && !held)) && clock.now() < end) await new Promise<void>((resolve) => clock.after(20, resolve));
+      while ((busy.size > 0 || (waiting.size > 0 && !held)) && clock.now() < end)
+        await new Promise<void>((resolve) => clock.after(20, resolve));
     },
     close() {
       closed = true;

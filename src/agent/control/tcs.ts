@@ -1,5 +1,11 @@
 import { randomUUID } from "node:crypto";
-import type { ContainerMetric, PublishHealthRequest, PublishMetricsRequest, StatsSet, TelemetryFromAgent } from "#agent-protocol/messages.ts";
+import type {
+  ContainerMetric,
+  PublishHealthRequest,
+  PublishMetricsRequest,
+  StatsSet,
+  TelemetryFromAgent,
+} from "#agent-protocol/messages.ts";
 import type { Clock } from "#platform/clock.ts";
 import { sign } from "../aws/sigv4.ts";
 import type { AwsCredentials } from "../config.ts";
@@ -74,7 +80,8 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     const taskMetrics = await Promise.all(running.map((view) => taskMetric(view)));
     const messageId = randomUUID();
     const timestamp = clock.now() / 1000;
-    if (taskMetrics.length === 0) send({ type: "PublishMetricsRequest", message: { metadata: metadata(true, messageId, true), taskMetrics: [], timestamp } });
+    if (taskMetrics.length === 0)
+      send({ type: "PublishMetricsRequest", message: { metadata: metadata(true, messageId, true), taskMetrics: [], timestamp } });
     for (let start = 0; start < taskMetrics.length; start += tasksPerMessage) {
       const fin = start + tasksPerMessage >= taskMetrics.length;
       const part = taskMetrics.slice(start, start + tasksPerMessage);
@@ -86,7 +93,9 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     taskArn: plan.arn,
     taskDefinitionFamily: plan.payload.family,
     taskDefinitionVersion: plan.payload.version,
-    containerMetrics: (await Promise.all(state.containers.map((container) => containerMetric(container)))).filter((metric) => metric !== undefined),
+    containerMetrics: (await Promise.all(state.containers.map((container) => containerMetric(container)))).filter(
+      (metric) => metric !== undefined,
+    ),
   });
 
   const containerMetric = async (container: ContainerState): Promise<ContainerMetric | undefined> => {
@@ -100,7 +109,11 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
       const fin = start + tasksPerMessage >= tasks.length;
       send({
         type: "PublishHealthRequest",
-        message: { metadata: metadata(false, randomUUID(), fin), tasks: tasks.slice(start, start + tasksPerMessage), timestamp: clock.now() / 1000 },
+        message: {
+          metadata: metadata(false, randomUUID(), fin),
+          tasks: tasks.slice(start, start + tasksPerMessage),
+          timestamp: clock.now() / 1000,
+        },
       });
     }
   };
@@ -146,7 +159,13 @@ export function metricOf(containerName: string, before: Sample | undefined, now:
   const elapsed = before ? now.stats.readAt - before.stats.readAt : 0;
   const cpu = before && elapsed > 0 ? ((now.stats.cpuNanoseconds - before.stats.cpuNanoseconds) / (elapsed * 1e6)) * 100 : undefined;
   const memory = Math.max(0, now.stats.memoryBytes - now.stats.memoryCacheBytes) / 1048576;
-  const counter = (value: number, last: number | undefined) => ({ ...one(value), overflowSum: 0, overflowMax: 0, overflowMin: 0, sum: value - (last ?? 0) });
+  const counter = (value: number, last: number | undefined) => ({
+    ...one(value),
+    overflowSum: 0,
+    overflowMax: 0,
+    overflowMin: 0,
+    sum: value - (last ?? 0),
+  });
   const { network } = now;
   const previous = before?.network;
   return {

@@ -48,7 +48,8 @@ export function parseAwsLogs(
   if (!group) throw new Error("must specify a value for log opt 'awslogs-group'");
   const format = options["awslogs-datetime-format"];
   const pattern = options["awslogs-multiline-pattern"];
-  if (format && pattern) throw new Error("you cannot configure log opt 'awslogs-datetime-format' and 'awslogs-multiline-pattern' at the same time");
+  if (format && pattern)
+    throw new Error("you cannot configure log opt 'awslogs-datetime-format' and 'awslogs-multiline-pattern' at the same time");
   const mode = options.mode ?? "blocking";
   if (mode !== "blocking" && mode !== "non-blocking") throw new Error(`invalid value for log opt 'mode': ${mode}`);
   const prefix = options["awslogs-stream-prefix"];
@@ -78,7 +79,9 @@ export async function openStream(client: AwsClient, { group, stream, createGroup
       await client.call(operation, input, { signal });
     } catch (error) {
       if (error instanceof AwsError && error.code === "ResourceAlreadyExistsException") return;
-      throw new Error(`failed to initialize logging driver: failed to create Cloudwatch log ${operation === "CreateLogGroup" ? "group" : "stream"}: ${described(error, operation)}`);
+      throw new Error(
+        `failed to initialize logging driver: failed to create Cloudwatch log ${operation === "CreateLogGroup" ? "group" : "stream"}: ${described(error, operation)}`,
+      );
     }
   };
   if (createGroup) await create("CreateLogGroup", { logGroupName: group });
@@ -103,7 +106,10 @@ export function createAwsLogs(client: AwsClient, options: AwsLogsOptions, clock:
         await openStream(client, options);
         await client.call("PutLogEvents", input);
       } else if (error.code === "InvalidParameterException" || error.code === "DataAlreadyAcceptedException") {
-        log.warn({ error, group: options.group, stream: options.stream, events: logEvents.length }, "CloudWatch Logs refused events, they are dropped");
+        log.warn(
+          { err: error, group: options.group, stream: options.stream, events: logEvents.length },
+          "CloudWatch Logs refused events, they are dropped",
+        );
       } else throw error;
     }
   };

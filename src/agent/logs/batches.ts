@@ -14,7 +14,8 @@ export function batchesOf(events: readonly LogEvent[]): readonly (readonly LogEv
   for (const event of events) {
     const size = Buffer.byteLength(event.message) + limits.overhead;
     const first = batch[0];
-    const full = batch.length >= limits.events || bytes + size > limits.bytes || (first && event.timestamp - first.timestamp >= limits.spanMs);
+    const full =
+      batch.length >= limits.events || bytes + size > limits.bytes || (first && event.timestamp - first.timestamp >= limits.spanMs);
     if (full && batch.length > 0) {
       batches.push(batch);
       batch = [];

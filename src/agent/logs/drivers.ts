@@ -43,11 +43,23 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
   };
   const clientOf = (context: TaskContext, region: string, endpoint: string | undefined) => {
     const role = context.plan.payload.executionRoleCredentials;
-    return createAwsClient({ service: "logs", endpoint: (endpoint ?? config.logsEndpoint).replace(/\/+$/, ""), region, credentials: role ?? config.credentials, clock, random });
+    return createAwsClient({
+      service: "logs",
+      endpoint: (endpoint ?? config.logsEndpoint).replace(/\/+$/, ""),
+      region,
+      credentials: role ?? config.credentials,
+      clock,
+      random,
+    });
   };
   const awslogs = (context: TaskContext, container: ContainerPlan) => {
     const { id } = stateOf(context, container);
-    const options = parseAwsLogs(container.logging.options, { container: container.name, task: context.plan.id, id, region: config.region });
+    const options = parseAwsLogs(container.logging.options, {
+      container: container.name,
+      task: context.plan.id,
+      id,
+      region: config.region,
+    });
     return { options, client: clientOf(context, options.region, options.endpoint) };
   };
   const directoryOf = (context: TaskContext, container: ContainerPlan) => `${config.dataDir}/tasks/${context.plan.id}/${container.name}`;
@@ -62,7 +74,13 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
     const { id, restarts } = stateOf(context, container);
     let pump = pumps.get(id);
     if (!pump) {
-      pump = new Pump({ directory: directoryOf(context, container), sink: sinkOf(context, container), offsets: journal, clock, log: context.log });
+      pump = new Pump({
+        directory: directoryOf(context, container),
+        sink: sinkOf(context, container),
+        offsets: journal,
+        clock,
+        log: context.log,
+      });
       pumps.set(id, pump);
     }
     pump.follow(restarts);
@@ -85,7 +103,8 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
       const pump = pumps.get(id);
       if (!pump) return;
       pumps.delete(id);
-      if (!(await pump.finish(longestFlushMs))) log.warn({ task: context.plan.id, container: container.name }, "not all log lines could be delivered in time");
+      if (!(await pump.finish(longestFlushMs)))
+        log.warn({ task: context.plan.id, container: container.name }, "not all log lines could be delivered in time");
     },
     close() {
       for (const pump of pumps.values()) pump.close();

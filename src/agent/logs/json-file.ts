@@ -16,7 +16,8 @@ export function createJsonFile(directory: string, options: Readonly<Record<strin
       const time = new Date(clock.now()).toISOString();
       const text = lines.map((line) => `${JSON.stringify({ log: line.partial ? line.text : `${line.text}\n`, stream, time })}\n`).join("");
       if (((await stat(path).catch(() => undefined))?.size ?? 0) >= maxSize) {
-        for (let number = maxFiles - 1; number >= 1; number--) await rename(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`).catch(() => {});
+        for (let number = maxFiles - 1; number >= 1; number--)
+          await rename(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`).catch(() => {});
         if (maxFiles === 1) await rename(path, `${path}.old`).catch(() => {});
       }
       await appendFile(path, text, { mode: 0o640 });
@@ -26,7 +27,11 @@ export function createJsonFile(directory: string, options: Readonly<Record<strin
 }
 
 /** Discards everything. */
-export const nowhere: Sink = { longestLine: 65_536, backlogBytes: Number.MAX_SAFE_INTEGER, write: (_stream, lines) => Promise.resolve(lines.length) };
+export const nowhere: Sink = {
+  longestLine: 65_536,
+  backlogBytes: Number.MAX_SAFE_INTEGER,
+  write: (_stream, lines) => Promise.resolve(lines.length),
+};
 
 /** Docker's sizes: a number with k, m or g (binary), or `-1` for no limit. */
 export function parseSize(name: string, text: string): number {

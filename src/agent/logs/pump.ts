@@ -127,7 +127,8 @@ export class Pump {
     } catch (error) {
       if (this.#closed) return;
       this.#failures = Math.min(this.#failures + 1, 20);
-      if (this.#failures === 1 || this.#failures === 10) this.#options.log.warn({ error, directory: this.#options.directory }, "log lines wait to be delivered");
+      if (this.#failures === 1 || this.#failures === 10)
+        this.#options.log.warn({ err: error, directory: this.#options.directory }, "log lines wait to be delivered");
     }
   }
 
@@ -144,7 +145,12 @@ export class Pump {
         offset += skipped;
       }
       const handle = await this.#open(path);
-      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(Math.min(pieceBytes, size - offset)), 0, Math.min(pieceBytes, size - offset), offset);
+      const { buffer, bytesRead } = await handle.read(
+        Buffer.allocUnsafe(Math.min(pieceBytes, size - offset)),
+        0,
+        Math.min(pieceBytes, size - offset),
+        offset,
+      );
       const atEnd = offset + bytesRead >= size;
       const { lines } = cutLines(buffer.subarray(0, bytesRead), sink.longestLine, final && atEnd);
       if (lines.length === 0) break;

@@ -50,11 +50,18 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
     }
     if (version !== "v3" && version !== "v4") throw new NotFound(`Unable to serve ${request.url}`);
     const found = find(id, source);
-    if (!found) throw new NotFound(`V${version.slice(1)} metadata handler: unable to get task arn from request: unable to get task Arn from v3 endpoint ID: ${id}`);
+    if (!found)
+      throw new NotFound(
+        `V${version.slice(1)} metadata handler: unable to get task arn from request: unable to get task Arn from v3 endpoint ID: ${id}`,
+      );
     json(response, 200, await document(found, rest.filter((part) => part !== "").join("/"), version === "v4" ? 4 : 3));
   };
 
-  const document = async ({ view, container }: { view: TaskView; container: ContainerState }, path: string, version: 3 | 4): Promise<unknown> => {
+  const document = async (
+    { view, container }: { view: TaskView; container: ContainerState },
+    path: string,
+    version: 3 | 4,
+  ): Promise<unknown> => {
     switch (path) {
       case "":
         return containerDocument(world, view, container, version);
@@ -83,11 +90,21 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
     const view = found && engine.tasks().find(({ plan }) => plan.arn === found.arn);
     if (!found || !view || !belongs(view, source)) {
       const code = id === "" ? "NoIdInRequest" : "InvalidIdInRequest";
-      json(response, 400, { code, message: id === "" ? "CredentialsV2Request: No ID in the request" : "CredentialsV2Request: Credentials not found", HTTPErrorCode: 400 });
+      json(response, 400, {
+        code,
+        message: id === "" ? "CredentialsV2Request: No ID in the request" : "CredentialsV2Request: Credentials not found",
+        HTTPErrorCode: 400,
+      });
       return;
     }
     const { roleArn, accessKeyId, secretAccessKey, sessionToken, expiration } = found.credentials;
-    json(response, 200, { RoleArn: roleArn, AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, Token: sessionToken, Expiration: expiration });
+    json(response, 200, {
+      RoleArn: roleArn,
+      AccessKeyId: accessKeyId,
+      SecretAccessKey: secretAccessKey,
+      Token: sessionToken,
+      Expiration: expiration,
+    });
   };
 
   const listener = (request: IncomingMessage, response: ServerResponse) => {
@@ -99,7 +116,7 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
     answer(request, response).catch((error: unknown) => {
       if (error instanceof NotFound) json(response, 404, error.message);
       else {
-        world.log.error({ error, path: request.url?.replace(/[0-9a-f]{32}/g, "…") }, "metadata request failed");
+        world.log.error({ err: error, path: request.url?.replace(/[0-9a-f]{32}/g, "…") }, "metadata request failed");
         json(response, 500, "Internal server error");
       }
     });

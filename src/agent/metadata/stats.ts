@@ -8,10 +8,15 @@ export interface Sample {
 }
 
 /** Docker's stats document (Engine API, GET /containers/{id}/stats, one shot) with the rates that version 4 adds. Pure. */
-export function dockerStats(names: { readonly id: string; readonly name: string }, before: Sample | undefined, now: Sample): Record<string, unknown> {
+export function dockerStats(
+  names: { readonly id: string; readonly name: string },
+  before: Sample | undefined,
+  now: Sample,
+): Record<string, unknown> {
   const { stats, network } = now;
   const seconds = before ? (stats.readAt - before.stats.readAt) / 1000 : 0;
-  const rate = (key: "rxBytes" | "txBytes") => (before?.network && network && seconds > 0 ? (network[key] - before.network[key]) / seconds : 0);
+  const rate = (key: "rxBytes" | "txBytes") =>
+    before?.network && network && seconds > 0 ? (network[key] - before.network[key]) / seconds : 0;
   return {
     read: new Date(stats.readAt).toISOString(),
     preread: before ? new Date(before.stats.readAt).toISOString() : "0001-01-01T00:00:00Z",

@@ -6,7 +6,12 @@ import type { ContainerState } from "../task/state.ts";
 import type { World } from "../task/world.ts";
 
 /** The documents of the task metadata endpoint, versions 3 and 4 (ECS Developer Guide, "Amazon ECS task metadata endpoint"). Pure but for the labels' cluster. */
-export function containerDocument(world: World, { plan, state }: TaskView, container: ContainerState, version: 3 | 4): Record<string, unknown> {
+export function containerDocument(
+  world: World,
+  { plan, state }: TaskView,
+  container: ContainerState,
+  version: 3 | 4,
+): Record<string, unknown> {
   const definition = plan.containers.get(container.name) as ContainerPlan;
   const context = { plan, world, log: world.log, state: () => state };
   const ran = container.startedAt !== undefined;
@@ -72,7 +77,9 @@ export function taskDocument(world: World, view: TaskView, version: 3 | 4): Reco
     ExecutionStoppedAt: iso(state.executionStoppedAt),
     AvailabilityZone: plan.payload.zone || world.config.availabilityZone,
     LaunchType: version === 4 ? plan.payload.launchType || "EC2" : undefined,
-    Containers: state.containers.filter(({ createdAt }) => createdAt !== undefined).map((container) => containerDocument(world, view, container, version)),
+    Containers: state.containers
+      .filter(({ createdAt }) => createdAt !== undefined)
+      .map((container) => containerDocument(world, view, container, version)),
   };
 }
 
@@ -93,7 +100,9 @@ function health({ health: known, startedAt }: ContainerState): Record<string, un
 
 function volumes(definition: ContainerPlan): readonly Record<string, unknown>[] | undefined {
   const points = definition.definition.mountPoints ?? [];
-  return points.length > 0 ? points.map(({ sourceVolume, containerPath }) => ({ DockerName: sourceVolume, Destination: containerPath })) : undefined;
+  return points.length > 0
+    ? points.map(({ sourceVolume, containerPath }) => ({ DockerName: sourceVolume, Destination: containerPath }))
+    : undefined;
 }
 
 function iso(at: number | undefined): string | undefined {

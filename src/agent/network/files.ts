@@ -62,8 +62,11 @@ function extraLines(container: ContainerPlan): string {
 export async function resolvConf(container: ContainerPlan, host: boolean): Promise<string> {
   const text = await hostResolvConf(host);
   const lines = text.split("\n").map((line) => line.trim());
-  const values = (key: string) => lines.filter((line) => line.startsWith(`${key} `) || line.startsWith(`${key}\t`)).map((line) => line.slice(key.length + 1).trim());
-  const servers = container.host.Dns?.length ? container.host.Dns : values("nameserver").filter((server) => host || !/^(127\.|::1)/.test(server));
+  const values = (key: string) =>
+    lines.filter((line) => line.startsWith(`${key} `) || line.startsWith(`${key}\t`)).map((line) => line.slice(key.length + 1).trim());
+  const servers = container.host.Dns?.length
+    ? container.host.Dns
+    : values("nameserver").filter((server) => host || !/^(127\.|::1)/.test(server));
   const search = container.host.DnsSearch?.length ? container.host.DnsSearch : values("search").flatMap((value) => value.split(/\s+/));
   return [
     ...servers.map((server) => `nameserver ${server}`),

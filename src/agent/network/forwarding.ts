@@ -16,7 +16,7 @@ export async function acceptForwarding(bridge: string, mark: string, log: Logger
   for (const way of ["-i", "-o"]) {
     if (rules.includes(`-A FORWARD ${way} ${bridge} `)) continue;
     await command("iptables", ["-w", "5", "-I", "FORWARD", ...rule(way, bridge, mark)]).catch((error: unknown) =>
-      log.warn({ error }, "iptables did not take the rule that lets containers' traffic through"),
+      log.warn({ err: error }, "iptables did not take the rule that lets containers' traffic through"),
     );
   }
 }

@@ -1,22 +1,28 @@
-import { readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
+import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { ContainerPlan, TaskPlan } from "../task/plan.ts";
-import type { Attachment } from "../task/state.ts";
+import type { Attachment, PortBinding } from "../task/state.ts";
 import { AddressPool, chooseSubnet, formatSubnet, parseAddress, parseSubnet } from "./addresses.ts";
 import { command } from "./commands.ts";
 import { acceptForwarding, removeForwarding } from "./forwarding.ts";
+import { createDevices } from "./devices.ts";
 import { HostPorts } from "./ports.ts";
 import { addText, deleteText, tableText } from "./rules.ts";
+import { Spares } from "./spares.ts";
 
 /**
  * The network of this Gantry: one bridge, a namespace for each container, one nftables table. An attachment is decided and journaled
  * first (`allocate`), then made (`attach`), and given back once (`detach`): nothing exists that the journal does not name.
  */
 export interface Network {
+  /** Throws when a port or the addresses are taken. */
   allocate(plan: TaskPlan, container: ContainerPlan): Attachment;
-  /** Safe to repeat. */
+  /** Makes the namespace, and begins to publish its ports. Safe to repeat. */
   attach(attachment: Attachment): Promise<void>;
+  /** Resolves when the attachment's host ports lead to it; rejects when somebody else has one. */
+  published(attachment: Attachment): Promise<void>;
   /** Safe to repeat. */
   detach(attachment: Attachment): Promise<void>;
   /** An attachment of the journal. Before `reconcile`. */
@@ -27,9 +33,11 @@ export interface Network {
   /** The bridge's own address, or undefined before the first use. */
   readonly gateway: string | undefined;
   counters(attachment: Attachment): Promise<Counters | undefined>;
+  /** Docker may have come up after us and dropped our traffic: looks, and mends it. */
+  refresh(): Promise<void>;
   /** Removes bridge, rules and namespaces. */
   tearDown(): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Totals as the container sees them. */
@@ -52,8 +60,12 @@ export interface NetworkOptions {
   /** The subnet that was chosen, kept over restarts. */
   readonly memory: { get(key: string): string | undefined; set(key: string, value: string | undefined): void };
   readonly random: Random;
+  readonly clock: Clock;
   readonly log: Logger;
 }
+
+/** Namespaces kept ready for the next containers. */
+const spareNamespaces = 4;
 
 export function createNetwork(options: NetworkOptions): Network {
   const { instance, memory, log } = options;
@@ -62,6 +74,9 @@ export function createNetwork(options: NetworkOptions): Network {
   const prefix = `gantry-${instance}-`;
   const ports = new HostPorts(options.dynamicPorts);
   const attached = new Map<string, Attachment>();
+  const made = new Set<string>();
+  const devices = createDevices(options.clock);
+  const publishing = new Map<string, Promise<void>>();
   let pool: AddressPool | undefined;
 
   const path = (namespace: string) => `/run/netns/${namespace}`;
@@ -81,7 +96,10 @@ export function createNetwork(options: NetworkOptions): Network {
   const openPool = async () => {
     let subnet = memory.get("subnet");
     if (!subnet) {
-      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as { dst?: string; dev?: string }[];
+      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as {
+        dst?: string;
+        dev?: string;
+      }[];
       const taken = routes.filter(({ dst, dev }) => dst && /^\d/.test(dst) && dev !== bridge).map(({ dst }) => parseSubnet(dst as string));
       subnet = formatSubnet(chooseSubnet(Number.parseInt(instance, 16), taken));
       memory.set("subnet", subnet);
@@ -122,6 +140,32 @@ export function createNetwork(options: NetworkOptions): Network {
     );
   };
 
+  const spares = new Spares(spareNamespaces, options.clock, async () => {
+    const spare = { namespace: `${prefix}${options.random.hex(6)}`, address: poolOf().take() };
+    await makeNamespace({ mode: "bridge", bindings: [], ...spare });
+    return spare;
+  });
+
+  let filling: (() => void) | undefined;
+  const fillPorts = (ms: number) => {
+    filling?.();
+    filling = options.clock.after(ms, () => void ports.fillSpares());
+  };
+
+  const publish = async (address: string, bindings: readonly PortBinding[]) => {
+    await ports.hold(bindings);
+    await command("nft", ["-f", "-"], addText(table, { address, bindings }));
+  };
+
+  /** Removes the ends of links that belong to no attachment: left by a crash between their making and their taking. */
+  const deleteUnknownLinks = async () => {
+    const links = JSON.parse((await command("ip", ["-j", "link", "show", "master", bridge])) || "[]") as { ifname?: string }[];
+    const known = new Set([...attached.values()].flatMap(({ address }) => (address === undefined ? [] : [linkOf(address)])));
+    const unknown = links.flatMap(({ ifname }) => (ifname && !known.has(ifname) ? [ifname] : []));
+    if (unknown.length > 0)
+      await command("ip", ["-force", "-batch", "-"], unknown.map((name) => `link del ${name}\n`).join("")).catch(() => {});
+  };
+
   const deleteNamespace = async (namespace: string, address: string | undefined) => {
     // The link at the host's end goes first: deleting the namespace alone removes it some time later.
     if (address !== undefined) await command("ip", ["link", "del", linkOf(address)]).catch(() => {});
@@ -141,15 +185,19 @@ export function createNetwork(options: NetworkOptions): Network {
       if (plan.networkMode === "host") {
         const bindings = (container.definition.portMappings ?? [])
           .filter(({ containerPort }) => containerPort)
-          .map(({ containerPort = 0, protocol = "tcp" }) => ({ protocol, containerPort, hostPort: containerPort }));
+          .map(({ containerPort = 0, protocol }) => ({ protocol, containerPort, hostPort: containerPort }));
         return { mode: "host", bindings };
       }
       const unique = options.random.hex(6);
-      if (plan.networkMode === "none") return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
+      if (plan.networkMode === "none" || container.config.NetworkDisabled)
+        return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
       const bindings = ports.allocate(container.definition.portMappings ?? []);
+      if (bindings.length > 0) fillPorts(200);
       try {
-        const address = poolOf().take();
-        const attachment: Attachment = { mode: "bridge", namespace: `${prefix}${unique}`, address, bindings };
+        const spare = spares.take();
+        if (spare) made.add(spare.namespace);
+        const { namespace, address } = spare ?? { namespace: `${prefix}${unique}`, address: poolOf().take() };
+        const attachment: Attachment = { mode: "bridge", namespace, address, bindings };
         attached.set(keyOf(attachment), attachment);
         return attachment;
       } catch (error) {
@@ -160,19 +208,26 @@ export function createNetwork(options: NetworkOptions): Network {
     async attach(attachment) {
       const { namespace, address, bindings } = attachment;
       if (!namespace) return;
+      if (address !== undefined && bindings.length > 0) {
+        const published = publish(address, bindings);
+        published.catch(() => {});
+        publishing.set(namespace, published);
+      }
+      if (made.delete(namespace)) return;
       // Begun before by a run that was interrupted: from nothing again, nobody lives in it yet.
       if ((await namespaces()).includes(namespace)) await deleteNamespace(namespace, address);
-      await Promise.all([
-        makeNamespace(attachment),
-        address !== undefined && bindings.length > 0 && ports.hold(bindings).then(() => command("nft", ["-f", "-"], addText(table, { address, bindings }))),
-      ]);
+      await makeNamespace(attachment);
     },
+    published: ({ namespace = "" }) => publishing.get(namespace) ?? Promise.resolve(),
     async detach(attachment) {
       const { namespace, address, bindings } = attachment;
       if (!namespace) return;
+      made.delete(namespace);
       if (address !== undefined && bindings.length > 0) {
+        await publishing.get(namespace)?.catch(() => {});
+        publishing.delete(namespace);
         await command("nft", ["-f", "-"], deleteText(table, { address, bindings })).catch((error: unknown) =>
-          log.debug({ error, bindings }, "the ports had no rule"),
+          log.debug({ err: error, bindings }, "the ports had no rule"),
         );
       }
       await deleteNamespace(namespace, address);
@@ -195,24 +250,28 @@ export function createNetwork(options: NetworkOptions): Network {
       const rules = { table, bridge, subnet: formatSubnet(poolOf().subnet), metadataPort: options.metadataPort() };
       await command("nft", ["-f", "-"], tableText(rules, targets));
       await acceptForwarding(bridge, table, log);
-      for (const { bindings } of targets) await ports.hold(bindings).catch((error: unknown) => log.warn({ error }, "a container's host port is taken by another process"));
+      for (const { bindings } of targets)
+        await ports
+          .hold(bindings)
+          .catch((error: unknown) => log.warn({ err: error }, "a container's host port is taken by another process"));
+      await deleteUnknownLinks();
       for (const name of await namespaces()) if (!attached.has(name)) await deleteNamespace(name, undefined);
+      spares.fill(0);
+      fillPorts(0);
     },
     async counters({ address }) {
       if (address === undefined) return undefined;
-      const directory = `/sys/class/net/${linkOf(address)}/statistics`;
-      const read = async (name: string) => Number(await readFile(`${directory}/${name}`, "utf8"));
-      try {
-        // What the host's end receives, the container has sent.
-        const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] = await Promise.all(
-          ["rx", "tx"].flatMap((way) => ["bytes", "packets", "errors", "dropped"].map((kind) => read(`${way}_${kind}`))),
-        );
-        return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
-      } catch {
-        return undefined;
-      }
+      const line = (await devices.read()).get(linkOf(address));
+      if (!line) return undefined;
+      // What the host's end receives, the container has sent.
+      const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, , , , , rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] =
+        line;
+      return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
     },
+    refresh: () => acceptForwarding(bridge, table, log),
     async tearDown() {
+      await spares.close();
+      filling?.();
       ports.close();
       for (const { namespace, address } of attached.values()) if (namespace) await deleteNamespace(namespace, address);
       for (const name of await namespaces()) await deleteNamespace(name, undefined);
@@ -223,6 +282,10 @@ export function createNetwork(options: NetworkOptions): Network {
       await rm(`/run/netns/${bridge}`, { force: true });
       memory.set("subnet", undefined);
     },
-    close: () => ports.close(),
+    async close() {
+      for (const { namespace, address } of await spares.close()) await deleteNamespace(namespace, address).catch(() => {});
+      filling?.();
+      ports.close();
+    },
   };
 }

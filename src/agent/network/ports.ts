@@ -4,6 +4,9 @@ import { createServer, type Server } from "node:net";
 import type { PayloadPortMapping } from "#agent-protocol/messages.ts";
 import type { PortBinding } from "../task/state.ts";
 
+/** Host ports kept bound for the next containers. */
+const spareCount = 8;
+
 type Protocol = "tcp" | "udp";
 
 /**
@@ -15,6 +18,8 @@ export class HostPorts {
   readonly #last: number;
   readonly #taken = { tcp: new Set<number>(), udp: new Set<number>() };
   readonly #held = new Map<string, Server | Socket>();
+  /** Dynamic ports bound in advance. */
+  readonly #spares: number[] = [];
   #next: number;
 
   constructor(range: { readonly first: number; readonly last: number }) {
@@ -35,26 +40,40 @@ export class HostPorts {
     }
   }
 
-  #allocateOne({ containerPort, hostPort, containerPortRange, protocol = "tcp" }: PayloadPortMapping): PortBinding {
+  #allocateOne({ containerPort, hostPort, containerPortRange, protocol: named }: PayloadPortMapping): PortBinding {
+    const protocol = named === "udp" ? "udp" : "tcp";
     const [first, last] = (containerPortRange ?? "").split("-").map(Number);
     const count = containerPortRange && first && last ? last - first + 1 : 1;
     const inside = first || (containerPort ?? 0);
-    if (count < 1 || inside < 1 || inside + count - 1 > 65535) throw new Error(`not a container port: ${containerPortRange ?? containerPort}`);
-    const inUse = portsInUse(protocol);
-    let outside = hostPort || 0;
-    if (outside) {
-      if (this.#taken[protocol].has(outside) || inUse.has(outside)) throw new Error(`Bind for 0.0.0.0:${outside} failed: port is already allocated`);
-    } else outside = this.#findFree(protocol, count, inUse);
+    if (count < 1 || inside < 1 || inside + count - 1 > 65535)
+      throw new Error(`not a container port: ${containerPortRange ?? containerPort}`);
+    const outside = hostPort || (protocol === "tcp" && count === 1 && this.#spares.shift()) || this.#findFree(protocol, count);
+    // Whether somebody else has a port that was asked for is found when it is bound.
+    if (this.#taken[protocol].has(outside)) throw new Error(`Bind for 0.0.0.0:${outside} failed: port is already allocated`);
     for (let port = outside; port < outside + count; port++) this.#taken[protocol].add(port);
     return { protocol, containerPort: inside, hostPort: outside, containerPortEnd: containerPortRange ? inside + count - 1 : undefined };
   }
 
-  #findFree(protocol: Protocol, count: number, inUse: ReadonlySet<number>): number {
+  /** Binds some dynamic ports in advance: looking through the host's sockets when a task starts would take milliseconds. */
+  async fillSpares(): Promise<void> {
+    for (let tries = 0; this.#spares.length < spareCount && tries < 4 * spareCount; tries++) {
+      const port = this.#findFree("tcp", 1, new Set());
+      try {
+        this.#held.set(`tcp/${port}`, await bind("tcp", port));
+        if (this.#taken.tcp.has(port)) continue;
+        this.#spares.push(port);
+      } catch {
+        // Somebody else's.
+      }
+    }
+  }
+
+  #findFree(protocol: Protocol, count: number, inUse = portsInUse(protocol)): number {
     const size = this.#last - this.#first + 1;
     for (let step = 0; step < size; step++) {
       const start = this.#first + ((this.#next - this.#first + step) % size);
       if (start + count - 1 > this.#last) continue;
-      const free = (port: number) => !this.#taken[protocol].has(port) && !inUse.has(port);
+      const free = (port: number) => !this.#taken[protocol].has(port) && !inUse.has(port) && !this.#held.has(`${protocol}/${port}`);
       if (!Array.from({ length: count }, (_, index) => start + index).every(free)) continue;
       this.#next = start + count > this.#last ? this.#first : start + count;
       return start;

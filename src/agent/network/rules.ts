@@ -18,7 +18,9 @@ export function tableText({ table, bridge, subnet, metadataPort }: RuleSet, bind
     const list = elementsOf(bindings, protocol);
     return list.length > 0 ? `elements = { ${list.join(", ")} }` : "";
   };
-  const toPorts = ["tcp", "udp"].map((protocol) => `fib daddr type local dnat ip to ${protocol} dport map @${protocol}_ports`).join("\n    ");
+  const toPorts = ["tcp", "udp"]
+    .map((protocol) => `fib daddr type local dnat ip to ${protocol} dport map @${protocol}_ports`)
+    .join("\n    ");
   return `add table ip ${table}
 delete table ip ${table}
 table ip ${table} {

@@ -19,6 +19,7 @@ export async function environmentOf(context: TaskContext, container: ContainerPl
     for (const [name, text] of parseEnvironmentFile(await readText(value, type))) variables[name] ??= text;
   }
   return {
+    ...linkVariables(context, container),
     ...variables,
     ...container.definition.environment,
     AWS_EXECUTION_ENV: "AWS_ECS_EC2",
@@ -26,6 +27,31 @@ export async function environmentOf(context: TaskContext, container: ContainerPl
     AWS_DEFAULT_REGION: container.definition.environment?.AWS_DEFAULT_REGION ?? world.config.region,
     ...world.metadataVariables(plan, context.state(), container),
   };
+}
+
+/** What Docker tells a container of its links: `DB_PORT_5432_TCP_ADDR` and its kin ("Legacy container links"). */
+function linkVariables({ plan, state }: TaskContext, container: ContainerPlan): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const { container: name, alias } of container.links) {
+    const address = state().containers.find((other) => other.name === name)?.network?.address;
+    const linked = plan.containers.get(name);
+    if (!address || !linked) continue;
+    const prefix = alias.toUpperCase().replace(/[^A-Z0-9]/g, "_");
+    variables[`${prefix}_NAME`] = `/${container.name}/${alias}`;
+    for (const { containerPort, protocol = "tcp" } of linked.definition.portMappings ?? []) {
+      if (!containerPort) continue;
+      const url = `${protocol}://${address}:${containerPort}`;
+      const port = `${prefix}_PORT_${containerPort}_${protocol.toUpperCase()}`;
+      variables[`${prefix}_PORT`] ??= url;
+      Object.assign(variables, {
+        [port]: url,
+        [`${port}_ADDR`]: address,
+        [`${port}_PORT`]: String(containerPort),
+        [`${port}_PROTO`]: protocol,
+      });
+    }
+  }
+  return variables;
 }
 
 /** `VARIABLE=VALUE` lines; `#` begins a comment line; nothing is quoted or interpolated. Source: ECS, "Pass an individual environment variable". */

@@ -6,6 +6,7 @@ import type { ContainerState } from "../task/state.ts";
 import { containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
 import { environmentOf } from "./environment.ts";
 import { Cancelled, StepError } from "./step-error.ts";
+import { seedVolumes } from "./seed-volumes.ts";
 import { mountsOf } from "./volumes.ts";
 
 export interface LaunchHooks {
@@ -19,17 +20,29 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
   const { world } = context;
   const state = context.state().containers.find(({ name }) => name === container.name);
   if (!state?.image) throw new Error(`launch of ${container.name} without an image`);
-  const spec = await specOf(context, container, state, state.image);
+  const { spec, volumes } = await specOf(context, container, state, state.image);
   const signal = AbortSignal.timeout(world.config.startTimeoutMs);
-  await withTimeout(world.runtime.create(spec), signal, "created", world.config.startTimeoutMs);
+  const { pid } = await withTimeout(world.runtime.create(spec), signal, "created", world.config.startTimeoutMs);
+  await seedVolumes(
+    pid,
+    volumes.filter(({ owned }) => owned),
+  ).catch((error: unknown) =>
+    context.log.warn({ err: error, container: container.name }, "a new volume could not be filled from the image"),
+  );
   if (!hooks.created()) throw new Cancelled();
+  if (state.network) {
+    await world.network.published(state.network).catch((error: unknown) => {
+      throw new StepError(`CannotStartContainerError: ${(error as Error).message}`);
+    });
+  }
   await withTimeout(world.runtime.start(spec.id), signal, "started", world.config.startTimeoutMs);
   hooks.started();
 }
 
 async function withTimeout<T>(work: Promise<T>, signal: AbortSignal, state: string, ms: number): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new StepError(`DockerTimeoutError: Could not transition to ${state}; timed out after waiting ${ms / 1000}s`));
+  const onAbort = () =>
+    reject(new StepError(`DockerTimeoutError: Could not transition to ${state}; timed out after waiting ${ms / 1000}s`));
   signal.addEventListener("abort", onAbort);
   try {
     return await Promise.race([work, promise]);
@@ -38,7 +51,7 @@ async function withTimeout<T>(work: Promise<T>, signal: AbortSignal, state: stri
   }
 }
 
-async function specOf(context: TaskContext, container: ContainerPlan, state: ContainerState, image: Image): Promise<ContainerSpec> {
+async function specOf(context: TaskContext, container: ContainerPlan, state: ContainerState, image: Image) {
   const { plan, world } = context;
   const { definition, config, host } = container;
   const directory = containerDirectory(world, plan, container.name);
@@ -52,7 +65,7 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
   const stdout = `${directory}/stdout.${state.restarts}`;
   const stderr = `${directory}/stderr.${state.restarts}`;
   for (const path of [stdout, stderr]) await (await open(path, "a", 0o600)).close();
-  return {
+  const spec: ContainerSpec = {
     id: state.id,
     labels: labelsOf(context, container),
     image,
@@ -74,14 +87,22 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
     })),
     initProcess: linux.initProcessEnabled ?? false,
     sharedMemoryMiB: linux.sharedMemorySize || undefined,
-    tmpfs: (linux.tmpfs ?? []).map(({ containerPath, size, mountOptions }) => ({ path: containerPath, sizeMiB: size, options: mountOptions ?? [] })),
+    tmpfs: (linux.tmpfs ?? []).map(({ containerPath, size, mountOptions }) => ({
+      path: containerPath,
+      sizeMiB: size,
+      options: mountOptions ?? [],
+    })),
     // A volume mounted over /etc/hosts hides ours, as with Docker: the agent's files come first.
-    mounts: [...files.filter(({ target }) => !volumes.some((volume) => volume.target === target)), ...volumes],
+    mounts: [
+      ...files.filter(({ target }) => !volumes.some((volume) => volume.target === target)),
+      ...volumes.map(({ source, target, readOnly }) => ({ source, target, readOnly })),
+    ],
     cgroupParent: taskCgroup(world, plan),
     cpuShares: definition.cpu,
     memoryMiB: definition.memory || undefined,
     memoryReservationMiB: host.MemoryReservation ? Math.ceil(host.MemoryReservation / 1048576) : undefined,
-    swap: linux.maxSwap === undefined && linux.swappiness === undefined ? undefined : { maxMiB: linux.maxSwap, swappiness: linux.swappiness },
+    swap:
+      linux.maxSwap === undefined && linux.swappiness === undefined ? undefined : { maxMiB: linux.maxSwap, swappiness: linux.swappiness },
     network: state.network?.namespace ? { namespace: world.network.path(state.network.namespace) } : "host",
     pidNamespace: namespaceOf("pidMode", host.PidMode || plan.payload.pidMode),
     ipcNamespace: namespaceOf("ipcMode", host.IpcMode || plan.payload.ipcMode),
@@ -90,6 +111,7 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
     group: plan.id,
     runtime: world.config.runtime,
   };
+  return { spec, volumes };
 }
 
 function namespaceOf(field: string, mode: string | undefined): "host" | undefined {

@@ -20,11 +20,11 @@ export async function pull({ plan, world, log }: TaskContext, container: Contain
     } catch (error) {
       if (signal.aborted) throw error;
       failure ??= error;
-      log.debug({ image: name, error }, "pull failed");
+      log.debug({ image: name, err: error }, "pull failed");
       if (pullBehavior !== "default" || !world.journal.knowsImage(name)) continue;
       try {
         const cached = await world.runtime.images.ensure({ image: name, policy: "prefer-cached", credentials, signal });
-        log.warn({ image: name, error }, "the registry did not answer well; using the copy of this machine");
+        log.warn({ image: name, err: error }, "the registry did not answer well; using the copy of this machine");
         return cached;
       } catch {
         // The first failure says why.

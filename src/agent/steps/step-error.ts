@@ -6,7 +6,11 @@ export class StepError extends Error {}
 /** The task was told to stop while the step ran. */
 export class Cancelled extends Error {}
 
-const names = { CannotPull: "CannotPullContainerError", CannotCreate: "CannotCreateContainerError", CannotStart: "CannotStartContainerError" } as const;
+const names = {
+  CannotPull: "CannotPullContainerError",
+  CannotCreate: "CannotCreateContainerError",
+  CannotStart: "CannotStartContainerError",
+} as const;
 
 /** The reason for any error of a step, with AWS's name for it ("Stopped tasks error codes", ECS Developer Guide). */
 export function reasonOf(error: unknown, step: keyof typeof names): string {

@@ -8,16 +8,20 @@ import { StepError } from "./step-error.ts";
 
 type Mount = ContainerSpec["mounts"][number];
 
+/** `owned`: the directory is ours, and begins with what the image has at the mount point. */
+export type VolumeMount = Mount & { readonly owned: boolean };
+
 /**
  * Where volumes lie: `<home>/volumes/task/<task>/<volume>` for those that end with the task, `<home>/volumes/shared/<name>` for Docker
  * volumes of scope `shared`, and wherever `sourcePath` says for host volumes.
  */
-export async function mountsOf({ plan, world }: TaskContext, container: ContainerPlan): Promise<readonly Mount[]> {
+export async function mountsOf({ plan, world }: TaskContext, container: ContainerPlan): Promise<readonly VolumeMount[]> {
   const mounts = collect(plan, container, new Set());
-  const ready: Mount[] = [];
+  const ready: VolumeMount[] = [];
   for (const { volume, target, readOnly } of mounts) {
     const definition = plan.payload.volumes?.find(({ name }) => name === volume);
-    if (!definition) throw new StepError(`CannotCreateContainerError: volume ${volume} of container ${container.name} is not defined in the task`);
+    if (!definition)
+      throw new StepError(`CannotCreateContainerError: volume ${volume} of container ${container.name} is not defined in the task`);
     const source = sourceOf(world, plan, definition);
     try {
       await mkdir(source, { recursive: true });
@@ -27,7 +31,7 @@ export async function mountsOf({ plan, world }: TaskContext, container: Containe
         throw new StepError(`CannotCreateContainerError: cannot create the source of volume ${volume}: ${(error as Error).message}`);
       }
     }
-    ready.push({ source, target, readOnly });
+    ready.push({ source, target, readOnly, owned: source.startsWith(`${world.config.home}/volumes/`) });
   }
   return ready;
 }
@@ -46,7 +50,8 @@ function sourceOf(world: World, plan: TaskPlan, { name, type, host, dockerVolume
     return scope === "shared" ? `${volumes}/shared/${safe(name)}` : `${volumes}/task/${plan.id}/${safe(name)}`;
   }
   if (!host?.sourcePath) return `${volumes}/task/${plan.id}/${safe(name)}`;
-  if (!host.sourcePath.startsWith("/")) throw new StepError(`CannotCreateContainerError: volume ${name}: sourcePath ${host.sourcePath} is not an absolute path`);
+  if (!host.sourcePath.startsWith("/"))
+    throw new StepError(`CannotCreateContainerError: volume ${name}: sourcePath ${host.sourcePath} is not an absolute path`);
   return host.sourcePath;
 }
 
@@ -55,14 +60,14 @@ function safe(name: string): string {
   return /^[a-zA-Z0-9_-]{1,255}$/.test(name) ? name : createHash("sha256").update(name).digest("hex");
 }
 
-interface VolumeMount {
+interface Point {
   readonly volume: string;
   readonly target: string;
   readonly readOnly: boolean;
 }
 
 /** A container's own mount points, then those it takes from others; the first mount at a path wins. */
-function collect(plan: TaskPlan, container: ContainerPlan, seen: Set<string>): VolumeMount[] {
+function collect(plan: TaskPlan, container: ContainerPlan, seen: Set<string>): Point[] {
   if (seen.has(container.name)) return [];
   seen.add(container.name);
   const own = (container.definition.mountPoints ?? []).map(({ sourceVolume, containerPath, readOnly }) => ({
@@ -72,7 +77,8 @@ function collect(plan: TaskPlan, container: ContainerPlan, seen: Set<string>): V
   }));
   for (const { sourceContainer, readOnly } of container.definition.volumesFrom ?? []) {
     const source = plan.containers.get(sourceContainer);
-    if (!source) throw new StepError(`CannotCreateContainerError: volumesFrom names container ${sourceContainer}, which the task does not have`);
+    if (!source)
+      throw new StepError(`CannotCreateContainerError: volumesFrom names container ${sourceContainer}, which the task does not have`);
     for (const mount of collect(plan, source, seen)) {
       if (!own.some(({ target }) => target === mount.target)) own.push({ ...mount, readOnly: mount.readOnly || (readOnly ?? false) });
     }

@@ -28,12 +28,7 @@ const neverStarted = 143;
  * The next actions of a task: pure. Order on the way up is that of dependsOn, on the way down its reverse.
  * Source: ECS API Reference, ContainerDefinition (dependsOn, startTimeout, stopTimeout, essential).
  */
-export function decide(
-  rules: readonly ContainerRules[],
-  task: TaskState,
-  progress: ReadonlyMap<string, Progress>,
-  now: number,
-): Decision {
+export function decide(rules: readonly ContainerRules[], task: TaskState, progress: ReadonlyMap<string, Progress>, now: number): Decision {
   const actions: Action[] = [];
   let wakeAt: number | undefined;
   const wake = (at: number) => (wakeAt = wakeAt === undefined ? at : Math.min(wakeAt, at));

@@ -33,7 +33,8 @@ export interface TaskView {
 export interface EngineHooks {
   /** A state change lies in the journal, to be sent. */
   reported(arn: string): void;
-  health(): void;
+  readonly health: () => void;
+  readonly fatal: (error: unknown) => void;
 }
 
 export function createEngine(world: World, hooks: EngineHooks): Engine {
@@ -49,6 +50,7 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         if (report.status === "STOPPED") checkIdle();
       },
       health: hooks.health,
+      fatal: hooks.fatal,
       gone: () => runners.delete(plan.arn),
     });
     runners.set(plan.arn, runner);
@@ -115,13 +117,14 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         for (const { id } of state.containers) owned.add(id);
         ready.push({ plan: planTask(payload, world.config), state });
       }
-      for (const { state } of ready) for (const { network } of state.containers) if (network && !network.released) world.network.adopt(network);
+      for (const { state } of ready)
+        for (const { network } of state.containers) if (network && !network.released) world.network.adopt(network);
       await world.network.reconcile();
       for (const { id } of known.values()) {
         if (owned.has(id)) continue;
         log.warn({ container: id }, "the journal does not know this container; removed");
         await world.runtime.kill(id, 9, true).catch(() => {});
-        await world.runtime.remove(id).catch((error: unknown) => log.error({ container: id, error }, "could not be removed"));
+        await world.runtime.remove(id).catch((error: unknown) => log.error({ container: id, err: error }, "could not be removed"));
       }
       for (const { plan, state } of ready) run(plan, state).start(known);
     },
@@ -132,7 +135,7 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         try {
           apply(payload);
         } catch (error) {
-          log.error({ task: payload.arn, error }, "a task of the payload could not be taken on");
+          log.error({ task: payload.arn, err: error }, "a task of the payload could not be taken on");
           refuse(payload, `The agent could not take the task on: ${(error as Error).message}`);
         }
       }

@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { sleep } from "#platform/clock.ts";
 import type { Exit } from "../runtime.ts";
 import { containerDirectory, type TaskContext } from "./world.ts";
 import type { ContainerState } from "./state.ts";
@@ -16,6 +17,8 @@ const hintLines = 3;
  * `Exit code 1. Last output: …`. Source of the wish: aws/containers-roadmap 2561.
  */
 export async function exitHint({ world, plan }: TaskContext, container: ContainerState, exit: Exit): Promise<string | undefined> {
+  // The runtime copies the last output while it already tells of the exit.
+  await sleep(world.clock, 10);
   const directory = containerDirectory(world, plan, container.name);
   for (const stream of ["stderr", "stdout"]) {
     const text = await tail(`${directory}/${stream}.${container.restarts}`);

@@ -1,9 +1,4 @@
-import type {
-  DockerContainerConfig,
-  DockerHostConfig,
-  PayloadContainer,
-  PayloadTask,
-} from "#agent-protocol/messages.ts";
+import type { DockerContainerConfig, DockerHostConfig, PayloadContainer, PayloadTask } from "#agent-protocol/messages.ts";
 import type { AgentConfig } from "../config.ts";
 import type { HealthCheck } from "../steps/health-state.ts";
 import { findCycle } from "./decide.ts";
@@ -62,7 +57,8 @@ function networkModeOf(payload: PayloadTask, plans: readonly ContainerPlan[]): T
   const mode = modes.size === 1 ? [...modes][0] : undefined;
   if (mode === "bridge" || mode === "default") return "bridge";
   if (mode === "host" || mode === "none") return mode;
-  if (mode === "awsvpc") throw new PlanError("ResourceInitializationError: network mode awsvpc is not supported by this agent yet; use bridge, host or none");
+  if (mode === "awsvpc")
+    throw new PlanError("ResourceInitializationError: network mode awsvpc is not supported by this agent yet; use bridge, host or none");
   throw new PlanError(`ResourceInitializationError: network mode ${[...modes].join(", ")} is not supported`);
 }
 
@@ -76,10 +72,14 @@ function planContainer(definition: PayloadContainer, config: PlanConfig): Contai
   if (privileged && config.privilegedDisabled) throw new PlanError(`Container ${name} is privileged, which ECS_DISABLE_PRIVILEGED forbids`);
   const driver = host.LogConfig?.Type || "json-file";
   if (!config.loggingDrivers.includes(driver)) {
-    throw new PlanError(`CannotCreateContainerError: logging driver ${driver} is not available; this agent has ${config.loggingDrivers.join(", ")}`);
+    throw new PlanError(
+      `CannotCreateContainerError: logging driver ${driver} is not available; this agent has ${config.loggingDrivers.join(", ")}`,
+    );
   }
   if (definition.secrets?.length) {
-    throw new PlanError(`ResourceInitializationError: unable to pull secrets: container ${name} asks for ${definition.secrets.length}, and this agent does not fetch secrets yet`);
+    throw new PlanError(
+      `ResourceInitializationError: unable to pull secrets: container ${name} asks for ${definition.secrets.length}, and this agent does not fetch secrets yet`,
+    );
   }
   return {
     name,

@@ -15,7 +15,8 @@ export function reduce(rules: readonly ContainerRules[], task: TaskState, event:
   const at = "at" in event ? event.at : 0;
   let next: TaskState = { ...task, containers };
   if (event.type === "pulling") next = { ...next, pullStartedAt: next.pullStartedAt ?? at };
-  if (event.type === "pulled" && containers.every(({ image, status }) => image || status === "STOPPED")) next = { ...next, pullStoppedAt: at };
+  if (event.type === "pulled" && containers.every(({ image, status }) => image || status === "STOPPED"))
+    next = { ...next, pullStoppedAt: at };
   if (after.status === "STOPPED" && before.status !== "STOPPED" && rule.essential) {
     const reason = after.startedAt === undefined ? undefined : "Essential container in task exited";
     next = {

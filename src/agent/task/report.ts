@@ -33,7 +33,8 @@ export interface NetworkBinding {
 
 /** What the control plane should know of the task now, or undefined while there is nothing to tell it. */
 export function reportOf(plan: TaskPlan, task: TaskState): Report | undefined {
-  if (task.status === "PENDING" && task.containers.every(({ startedAt, status }) => startedAt === undefined && status !== "STOPPED")) return undefined;
+  if (task.status === "PENDING" && task.containers.every(({ startedAt, status }) => startedAt === undefined && status !== "STOPPED"))
+    return undefined;
   return {
     task: task.arn,
     status: task.status,

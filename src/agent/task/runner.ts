@@ -12,6 +12,7 @@ import { exitReason, exitHint } from "./exit-reason.ts";
 import type { ContainerPlan, TaskPlan } from "./plan.ts";
 import { reduce } from "./reduce.ts";
 import { reportOf, type Report } from "./report.ts";
+import { signalNumber } from "./signals.ts";
 import type { ContainerState, TaskEvent, TaskState } from "./state.ts";
 import type { TaskContext, World } from "./world.ts";
 
@@ -21,6 +22,8 @@ export interface RunnerHooks {
   health(): void;
   /** The task has stopped, is reported, and its wait for clean-up is over. */
   gone(): void;
+  /** The journal can't be written: nothing that this process knows may be acted upon any more. */
+  fatal(error: unknown): void;
 }
 
 /** STOPPED is not held back longer than this by a runtime that does not answer. */
@@ -123,17 +126,20 @@ export class TaskRunner {
 
   #apply(event: TaskEvent, quiet = false): void {
     if (this.#closed) return;
-    const before = this.#state;
-    this.#state = reduce(this.plan.rules, before, event);
-    if (this.#state === before) return;
-    this.#world.journal.save(this.#state);
-    this.#log.debug({ event: event.type, container: "container" in event ? event.container : undefined, status: this.#state.status }, "event");
+    const next = reduce(this.plan.rules, this.#state, event);
+    if (next === this.#state) return;
+    this.#world.journal.save(next);
+    this.#state = next;
+    this.#log.debug(
+      { event: event.type, container: "container" in event ? event.container : undefined, status: this.#state.status },
+      "event",
+    );
     if (!quiet) this.#decide();
   }
 
   /** Decides until nothing is left to do at once. Actions may apply events meanwhile: those ask for another round, they don't nest. */
   #decide(): void {
-    if (this.#deciding) {
+    if (this.#closed || this.#deciding) {
       this.#again = true;
       return;
     }
@@ -144,8 +150,13 @@ export class TaskRunner {
         const { actions, wakeAt } = decide(this.plan.rules, this.#state, this.#hands, this.#world.clock.now());
         this.#cancelWake?.();
         this.#cancelWake = undefined;
-        if (wakeAt !== undefined) this.#cancelWake = this.#world.clock.after(Math.max(1, wakeAt - this.#world.clock.now()), () => this.#decide());
-        for (const action of actions) this.#act(action);
+        if (wakeAt !== undefined)
+          this.#cancelWake = this.#world.clock.after(Math.max(1, wakeAt - this.#world.clock.now()), () => this.#decide());
+        for (const action of actions) {
+          this.#act(action);
+          // The state is another now: what was decided for the old one may not hold.
+          if (this.#again) break;
+        }
       } while (this.#again);
     } finally {
       this.#deciding = false;
@@ -196,16 +207,16 @@ export class TaskRunner {
   #run(name: string, kind: Hand, step: "CannotPull" | "CannotCreate" | "CannotStart", work: () => Promise<void>): void {
     const hand = this.#hand(name);
     hand.inHand.add(kind);
-    void work()
+    const done = work()
       .catch((error: unknown) => {
         if (this.#closed) return undefined;
         if (kind === "signal") {
-          this.#log.warn({ container: name, error }, "signal failed, it will be sent again");
+          this.#log.warn({ container: name, err: error }, "signal failed, it will be sent again");
           return sleep(this.#world.clock, 1000);
         }
         if (error instanceof Cancelled || hand.abort.signal.aborted) return undefined;
         hand.inHand.delete(kind);
-        this.#log.warn({ container: name, step: kind, error }, "step failed");
+        this.#log.warn({ container: name, step: kind, err: error }, "step failed");
         hand.abort.abort();
         this.#apply({ type: "failed", container: name, at: this.#world.clock.now(), reason: reasonOf(error, step) });
         return undefined;
@@ -214,13 +225,18 @@ export class TaskRunner {
         hand.inHand.delete(kind);
         if (!this.#closed) this.#decide();
       });
+    this.#guard(done);
+  }
+
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#hooks.fatal(error));
   }
 
   #allocate(container: ContainerPlan): boolean {
     try {
       const network = this.#world.network.allocate(this.plan, container);
       this.#apply({ type: "attached", container: container.name, network });
-      return true;
+      return !this.#closed;
     } catch (error) {
       const reason = `CannotStartContainerError: ${(error as Error).message}`;
       this.#apply({ type: "failed", container: container.name, at: this.#world.clock.now(), reason });
@@ -265,7 +281,7 @@ export class TaskRunner {
       };
       watchHealth(this.#world, healthCheck, { id, startedAt, health }, report, watch.signal);
     }
-    void this.#exit(name, container, watch);
+    this.#guard(this.#exit(name, container, watch));
   }
 
   async #exit(name: string, container: ContainerState, watch: AbortController): Promise<void> {
@@ -280,7 +296,7 @@ export class TaskRunner {
       if (watch.signal.aborted || this.#closed) return;
       if (!(error instanceof RuntimeError) || error.code !== "NotFound") {
         // The runtime is away or being started again; containers live on without it.
-        this.#log.warn({ container: name, error }, "the container can't be watched, trying again");
+        this.#log.warn({ container: name, err: error }, "the container can't be watched, trying again");
         await sleep(this.#world.clock, 1000);
         if (!watch.signal.aborted && !this.#closed) return this.#exit(name, container, watch);
         return;
@@ -298,11 +314,11 @@ export class TaskRunner {
       if (container.status !== "STOPPED" || hand.releasing || hand.inHand.size > 0) continue;
       hand.releasing = releaseContainer(this.#world, container)
         .then(() => this.#apply({ type: "released", container: container.name }, true))
-        .catch((error: unknown) => this.#log.error({ container: container.name, error }, "release failed"));
+        .catch((error: unknown) => this.#log.error({ container: container.name, err: error }, "release failed"));
     }
     if (this.#state.status === "STOPPED" && !this.#finishing) {
       this.#finishing = true;
-      void this.#finish();
+      this.#guard(this.#finish());
     }
   }
 
@@ -315,25 +331,25 @@ export class TaskRunner {
     this.#finished = true;
     this.#report();
     const wait = (this.#state.stoppedAt ?? 0) + this.#world.config.cleanupWaitMs - this.#world.clock.now();
-    this.#cancelCleanup = this.#world.clock.after(Math.max(1, wait), () => void this.#cleanUp());
+    this.#cancelCleanup = this.#world.clock.after(Math.max(1, wait), () => this.#guard(this.#cleanUp()));
   }
 
   async #released(): Promise<void> {
-    await Promise.all([...this.#hands.values()].map(({ releasing }) => releasing));
+    for (const { releasing } of this.#hands.values()) await releasing;
   }
 
   async #cleanUp(): Promise<void> {
     await this.#released();
     if (this.#closed) return;
     if (this.#world.journal.nextReport(this.plan.arn)) {
-      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => void this.#cleanUp());
+      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => this.#guard(this.#cleanUp()));
       return;
     }
     try {
       await removeTask(this.#world, this.plan);
     } catch (error) {
-      this.#log.error({ error }, "clean-up failed, it will be tried again");
-      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => void this.#cleanUp());
+      this.#log.error({ err: error }, "clean-up failed, it will be tried again");
+      this.#cancelCleanup = this.#world.clock.after(this.#world.config.cleanupWaitMs, () => this.#guard(this.#cleanUp()));
       return;
     }
     this.#closed = true;
@@ -361,14 +377,4 @@ export class TaskRunner {
   #container(name: string): ContainerState {
     return this.#state.containers.find((container) => container.name === name) as ContainerState;
   }
-}
-
-const signals: Readonly<Record<string, number>> = { HUP: 1, INT: 2, QUIT: 3, ABRT: 6, KILL: 9, USR1: 10, USR2: 12, ALRM: 14, TERM: 15, WINCH: 28, PWR: 30 };
-
-/** An image's STOPSIGNAL: a name with or without SIG, a number, or `SIGRTMIN+n`. Default SIGTERM. */
-export function signalNumber(signal: string | undefined): number {
-  if (!signal) return 15;
-  const realTime = /^(?:SIG)?RTMIN(?:\+(\d+))?$/i.exec(signal);
-  if (realTime) return 34 + Number(realTime[1] ?? 0);
-  return /^\d+$/.test(signal) ? Number(signal) : (signals[signal.toUpperCase().replace(/^SIG/, "")] ?? 15);
 }

@@ -22,9 +22,9 @@ export interface World {
   readonly journal: Journal;
   readonly registry: RegistryLogins;
   /** Variables that tell the container where its metadata and credentials are. */
-  metadataVariables(plan: TaskPlan, task: TaskState, container: ContainerPlan): Record<string, string>;
+  readonly metadataVariables: (plan: TaskPlan, task: TaskState, container: ContainerPlan) => Record<string, string>;
   /** ARN of the instance's cluster, for labels and log tags. */
-  cluster(): string;
+  readonly cluster: () => string;
 }
 
 /** The cgroup of a task, parent of its containers' (src/agent/cgroups). */
@@ -37,7 +37,10 @@ export interface TaskCgroups {
 
 export interface RegistryLogins {
   /** What `ensure` is to log in with, or undefined for an anonymous pull. */
-  credentials(plan: TaskPlan, container: ContainerPlan): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
+  credentials(
+    plan: TaskPlan,
+    container: ContainerPlan,
+  ): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
   /** The names to try, in order: an image of genuine ECR is looked for in the local registry first. */
   candidates(image: string): readonly string[];
 }
@@ -47,7 +50,7 @@ export interface TaskContext {
   readonly plan: TaskPlan;
   readonly world: World;
   readonly log: Logger;
-  state(): TaskState;
+  readonly state: () => TaskState;
 }
 
 /** Where the task's files lie: `<dataDir>/tasks/<task>/`, and each container's beneath. */

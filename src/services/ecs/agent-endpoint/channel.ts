@@ -18,6 +18,9 @@ export interface Channel {
 }
 
 const maxFrameBytes = 1024 * 1024;
+
+/** An agent that does not read what it is sent is dropped before that fills the memory. */
+const maxBufferedBytes = 16 * 1024 * 1024;
 const server = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false, clientTracking: false });
 
 /** Finishes the websocket's handshake. */
@@ -41,7 +44,10 @@ function channelOf(webSocket: WebSocket): Channel {
   // Without a listener an error (a broken frame, one too long) would end the process; `close` follows it.
   webSocket.on("error", () => {});
   return {
-    send: (text) => webSocket.send(text, () => {}),
+    send(text) {
+      if (webSocket.bufferedAmount > maxBufferedBytes) webSocket.terminate();
+      else webSocket.send(text, () => {});
+    },
     ping: () => webSocket.ping(undefined, undefined, () => {}),
     close: (code) => webSocket.close(code),
     terminate: () => webSocket.terminate(),

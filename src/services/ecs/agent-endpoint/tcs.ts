@@ -53,7 +53,7 @@ export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
       case "PublishHealthRequest":
         for (const task of listOf((frame.message as Partial<PublishHealthRequest>).tasks)) {
           const containers = listOf(task.containers).map(({ containerName, healthStatus }) => [containerName, healthStatus] as const);
-          await health(instance, `${task.taskArn}`, new Map(containers));
+          await health(instance, task.taskArn, new Map(containers));
         }
         send({ type: "AckPublishHealth", message: {} });
         return;

@@ -36,16 +36,18 @@ export function createTimeline({ store, clock, log }: { store: Store; clock: Clo
     throw new Error("no payload numbers could be reserved");
   }
 
+  /** Never rejects: a server whose disk is full starts all the same, and `next` comes back here. */
   const reserveMore = () =>
-    (reserving ??= reserve().finally(() => {
-      reserving = undefined;
-    }));
+    (reserving ??= reserve()
+      .catch((error: unknown) => log.warn({ err: error }, "reserving payload numbers failed, it is tried again"))
+      .finally(() => {
+        reserving = undefined;
+      }));
 
   return {
     start: reserveMore,
     next() {
-      if (reserved - last < block / 2)
-        reserveMore().catch((error: unknown) => log.warn({ err: error }, "reserving payload numbers failed, it is tried again"));
+      if (reserved - last < block / 2) void reserveMore();
       if (last >= reserved) throw new Error("no payload number is reserved yet");
       return ++last;
     },

@@ -18,6 +18,8 @@ export function nodeOf(
     id: instance.id,
     arn: instance.arn,
     ec2InstanceId: instance.ec2InstanceId,
+    agentVersion: instance.versionInfo.agentVersion,
+    registeredAt: instance.registeredAt,
     status: instance.status,
     connected: connection?.connected ?? false,
     attributes: indexed,
@@ -28,19 +30,15 @@ export function nodeOf(
 
 /** The machines of a cluster as the unit sees them, without the deregistered ones. */
 export async function nodesOf(unit: Unit, scope: Scope, cluster: string): Promise<Node[]> {
+  const allocationPrefix = ecsKeys.allocations(scope, cluster);
+  const connectionPrefix = ecsKeys.connections(scope, cluster);
   const instances = await unit.list<ContainerInstanceRecord>(ecsKeys.containerInstances(scope, cluster));
-  const allocations = await unit.list<AllocationRecord>(ecsKeys.allocations(scope, cluster));
-  const connections = await unit.list<ConnectionRecord>(ecsKeys.connections(scope, cluster));
+  const allocations = await unit.list<AllocationRecord>(allocationPrefix);
+  const connections = await unit.list<ConnectionRecord>(connectionPrefix);
   const nodes: Node[] = [];
   for (const instance of instances.values()) {
     if (instance.status === "INACTIVE") continue;
-    nodes.push(
-      nodeOf(
-        instance,
-        allocations.get(ecsKeys.allocation(scope, cluster, instance.id)),
-        connections.get(ecsKeys.connection(scope, cluster, instance.id)),
-      ),
-    );
+    nodes.push(nodeOf(instance, allocations.get(allocationPrefix + instance.id), connections.get(connectionPrefix + instance.id)));
   }
   return nodes;
 }

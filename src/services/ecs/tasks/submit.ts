@@ -84,7 +84,7 @@ async function report(
 export async function reportHealth(deps: TaskDeps, instance: string, taskArn: string, health: ReadonlyMap<string, string>): Promise<void> {
   const parsed = parseEcsKey(instance);
   const [cluster, instanceId] = parsed?.names ?? [];
-  const [, , id] = parseArn(taskArn)?.resource.split("/") ?? [];
+  const [, , id] = parseArn(String(taskArn))?.resource.split("/") ?? [];
   if (!parsed || !cluster || !id) return;
   const { scope } = parsed;
   const key = ecsKeys.taskObserved(scope, cluster, id);
