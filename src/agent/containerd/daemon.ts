@@ -39,8 +39,6 @@ const disabledPlugins = [
   "io.containerd.internal.v1.restart",
   "io.containerd.internal.v1.tracing",
   "io.containerd.tracing.processor.v1.otlp",
-  "io.containerd.monitor.v1.cgroups",
-  "io.containerd.runtime.v1.linux",
 ];
 
 /** Writes config.toml and says how to run it; the caller spawns and supervises. */
@@ -65,7 +63,13 @@ export function containerdCommand(options: { readonly home: string; readonly bin
       "",
     ].join("\n"),
   );
-  return { file: findBinary(options.binary ?? "containerd"), args: ["--config", config, "--log-level", "warn"], env: {}, socket, root: join(root, "root"), state };
+  return { file: findBinary(options.binary ?? "containerd"), args: ["--config", config, "--log-level", "warn"], env: environment(), socket, root: join(root, "root"), state };
+}
+
+/** containerd looks for runc on its PATH, which a user's shell may lack the system's part of. */
+function environment(): Record<string, string> {
+  const given = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return { ...given, PATH: [given.PATH, "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].filter(Boolean).join(delimiter) };
 }
 
 function findBinary(name: string): string {
