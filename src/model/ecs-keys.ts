@@ -20,11 +20,35 @@ export const ecsKeys = {
   containerInstance: (scope: Scope, cluster: string, id: string) => `${root(scope)}/container-instance/${cluster}/${id}`,
   allocations: (scope: Scope, cluster: string) => `${root(scope)}/allocation/${cluster}/`,
   allocation: (scope: Scope, cluster: string, id: string) => `${root(scope)}/allocation/${cluster}/${id}`,
+  connections: (scope: Scope, cluster: string) => `${root(scope)}/connection/${cluster}/`,
   connection: (scope: Scope, cluster: string, id: string) => `${root(scope)}/connection/${cluster}/${id}`,
   tasks: (scope: Scope, cluster: string) => `${root(scope)}/task/${cluster}/`,
   task: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task/${cluster}/${id}`,
   tasksObserved: (scope: Scope, cluster: string) => `${root(scope)}/task-observed/${cluster}/`,
   taskObserved: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task-observed/${cluster}/${id}`,
   clientToken: (scope: Scope, operation: string, token: string) => `${root(scope)}/client-token/${operation}/${token}`,
+  /**
+   * `{ keys: string[] }`, deleted with these keys once the time in its name has come: what has ended vanishes at a cost that does not
+   * depend on what lives. Outside the accounts, so that one reading finds the oldest of all.
+   */
+  expiries: (kind: "task" | "client-token") => `/ecs-expiry/${kind}/`,
+  expiry: (kind: "task" | "client-token", at: number, id: string) => `/ecs-expiry/${kind}/${String(at).padStart(15, "0")}/${id}`,
+  /** `{ reserved: number }`: no payload's seqNum or manifest's timeline is greater yet. */
+  timeline: () => "/ecs-timeline",
   accountSetting: (scope: Scope, principal: string, name: string) => `${root(scope)}/account-setting/${principal}/${name}`,
 };
+
+export interface EcsKey {
+  readonly scope: Scope;
+  /** `task`, `connection` … */
+  readonly kind: string;
+  /** What follows, e.g. the cluster and the id. */
+  readonly names: readonly string[];
+}
+
+/** The parts of a key under `/ecs/`, or undefined for any other key. */
+export function parseEcsKey(key: string): EcsKey | undefined {
+  const [empty, service, account, region, kind, ...names] = key.split("/");
+  if (empty !== "" || service !== "ecs" || !account || !region || !kind) return undefined;
+  return { scope: { account, region }, kind, names };
+}

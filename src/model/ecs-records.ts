@@ -72,8 +72,13 @@ export interface Resources {
  * transaction with the task that takes or frees, compared on this record's revision: so no instance is ever over-committed.
  */
 export interface AllocationRecord {
-  /** By task id. */
-  readonly tasks: Readonly<Record<string, Resources>>;
+  /** By task id: every task of the instance that is not STOPPED. */
+  readonly tasks: Readonly<Record<string, AllocatedTask>>;
+}
+
+/** What a task holds, and its group: spread and distinctInstance count by it. */
+export interface AllocatedTask extends Resources {
+  readonly group: string;
 }
 
 /** Key `/ecs/<account>/<region>/connection/<cluster>/<instance id>`. Writer: the ACS endpoint. Absent: never connected. */
@@ -89,6 +94,9 @@ export interface TaskRecord {
   readonly cluster: string;
   readonly taskDefinitionArn: string;
   readonly containerInstanceId: string;
+  /** The instance's `ecs.availability-zone` and `ecs.cpu-architecture` when the task was placed. */
+  readonly availabilityZone?: string;
+  readonly cpuArchitecture?: string;
   readonly launchType: "EC2" | "FARGATE" | "EXTERNAL";
   readonly capacityProviderName?: string;
   readonly group: string;
@@ -111,6 +119,9 @@ export interface TaskRecord {
     readonly cpu: string;
     readonly memory?: string;
     readonly memoryReservation?: string;
+    readonly essential: boolean;
+    /** The definition gives a health check. */
+    readonly healthCheck?: boolean;
   }[];
   readonly enableExecuteCommand: boolean;
   readonly tags: readonly Tag[];
@@ -134,6 +145,8 @@ export interface TaskObservation {
   readonly pullStoppedAt?: number;
   readonly startedAt?: number;
   readonly executionStoppedAt?: number;
+  /** When it began to stop by itself; a stop that was asked for is the task record's `stop.at`. */
+  readonly stoppingAt?: number;
   readonly stoppedAt?: number;
   readonly connectivityAt?: number;
   /** The agent's reason, when it stopped by itself. */

@@ -1,0 +1,291 @@
+import { readdir, rm, writeFile } from "node:fs/promises";
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
+import type { ContainerPlan, TaskPlan } from "../task/plan.ts";
+import type { Attachment, PortBinding } from "../task/state.ts";
+import { AddressPool, chooseSubnet, formatSubnet, parseAddress, parseSubnet } from "./addresses.ts";
+import { command } from "./commands.ts";
+import { acceptForwarding, removeForwarding } from "./forwarding.ts";
+import { createDevices } from "./devices.ts";
+import { HostPorts } from "./ports.ts";
+import { addText, deleteText, tableText } from "./rules.ts";
+import { Spares } from "./spares.ts";
+
+/**
+ * The network of this Gantry: one bridge, a namespace for each container, one nftables table. An attachment is decided and journaled
+ * first (`allocate`), then made (`attach`), and given back once (`detach`): nothing exists that the journal does not name.
+ */
+export interface Network {
+  /** Throws when a port or the addresses are taken. */
+  allocate(plan: TaskPlan, container: ContainerPlan): Attachment;
+  /** Makes the namespace, and begins to publish its ports. Safe to repeat. */
+  attach(attachment: Attachment): Promise<void>;
+  /** Resolves when the attachment's host ports lead to it; rejects when somebody else has one. */
+  published(attachment: Attachment): Promise<void>;
+  /** Safe to repeat. */
+  detach(attachment: Attachment): Promise<void>;
+  /** An attachment of the journal. Before `reconcile`. */
+  adopt(attachment: Attachment): void;
+  /** Makes bridge and rules stand as the adopted attachments say, and removes namespaces that none of them names. */
+  reconcile(): Promise<void>;
+  path(namespace: string): string;
+  /** The bridge's own address, or undefined before the first use. */
+  readonly gateway: string | undefined;
+  counters(attachment: Attachment): Promise<Counters | undefined>;
+  /** Docker may have come up after us and dropped our traffic: looks, and mends it. */
+  refresh(): Promise<void>;
+  /** Removes bridge, rules and namespaces. */
+  tearDown(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Totals as the container sees them. */
+export interface Counters {
+  readonly rxBytes: number;
+  readonly rxPackets: number;
+  readonly rxErrors: number;
+  readonly rxDropped: number;
+  readonly txBytes: number;
+  readonly txPackets: number;
+  readonly txErrors: number;
+  readonly txDropped: number;
+}
+
+export interface NetworkOptions {
+  readonly instance: string;
+  readonly dynamicPorts: { readonly first: number; readonly last: number };
+  /** Port of the metadata endpoint on the bridge's address. */
+  metadataPort(): number;
+  /** The subnet that was chosen, kept over restarts. */
+  readonly memory: { get(key: string): string | undefined; set(key: string, value: string | undefined): void };
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Namespaces kept ready for the next containers. */
+const spareNamespaces = 4;
+
+export function createNetwork(options: NetworkOptions): Network {
+  const { instance, memory, log } = options;
+  const bridge = `gantry-${instance}`;
+  const table = `gantry_${instance}`;
+  const prefix = `gantry-${instance}-`;
+  const ports = new HostPorts(options.dynamicPorts);
+  const attached = new Map<string, Attachment>();
+  const made = new Set<string>();
+  const devices = createDevices(options.clock);
+  const publishing = new Map<string, Promise<void>>();
+  let pool: AddressPool | undefined;
+
+  const path = (namespace: string) => `/run/netns/${namespace}`;
+  // 15 characters at most; the address makes it unique within the bridge.
+  const linkOf = (address: string) => `g${instance.slice(0, 6)}${(parseAddress(address) % 65536).toString(16).padStart(4, "0")}`;
+  const macOf = (address: string) =>
+    `02:42:${address
+      .split(".")
+      .map((part) => Number(part).toString(16).padStart(2, "0"))
+      .join(":")}`;
+  const poolOf = (): AddressPool => {
+    if (!pool) throw new Error("the bridge network is not set up");
+    return pool;
+  };
+  const keyOf = (attachment: Attachment) => attachment.namespace ?? "";
+
+  const openPool = async () => {
+    let subnet = memory.get("subnet");
+    if (!subnet) {
+      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as {
+        dst?: string;
+        dev?: string;
+      }[];
+      const taken = routes.filter(({ dst, dev }) => dst && /^\d/.test(dst) && dev !== bridge).map(({ dst }) => parseSubnet(dst as string));
+      subnet = formatSubnet(chooseSubnet(Number.parseInt(instance, 16), taken));
+      memory.set("subnet", subnet);
+    }
+    pool = new AddressPool(parseSubnet(subnet));
+  };
+
+  const ensureBridge = async () => {
+    const { gateway, subnet } = poolOf();
+    const address = `${gateway}/${subnet.prefix}`;
+    const found = await command("ip", ["-4", "-j", "addr", "show", "dev", bridge]).catch(() => undefined);
+    if (found === undefined) await command("ip", ["-batch", "-"], `link add ${bridge} type bridge\n`);
+    if (!found?.includes(`"local":"${gateway}"`)) await command("ip", ["addr", "add", address, "dev", bridge]);
+    // A fixed hardware address keeps the bridge's from changing with its ports.
+    await command("ip", ["link", "set", bridge, "address", macOf(gateway), "up"]);
+    await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+    await writeFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, "1");
+  };
+
+  const makeNamespace = async ({ namespace, address }: Attachment) => {
+    if (!namespace) return;
+    if (address === undefined) {
+      await command("ip", ["netns", "add", namespace]);
+      await command("ip", ["-n", namespace, "link", "set", "lo", "up"]);
+      return;
+    }
+    const { gateway, subnet } = poolOf();
+    const link = linkOf(address);
+    await command(
+      "ip",
+      ["-batch", "-"],
+      `netns add ${namespace}\nlink add ${link} type veth peer name eth0 address ${macOf(address)} netns ${namespace}\nlink set ${link} master ${bridge} up\n`,
+    );
+    await command(
+      "ip",
+      ["-n", namespace, "-batch", "-"],
+      `link set lo up\naddr add ${address}/${subnet.prefix} dev eth0\nlink set eth0 up\nroute add default via ${gateway}\n`,
+    );
+  };
+
+  const spares = new Spares(spareNamespaces, options.clock, async () => {
+    const spare = { namespace: `${prefix}${options.random.hex(6)}`, address: poolOf().take() };
+    await makeNamespace({ mode: "bridge", bindings: [], ...spare });
+    return spare;
+  });
+
+  let filling: (() => void) | undefined;
+  const fillPorts = (ms: number) => {
+    filling?.();
+    filling = options.clock.after(ms, () => void ports.fillSpares());
+  };
+
+  const publish = async (address: string, bindings: readonly PortBinding[]) => {
+    await ports.hold(bindings);
+    await command("nft", ["-f", "-"], addText(table, { address, bindings }));
+  };
+
+  /** Removes the ends of links that belong to no attachment: left by a crash between their making and their taking. */
+  const deleteUnknownLinks = async () => {
+    const links = JSON.parse((await command("ip", ["-j", "link", "show", "master", bridge])) || "[]") as { ifname?: string }[];
+    const known = new Set([...attached.values()].flatMap(({ address }) => (address === undefined ? [] : [linkOf(address)])));
+    const unknown = links.flatMap(({ ifname }) => (ifname && !known.has(ifname) ? [ifname] : []));
+    if (unknown.length > 0)
+      await command("ip", ["-force", "-batch", "-"], unknown.map((name) => `link del ${name}\n`).join("")).catch(() => {});
+  };
+
+  const deleteNamespace = async (namespace: string, address: string | undefined) => {
+    // The link at the host's end goes first: deleting the namespace alone removes it some time later.
+    if (address !== undefined) await command("ip", ["link", "del", linkOf(address)]).catch(() => {});
+    await command("ip", ["netns", "del", namespace]).catch(async (error: unknown) => {
+      if ((await namespaces()).includes(namespace)) throw error;
+    });
+  };
+
+  const namespaces = async () => (await readdir("/run/netns").catch(() => [] as string[])).filter((name) => name.startsWith(prefix));
+
+  return {
+    path,
+    get gateway() {
+      return pool?.gateway;
+    },
+    allocate(plan, container) {
+      if (plan.networkMode === "host") {
+        const bindings = (container.definition.portMappings ?? [])
+          .filter(({ containerPort }) => containerPort)
+          .map(({ containerPort = 0, protocol }) => ({ protocol, containerPort, hostPort: containerPort }));
+        return { mode: "host", bindings };
+      }
+      const unique = options.random.hex(6);
+      if (plan.networkMode === "none" || container.config.NetworkDisabled)
+        return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
+      const bindings = ports.allocate(container.definition.portMappings ?? []);
+      if (bindings.length > 0) fillPorts(200);
+      try {
+        const spare = spares.take();
+        if (spare) made.add(spare.namespace);
+        const { namespace, address } = spare ?? { namespace: `${prefix}${unique}`, address: poolOf().take() };
+        const attachment: Attachment = { mode: "bridge", namespace, address, bindings };
+        attached.set(keyOf(attachment), attachment);
+        return attachment;
+      } catch (error) {
+        ports.give(bindings);
+        throw error;
+      }
+    },
+    async attach(attachment) {
+      const { namespace, address, bindings } = attachment;
+      if (!namespace) return;
+      if (address !== undefined && bindings.length > 0) {
+        const published = publish(address, bindings);
+        published.catch(() => {});
+        publishing.set(namespace, published);
+      }
+      if (made.delete(namespace)) return;
+      // Begun before by a run that was interrupted: from nothing again, nobody lives in it yet.
+      if ((await namespaces()).includes(namespace)) await deleteNamespace(namespace, address);
+      await makeNamespace(attachment);
+    },
+    published: ({ namespace = "" }) => publishing.get(namespace) ?? Promise.resolve(),
+    async detach(attachment) {
+      const { namespace, address, bindings } = attachment;
+      if (!namespace) return;
+      made.delete(namespace);
+      if (address !== undefined && bindings.length > 0) {
+        await publishing.get(namespace)?.catch(() => {});
+        publishing.delete(namespace);
+        await command("nft", ["-f", "-"], deleteText(table, { address, bindings })).catch((error: unknown) =>
+          log.debug({ err: error, bindings }, "the ports had no rule"),
+        );
+      }
+      await deleteNamespace(namespace, address);
+      if (!attached.delete(keyOf(attachment))) return;
+      if (address !== undefined) poolOf().give(address);
+      ports.give(bindings);
+    },
+    adopt(attachment) {
+      if (!attachment.namespace) return;
+      attached.set(keyOf(attachment), attachment);
+    },
+    async reconcile() {
+      await openPool();
+      for (const { address, bindings } of attached.values()) {
+        if (address !== undefined) poolOf().reserve(address);
+        ports.reserve(bindings);
+      }
+      await ensureBridge();
+      const targets = [...attached.values()].flatMap(({ address, bindings }) => (address === undefined ? [] : [{ address, bindings }]));
+      const rules = { table, bridge, subnet: formatSubnet(poolOf().subnet), metadataPort: options.metadataPort() };
+      await command("nft", ["-f", "-"], tableText(rules, targets));
+      await acceptForwarding(bridge, table, log);
+      for (const { bindings } of targets)
+        await ports
+          .hold(bindings)
+          .catch((error: unknown) => log.warn({ err: error }, "a container's host port is taken by another process"));
+      await deleteUnknownLinks();
+      for (const name of await namespaces()) if (!attached.has(name)) await deleteNamespace(name, undefined);
+      spares.fill(0);
+      fillPorts(0);
+    },
+    async counters({ address }) {
+      if (address === undefined) return undefined;
+      const line = (await devices.read()).get(linkOf(address));
+      if (!line) return undefined;
+      // What the host's end receives, the container has sent.
+      const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, , , , , rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] =
+        line;
+      return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
+    },
+    refresh: () => acceptForwarding(bridge, table, log),
+    async tearDown() {
+      await spares.close();
+      filling?.();
+      ports.close();
+      for (const { namespace, address } of attached.values()) if (namespace) await deleteNamespace(namespace, address);
+      for (const name of await namespaces()) await deleteNamespace(name, undefined);
+      attached.clear();
+      await command("nft", ["-f", "-"], `add table ip ${table}\ndelete table ip ${table}\n`);
+      await removeForwarding(bridge, table);
+      await command("ip", ["link", "del", bridge]).catch(() => {});
+      await rm(`/run/netns/${bridge}`, { force: true });
+      memory.set("subnet", undefined);
+    },
+    async close() {
+      for (const { namespace, address } of await spares.close()) await deleteNamespace(namespace, address).catch(() => {});
+      filling?.();
+      ports.close();
+    },
+  };
+}

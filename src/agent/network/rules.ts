@@ -1,0 +1,75 @@
+import type { PortBinding } from "../task/state.ts";
+import { portsOf } from "./ports.ts";
+
+/** The nftables table of one Gantry, as text for `nft -f -`. Pure. */
+export interface RuleSet {
+  readonly table: string;
+  readonly bridge: string;
+  readonly subnet: string;
+  readonly metadataPort: number;
+}
+
+/**
+ * The whole table, replacing what stood there in one transaction. Host ports are map elements, so that one container's come and go
+ * without touching another's. Loopback clients reach a host port too: their address is masqueraded, and nobody on the bridge can send to 127.0.0.0/8.
+ */
+export function tableText({ table, bridge, subnet, metadataPort }: RuleSet, bindings: readonly Target[]): string {
+  const elements = (protocol: "tcp" | "udp") => {
+    const list = elementsOf(bindings, protocol);
+    return list.length > 0 ? `elements = { ${list.join(", ")} }` : "";
+  };
+  const toPorts = ["tcp", "udp"]
+    .map((protocol) => `fib daddr type local dnat ip to ${protocol} dport map @${protocol}_ports`)
+    .join("\n    ");
+  return `add table ip ${table}
+delete table ip ${table}
+table ip ${table} {
+  map tcp_ports { type inet_service : ipv4_addr . inet_service; ${elements("tcp")} }
+  map udp_ports { type inet_service : ipv4_addr . inet_service; ${elements("udp")} }
+  chain guard { type filter hook prerouting priority raw; policy accept;
+    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+  }
+  chain prerouting { type nat hook prerouting priority dstnat; policy accept;
+    iifname "${bridge}" ip daddr 169.254.170.2 tcp dport 80 redirect to :${metadataPort}
+    ${toPorts}
+  }
+  chain output { type nat hook output priority -100; policy accept;
+    ${toPorts}
+  }
+  chain postrouting { type nat hook postrouting priority srcnat; policy accept;
+    ip saddr ${subnet} oifname != "${bridge}" masquerade
+    ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade
+    ip saddr ${subnet} ip daddr ${subnet} ct status dnat masquerade
+  }
+}
+`;
+}
+
+export interface Target {
+  readonly address: string;
+  readonly bindings: readonly PortBinding[];
+}
+
+export function addText(table: string, target: Target): string {
+  return change("add", table, target);
+}
+
+export function deleteText(table: string, target: Target): string {
+  return change("delete", table, target);
+}
+
+function change(verb: "add" | "delete", table: string, target: Target): string {
+  return (["tcp", "udp"] as const)
+    .map((protocol) => ({ protocol, list: elementsOf([target], protocol) }))
+    .filter(({ list }) => list.length > 0)
+    .map(({ protocol, list }) => `${verb} element ip ${table} ${protocol}_ports { ${list.join(", ")} }\n`)
+    .join("");
+}
+
+function elementsOf(targets: readonly Target[], protocol: "tcp" | "udp"): string[] {
+  return targets.flatMap(({ address, bindings }) =>
+    portsOf(bindings)
+      .filter((port) => port.protocol === protocol)
+      .map(({ port, inside }) => `${port} : ${address} . ${inside}`),
+  );
+}

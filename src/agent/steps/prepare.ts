@@ -1,0 +1,25 @@
+import { mkdir } from "node:fs/promises";
+import type { ContainerPlan } from "../task/plan.ts";
+import { containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
+import { reasonOf, StepError } from "./step-error.ts";
+
+/** Everything that a container needs and that does not need its image: done while the image is pulled. Safe to repeat. */
+export async function prepare(context: TaskContext, container: ContainerPlan, signal: AbortSignal): Promise<void> {
+  const { plan, world } = context;
+  const directory = containerDirectory(world, plan, container.name);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const attachment = context.state().containers.find(({ name }) => name === container.name)?.network;
+  const { cpu, memory } = plan.payload;
+  await Promise.all([
+    world.cgroups.ensure(taskCgroup(world, plan), { cpus: cpu || undefined, memoryMiB: memory || undefined }).catch((error: unknown) => {
+      throw new StepError(reasonOf(error, "CannotCreate"));
+    }),
+    attachment &&
+      world.network.attach(attachment).catch((error: unknown) => {
+        throw new StepError(`CannotStartContainerError: network set-up failed: ${(error as Error).message}`);
+      }),
+    world.logs.open(context, container, signal).catch((error: unknown) => {
+      throw new StepError(reasonOf(error, "CannotStart"));
+    }),
+  ]);
+}

@@ -1,0 +1,35 @@
+import type { Image, PullRequest } from "../runtime.ts";
+import type { ContainerPlan } from "../task/plan.ts";
+import type { TaskContext } from "../task/world.ts";
+
+/**
+ * Makes sure that the container's image is here, by ECS_IMAGE_PULL_BEHAVIOR: `default` asks the registry and falls back on the
+ * copy that an earlier task left here, `always` insists, `once` and `prefer-cached` ask only when there is no copy.
+ */
+export async function pull({ plan, world, log }: TaskContext, container: ContainerPlan, signal: AbortSignal): Promise<Image> {
+  const { pullBehavior } = world.config;
+  const { image } = container.definition;
+  const credentials = world.registry.credentials(plan, container);
+  const policy: PullRequest["policy"] = pullBehavior === "default" ? "always" : pullBehavior;
+  let failure: unknown;
+  for (const name of world.registry.candidates(image)) {
+    try {
+      const found = await world.runtime.images.ensure({ image: name, policy, credentials, signal });
+      world.journal.imageUsed(name);
+      return found;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      failure ??= error;
+      log.debug({ image: name, err: error }, "pull failed");
+      if (pullBehavior !== "default" || !world.journal.knowsImage(name)) continue;
+      try {
+        const cached = await world.runtime.images.ensure({ image: name, policy: "prefer-cached", credentials, signal });
+        log.warn({ image: name, err: error }, "the registry did not answer well; using the copy of this machine");
+        return cached;
+      } catch {
+        // The first failure says why.
+      }
+    }
+  }
+  throw failure;
+}

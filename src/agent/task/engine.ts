@@ -1,0 +1,199 @@
+import type { PayloadTask } from "#agent-protocol/messages.ts";
+import type { Credentials } from "#agent-protocol/messages.ts";
+import { releaseContainer } from "../steps/cleanup.ts";
+import { PlanError, planTask, type TaskPlan } from "./plan.ts";
+import type { Report } from "./report.ts";
+import { TaskRunner } from "./runner.ts";
+import type { TaskState } from "./state.ts";
+import type { World } from "./world.ts";
+
+/** All tasks of this machine. The control connection tells it what is wanted; it owns one runner for each task. */
+export interface Engine {
+  /** Takes the journaled tasks up again and removes whatever the journal does not know. Call once, before the first payload. */
+  recover(): Promise<void>;
+  /** Stops before starts. A task that can't be run here is reported STOPPED. Returns when all are journaled. */
+  apply(tasks: readonly PayloadTask[]): void;
+  stop(arn: string, reason: string): void;
+  stopAll(reason: string): void;
+  tasks(): readonly TaskView[];
+  credentials(id: string): { readonly credentials: Credentials; readonly arn: string } | undefined;
+  renew(arn: string, role: "TaskApplication" | "TaskExecution", credentials: Credentials): boolean;
+  /** Resolves when every task has stopped. */
+  idle(): Promise<void>;
+  /** Leaves; containers run on. */
+  close(): void;
+}
+
+export interface TaskView {
+  readonly plan: TaskPlan;
+  readonly state: TaskState;
+  readonly finished: boolean;
+}
+
+export interface EngineHooks {
+  /** A state change lies in the journal, to be sent. */
+  reported(arn: string): void;
+  readonly health: () => void;
+  readonly fatal: (error: unknown) => void;
+}
+
+export function createEngine(world: World, hooks: EngineHooks): Engine {
+  const { journal, log } = world;
+  const runners = new Map<string, TaskRunner>();
+  const idleWaiters: (() => void)[] = [];
+
+  const run = (plan: TaskPlan, state: TaskState): TaskRunner => {
+    const runner = new TaskRunner(plan, state, world, {
+      report(report) {
+        journal.queue(report);
+        hooks.reported(plan.arn);
+        if (report.status === "STOPPED") checkIdle();
+      },
+      health: hooks.health,
+      fatal: hooks.fatal,
+      gone: () => runners.delete(plan.arn),
+    });
+    runners.set(plan.arn, runner);
+    return runner;
+  };
+  const checkIdle = () => {
+    if (![...runners.values()].every(({ finished }) => finished)) return;
+    for (const resolve of idleWaiters.splice(0)) resolve();
+  };
+
+  const start = (payload: PayloadTask) => {
+    let plan: TaskPlan;
+    try {
+      plan = planTask(payload, world.config);
+    } catch (error) {
+      if (!(error instanceof PlanError)) throw error;
+      refuse(payload, error.message);
+      return;
+    }
+    const state = firstState(plan, world);
+    journal.accept(payload, state);
+    run(plan, state).start();
+  };
+
+  const refuse = (payload: PayloadTask, reason: string) => {
+    log.warn({ task: payload.arn, reason }, "task refused");
+    const containers = (Array.isArray(payload.containers) ? payload.containers : []).map(({ name }) => ({
+      containerName: String(name),
+      status: "STOPPED" as const,
+      reason,
+    }));
+    const report: Report = { task: payload.arn, status: "STOPPED", reason, containers };
+    journal.queue(report);
+    hooks.reported(payload.arn);
+  };
+
+  const apply = (payload: PayloadTask) => {
+    if (typeof payload?.arn !== "string" || !payload.arn.includes("/")) {
+      log.error({ payload }, "a task without an ARN can't be reported; dropped");
+      return;
+    }
+    const runner = runners.get(payload.arn);
+    if (runner) {
+      if (payload.desiredStatus === "STOPPED") runner.stop();
+      return;
+    }
+    if (payload.desiredStatus !== "STOPPED") {
+      start(payload);
+      return;
+    }
+    // To stop a task that this agent does not have (any more): say that it is stopped.
+    const containers = payload.containers?.map(({ name }) => ({ containerName: name, status: "STOPPED" as const })) ?? [];
+    journal.queue({ task: payload.arn, status: "STOPPED", containers });
+    hooks.reported(payload.arn);
+  };
+
+  return {
+    async recover() {
+      const journaled = journal.tasks();
+      const known = new Map((await world.runtime.list()).map((container) => [container.id, container]));
+      const owned = new Set<string>();
+      const ready: { plan: TaskPlan; state: TaskState }[] = [];
+      for (const { payload, state } of journaled) {
+        for (const { id } of state.containers) owned.add(id);
+        ready.push({ plan: planTask(payload, world.config), state });
+      }
+      for (const { state } of ready)
+        for (const { network } of state.containers) if (network && !network.released) world.network.adopt(network);
+      await world.network.reconcile();
+      for (const { id } of known.values()) {
+        if (owned.has(id)) continue;
+        log.warn({ container: id }, "the journal does not know this container; removed");
+        await world.runtime.kill(id, 9, true).catch(() => {});
+        await world.runtime.remove(id).catch((error: unknown) => log.error({ container: id, err: error }, "could not be removed"));
+      }
+      for (const { plan, state } of ready) run(plan, state).start(known);
+    },
+    apply(tasks) {
+      const stops = tasks.filter(({ desiredStatus }) => desiredStatus === "STOPPED");
+      const starts = tasks.filter(({ desiredStatus }) => desiredStatus !== "STOPPED");
+      for (const payload of [...stops, ...starts]) {
+        try {
+          apply(payload);
+        } catch (error) {
+          log.error({ task: payload.arn, err: error }, "a task of the payload could not be taken on");
+          refuse(payload, `The agent could not take the task on: ${(error as Error).message}`);
+        }
+      }
+    },
+    stop: (arn, reason) => runners.get(arn)?.stop(reason),
+    stopAll(reason) {
+      for (const runner of runners.values()) runner.stop(reason);
+    },
+    tasks: () => [...runners.values()],
+    credentials(id) {
+      for (const { plan } of runners.values()) {
+        for (const credentials of [plan.payload.roleCredentials, plan.payload.executionRoleCredentials]) {
+          if (credentials && credentials.credentialsId === id) return { credentials, arn: plan.arn };
+        }
+      }
+      return undefined;
+    },
+    renew(arn, role, credentials) {
+      const runner = runners.get(arn);
+      if (!runner) return false;
+      const { payload } = runner.plan;
+      const next: PayloadTask =
+        role === "TaskApplication" ? { ...payload, roleCredentials: credentials } : { ...payload, executionRoleCredentials: credentials };
+      Object.assign(runner.plan, { payload: next });
+      journal.savePayload(next);
+      return true;
+    },
+    idle: () =>
+      new Promise((resolve) => {
+        idleWaiters.push(resolve);
+        checkIdle();
+      }),
+    close() {
+      for (const runner of runners.values()) runner.close();
+    },
+  };
+}
+
+function firstState(plan: TaskPlan, { random, clock }: World): TaskState {
+  return {
+    arn: plan.arn,
+    acceptedAt: clock.now(),
+    desired: "RUNNING",
+    status: "PENDING",
+    containers: [...plan.containers.keys()].map((name) => ({
+      name,
+      id: random.hex(32),
+      metadataId: `${plan.id}-${random.hex(16)}`,
+      status: "NONE",
+      restarts: 0,
+    })),
+  };
+}
+
+/** Ends and removes everything at once, for tear-down. */
+export async function removeAll(world: World): Promise<void> {
+  for (const { id } of await world.runtime.list()) {
+    await world.runtime.kill(id, 9, true).catch(() => {});
+    await releaseContainer(world, { name: id, id, metadataId: id, status: "STOPPED", restarts: 0 });
+  }
+}

@@ -1,0 +1,67 @@
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
+import type { AgentConfig } from "../config.ts";
+import type { Journal } from "../journal.ts";
+import type { LogDrivers } from "../logs/drivers.ts";
+import type { Network } from "../network/network.ts";
+import type { Runtime } from "../runtime.ts";
+import type { ContainerPlan, TaskPlan } from "./plan.ts";
+import type { TaskState } from "./state.ts";
+
+/** Everything outside a task that its steps touch. One for the whole agent. */
+export interface World {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  readonly cgroups: TaskCgroups;
+  readonly network: Network;
+  readonly logs: LogDrivers;
+  readonly journal: Journal;
+  readonly registry: RegistryLogins;
+  /** Variables that tell the container where its metadata and credentials are. */
+  readonly metadataVariables: (plan: TaskPlan, task: TaskState, container: ContainerPlan) => Record<string, string>;
+  /** ARN of the instance's cluster, for labels and log tags. */
+  readonly cluster: () => string;
+}
+
+/** The cgroup of a task, parent of its containers' (src/agent/cgroups). */
+export interface TaskCgroups {
+  /** Makes it, or sets the limits anew. `path` is `/gantry-<instance>/<task>`. */
+  ensure(path: string, limits: { readonly cpus?: number; readonly memoryMiB?: number }): Promise<void>;
+  /** No error when it is gone. */
+  remove(path: string): Promise<void>;
+}
+
+export interface RegistryLogins {
+  /** What `ensure` is to log in with, or undefined for an anonymous pull. */
+  credentials(
+    plan: TaskPlan,
+    container: ContainerPlan,
+  ): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
+  /** The names to try, in order: an image of genuine ECR is looked for in the local registry first. */
+  candidates(image: string): readonly string[];
+}
+
+/** What a step is given: the task as it is now, never a copy that grows old. */
+export interface TaskContext {
+  readonly plan: TaskPlan;
+  readonly world: World;
+  readonly log: Logger;
+  readonly state: () => TaskState;
+}
+
+/** Where the task's files lie: `<dataDir>/tasks/<task>/`, and each container's beneath. */
+export function taskDirectory(world: World, plan: TaskPlan): string {
+  return `${world.config.dataDir}/tasks/${plan.id}`;
+}
+
+export function containerDirectory(world: World, plan: TaskPlan, container: string): string {
+  return `${taskDirectory(world, plan)}/${container}`;
+}
+
+export function taskCgroup(world: World, plan: TaskPlan): string {
+  return `/gantry-${world.config.instance}/${plan.id}`;
+}

@@ -1,0 +1,56 @@
+// Made by tools/generate-schemas.ts from @aws-sdk/client-elastic-load-balancing-v2 3.1142.0 (Apache-2.0). Do not edit.
+import type * as sdk from "@aws-sdk/client-elastic-load-balancing-v2";
+
+export interface Elbv2Operations {
+  AddListenerCertificates: { input: sdk.AddListenerCertificatesCommandInput; output: Omit<sdk.AddListenerCertificatesCommandOutput, "$metadata"> };
+  AddTags: { input: sdk.AddTagsCommandInput; output: Omit<sdk.AddTagsCommandOutput, "$metadata"> };
+  AddTrustStoreRevocations: { input: sdk.AddTrustStoreRevocationsCommandInput; output: Omit<sdk.AddTrustStoreRevocationsCommandOutput, "$metadata"> };
+  CreateListener: { input: sdk.CreateListenerCommandInput; output: Omit<sdk.CreateListenerCommandOutput, "$metadata"> };
+  CreateLoadBalancer: { input: sdk.CreateLoadBalancerCommandInput; output: Omit<sdk.CreateLoadBalancerCommandOutput, "$metadata"> };
+  CreateRule: { input: sdk.CreateRuleCommandInput; output: Omit<sdk.CreateRuleCommandOutput, "$metadata"> };
+  CreateTargetGroup: { input: sdk.CreateTargetGroupCommandInput; output: Omit<sdk.CreateTargetGroupCommandOutput, "$metadata"> };
+  CreateTrustStore: { input: sdk.CreateTrustStoreCommandInput; output: Omit<sdk.CreateTrustStoreCommandOutput, "$metadata"> };
+  DeleteListener: { input: sdk.DeleteListenerCommandInput; output: Omit<sdk.DeleteListenerCommandOutput, "$metadata"> };
+  DeleteLoadBalancer: { input: sdk.DeleteLoadBalancerCommandInput; output: Omit<sdk.DeleteLoadBalancerCommandOutput, "$metadata"> };
+  DeleteRule: { input: sdk.DeleteRuleCommandInput; output: Omit<sdk.DeleteRuleCommandOutput, "$metadata"> };
+  DeleteSharedTrustStoreAssociation: { input: sdk.DeleteSharedTrustStoreAssociationCommandInput; output: Omit<sdk.DeleteSharedTrustStoreAssociationCommandOutput, "$metadata"> };
+  DeleteTargetGroup: { input: sdk.DeleteTargetGroupCommandInput; output: Omit<sdk.DeleteTargetGroupCommandOutput, "$metadata"> };
+  DeleteTrustStore: { input: sdk.DeleteTrustStoreCommandInput; output: Omit<sdk.DeleteTrustStoreCommandOutput, "$metadata"> };
+  DeregisterTargets: { input: sdk.DeregisterTargetsCommandInput; output: Omit<sdk.DeregisterTargetsCommandOutput, "$metadata"> };
+  DescribeAccountLimits: { input: sdk.DescribeAccountLimitsCommandInput; output: Omit<sdk.DescribeAccountLimitsCommandOutput, "$metadata"> };
+  DescribeCapacityReservation: { input: sdk.DescribeCapacityReservationCommandInput; output: Omit<sdk.DescribeCapacityReservationCommandOutput, "$metadata"> };
+  DescribeListenerAttributes: { input: sdk.DescribeListenerAttributesCommandInput; output: Omit<sdk.DescribeListenerAttributesCommandOutput, "$metadata"> };
+  DescribeListenerCertificates: { input: sdk.DescribeListenerCertificatesCommandInput; output: Omit<sdk.DescribeListenerCertificatesCommandOutput, "$metadata"> };
+  DescribeListeners: { input: sdk.DescribeListenersCommandInput; output: Omit<sdk.DescribeListenersCommandOutput, "$metadata"> };
+  DescribeLoadBalancerAttributes: { input: sdk.DescribeLoadBalancerAttributesCommandInput; output: Omit<sdk.DescribeLoadBalancerAttributesCommandOutput, "$metadata"> };
+  DescribeLoadBalancers: { input: sdk.DescribeLoadBalancersCommandInput; output: Omit<sdk.DescribeLoadBalancersCommandOutput, "$metadata"> };
+  DescribeRules: { input: sdk.DescribeRulesCommandInput; output: Omit<sdk.DescribeRulesCommandOutput, "$metadata"> };
+  DescribeSSLPolicies: { input: sdk.DescribeSSLPoliciesCommandInput; output: Omit<sdk.DescribeSSLPoliciesCommandOutput, "$metadata"> };
+  DescribeTags: { input: sdk.DescribeTagsCommandInput; output: Omit<sdk.DescribeTagsCommandOutput, "$metadata"> };
+  DescribeTargetGroupAttributes: { input: sdk.DescribeTargetGroupAttributesCommandInput; output: Omit<sdk.DescribeTargetGroupAttributesCommandOutput, "$metadata"> };
+  DescribeTargetGroups: { input: sdk.DescribeTargetGroupsCommandInput; output: Omit<sdk.DescribeTargetGroupsCommandOutput, "$metadata"> };
+  DescribeTargetHealth: { input: sdk.DescribeTargetHealthCommandInput; output: Omit<sdk.DescribeTargetHealthCommandOutput, "$metadata"> };
+  DescribeTrustStoreAssociations: { input: sdk.DescribeTrustStoreAssociationsCommandInput; output: Omit<sdk.DescribeTrustStoreAssociationsCommandOutput, "$metadata"> };
+  DescribeTrustStoreRevocations: { input: sdk.DescribeTrustStoreRevocationsCommandInput; output: Omit<sdk.DescribeTrustStoreRevocationsCommandOutput, "$metadata"> };
+  DescribeTrustStores: { input: sdk.DescribeTrustStoresCommandInput; output: Omit<sdk.DescribeTrustStoresCommandOutput, "$metadata"> };
+  GetResourcePolicy: { input: sdk.GetResourcePolicyCommandInput; output: Omit<sdk.GetResourcePolicyCommandOutput, "$metadata"> };
+  GetTrustStoreCaCertificatesBundle: { input: sdk.GetTrustStoreCaCertificatesBundleCommandInput; output: Omit<sdk.GetTrustStoreCaCertificatesBundleCommandOutput, "$metadata"> };
+  GetTrustStoreRevocationContent: { input: sdk.GetTrustStoreRevocationContentCommandInput; output: Omit<sdk.GetTrustStoreRevocationContentCommandOutput, "$metadata"> };
+  ModifyCapacityReservation: { input: sdk.ModifyCapacityReservationCommandInput; output: Omit<sdk.ModifyCapacityReservationCommandOutput, "$metadata"> };
+  ModifyIpPools: { input: sdk.ModifyIpPoolsCommandInput; output: Omit<sdk.ModifyIpPoolsCommandOutput, "$metadata"> };
+  ModifyListener: { input: sdk.ModifyListenerCommandInput; output: Omit<sdk.ModifyListenerCommandOutput, "$metadata"> };
+  ModifyListenerAttributes: { input: sdk.ModifyListenerAttributesCommandInput; output: Omit<sdk.ModifyListenerAttributesCommandOutput, "$metadata"> };
+  ModifyLoadBalancerAttributes: { input: sdk.ModifyLoadBalancerAttributesCommandInput; output: Omit<sdk.ModifyLoadBalancerAttributesCommandOutput, "$metadata"> };
+  ModifyRule: { input: sdk.ModifyRuleCommandInput; output: Omit<sdk.ModifyRuleCommandOutput, "$metadata"> };
+  ModifyTargetGroup: { input: sdk.ModifyTargetGroupCommandInput; output: Omit<sdk.ModifyTargetGroupCommandOutput, "$metadata"> };
+  ModifyTargetGroupAttributes: { input: sdk.ModifyTargetGroupAttributesCommandInput; output: Omit<sdk.ModifyTargetGroupAttributesCommandOutput, "$metadata"> };
+  ModifyTrustStore: { input: sdk.ModifyTrustStoreCommandInput; output: Omit<sdk.ModifyTrustStoreCommandOutput, "$metadata"> };
+  RegisterTargets: { input: sdk.RegisterTargetsCommandInput; output: Omit<sdk.RegisterTargetsCommandOutput, "$metadata"> };
+  RemoveListenerCertificates: { input: sdk.RemoveListenerCertificatesCommandInput; output: Omit<sdk.RemoveListenerCertificatesCommandOutput, "$metadata"> };
+  RemoveTags: { input: sdk.RemoveTagsCommandInput; output: Omit<sdk.RemoveTagsCommandOutput, "$metadata"> };
+  RemoveTrustStoreRevocations: { input: sdk.RemoveTrustStoreRevocationsCommandInput; output: Omit<sdk.RemoveTrustStoreRevocationsCommandOutput, "$metadata"> };
+  SetIpAddressType: { input: sdk.SetIpAddressTypeCommandInput; output: Omit<sdk.SetIpAddressTypeCommandOutput, "$metadata"> };
+  SetRulePriorities: { input: sdk.SetRulePrioritiesCommandInput; output: Omit<sdk.SetRulePrioritiesCommandOutput, "$metadata"> };
+  SetSecurityGroups: { input: sdk.SetSecurityGroupsCommandInput; output: Omit<sdk.SetSecurityGroupsCommandOutput, "$metadata"> };
+  SetSubnets: { input: sdk.SetSubnetsCommandInput; output: Omit<sdk.SetSubnetsCommandOutput, "$metadata"> };
+}

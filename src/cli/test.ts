@@ -1,0 +1,123 @@
+import { spawn } from "node:child_process";
+import { glob } from "node:fs/promises";
+import { run } from "node:test";
+import { difference, footprint } from "./footprint.ts";
+
+const root = new URL("../..", import.meta.url).pathname;
+
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: string[];
+  failures: string[];
+}
+
+/** Files that use the machine's containers, network or much of its CPU run one at a time, after the others. */
+const isHeavy = (file: string) => /^test\/(road|cli|agent|containerd|registry|ecr|store)\//.test(file);
+
+/** `gantry test`: type check, lint, every test file; the last line is `N passed, N failed[, N skipped]`. */
+export async function test(words: readonly string[]): Promise<number> {
+  const totals: Totals = { passed: 0, failed: 0, skipped: [], failures: [] };
+  const began = performance.now();
+  const before = await footprint();
+  if (words.length === 0) {
+    await check(totals, "type check", "tsc", ["--noEmit"]);
+    await check(totals, "lint", "oxlint", ["--type-aware", "--deny-warnings"]);
+    await check(totals, "format", "oxfmt", ["--check", "."]);
+  }
+  const files: string[] = [];
+  for await (const file of glob("{src,test}/**/*.test.ts", { cwd: root }))
+    if (words.length === 0 || words.some((word) => file.includes(word))) files.push(file);
+  files.sort();
+  await runFiles(
+    totals,
+    files.filter((file) => !isHeavy(file)),
+    2,
+  );
+  await runFiles(totals, files.filter(isHeavy), 1);
+  // Whoever ends a process does not wait for the kernel to take it away.
+  let left: readonly string[] = [];
+  for (let tries = 0; tries < 20; tries++) {
+    left = difference(before, await footprint());
+    if (left.length === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  result(totals, "nothing is left behind", left.length === 0, left.join("\n"));
+
+  for (const each of totals.skipped) process.stdout.write(`skipped: ${each}\n`);
+  for (const each of totals.failures) process.stdout.write(`FAILED: ${each}\n`);
+  process.stdout.write(`${files.length} files in ${Math.round((performance.now() - began) / 1000)} s\n`);
+  process.stdout.write(
+    `${totals.passed} passed, ${totals.failed} failed${totals.skipped.length > 0 ? `, ${totals.skipped.length} skipped` : ""}\n`,
+  );
+  return totals.failed === 0 && totals.passed > 0 ? 0 : 1;
+}
+
+function result(totals: Totals, name: string, ok: boolean, detail: string): void {
+  if (ok) totals.passed++;
+  else {
+    totals.failed++;
+    totals.failures.push(name);
+  }
+  process.stdout.write(`${ok ? "ok  " : "FAIL"} ${name}\n${ok ? "" : `${detail}\n`}`);
+}
+
+async function check(totals: Totals, name: string, tool: string, args: readonly string[]): Promise<void> {
+  const child = spawn(`${root}node_modules/.bin/${tool}`, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  let text = "";
+  child.stdout.on("data", (data: Buffer) => (text += data.toString()));
+  child.stderr.on("data", (data: Buffer) => (text += data.toString()));
+  const code = await new Promise<number>((resolve) => {
+    child.once("error", (error) => {
+      text += error.message;
+      resolve(1);
+    });
+    child.once("close", (status) => resolve(status ?? 1));
+  });
+  result(totals, name, code === 0, text);
+}
+
+async function runFiles(totals: Totals, files: readonly string[], concurrency: number): Promise<void> {
+  if (files.length === 0) return;
+  const stream = run({
+    files: files.map((file) => `${root}${file}`),
+    cwd: root,
+    concurrency,
+    timeout: 15 * 60_000,
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+  });
+  const perFile = new Map<string, number>();
+  await new Promise<void>((resolve) => {
+    const leaf = (file: string | undefined) => (file ?? "").replace(root, "");
+    stream.on("test:pass", (event) => {
+      if (event.details.type === "suite" || (event.nesting === 0 && event.name.endsWith(".test.ts"))) return;
+      const reason = event.skip ?? event.todo;
+      if (reason !== undefined)
+        totals.skipped.push(`${leaf(event.file)}: ${event.name}${typeof reason === "string" ? ` (${reason})` : ""}`);
+      else totals.passed++;
+      perFile.set(leaf(event.file), (perFile.get(leaf(event.file)) ?? 0) + 1);
+    });
+    stream.on("test:fail", (event) => {
+      const cause = event.details.error?.cause ?? event.details.error;
+      // A suite or a file fails with its tests; by itself only when it did not get as far as a test.
+      const aggregate = String((event.details.error as { failureType?: string } | undefined)?.failureType) === "subtestsFailed";
+      if (aggregate) return;
+      totals.failed++;
+      totals.failures.push(`${leaf(event.file)}: ${event.name}`);
+      process.stdout.write(
+        `FAIL ${leaf(event.file)}: ${event.name}\n${indent(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))}\n`,
+      );
+    });
+    stream.on("test:stderr", (event) => process.stdout.write(indent(event.message)));
+    stream.on("test:complete", (event) => {
+      if (event.nesting === 0 && event.name.endsWith(".test.ts"))
+        process.stdout.write(
+          `${event.details.passed ? "ok  " : "FAIL"} ${leaf(event.name)} (${perFile.get(leaf(event.name)) ?? 0} tests, ${(event.details.duration_ms / 1000).toFixed(1)} s)\n`,
+        );
+    });
+    stream.on("end", () => resolve());
+    stream.resume();
+  });
+}
+
+const indent = (text: string) => text.replace(/^(?=.)/gm, "    ");

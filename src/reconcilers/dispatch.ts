@@ -1,0 +1,151 @@
+import type { PayloadTask } from "#agent-protocol/messages.ts";
+import { ecsKeys, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
+import type { AllocationRecord, ContainerInstanceRecord, TaskDefinitionRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
+import type { Entry, Store } from "#store/store.ts";
+import type { Writer } from "#store/unit.ts";
+import { decideDispatch } from "./decide-dispatch.ts";
+import type { Link, Links } from "./links.ts";
+import { createKeyQueue, type KeyQueue } from "./queue.ts";
+import { clusterQueue } from "./task-writes.ts";
+
+export interface DispatchOptions {
+  readonly store: Store;
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly links: Links;
+  /** The next number of the one counter of payloads and manifests. */
+  readonly nextNumber: () => number;
+  readonly clusterArn: (scope: Scope, cluster: string) => string;
+  readonly payloadTask: (task: TaskRecord, definition: TaskDefinitionRecord, link: Link) => PayloadTask;
+}
+
+export interface Dispatcher {
+  /** Looks at one task, by its key. */
+  readonly tasks: KeyQueue;
+  /** Brings a newly connected agent up to date, by its instance's key: the manifest, then stops, then starts. */
+  readonly agents: KeyQueue;
+}
+
+/**
+ * Assignments to agents: each task's intent goes to the agent of its instance as a payload of its own, so that a task that an agent cannot
+ * read keeps no other from being acknowledged.
+ */
+export function createDispatcher(options: DispatchOptions): Dispatcher {
+  const { store, clock, random, log, links } = options;
+
+  async function definitionOf(scope: Scope, task: TaskRecord): Promise<TaskDefinitionRecord | undefined> {
+    const match = /task-definition\/(.+):(\d+)$/.exec(task.taskDefinitionArn);
+    if (!match) return undefined;
+    return (await store.get<TaskDefinitionRecord>(ecsKeys.taskDefinition(scope, match[1]!, Number(match[2]))))?.value;
+  }
+
+  async function dispatch(key: string): Promise<void> {
+    const parsed = parseEcsKey(key);
+    const [cluster, id] = parsed?.names ?? [];
+    if (!parsed || !cluster || !id) return;
+    const { scope } = parsed;
+    const task = (await store.get<TaskRecord>(key))?.value;
+    if (!task) return;
+    const observation = (await store.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, id)))?.value;
+    const instance = ecsKeys.containerInstance(scope, cluster, task.containerInstanceId);
+    const link = links.ready(instance);
+    const delivery = links.delivery(instance, key);
+    const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
+    if (decision === "forget") links.forget(instance, key);
+    else if (decision === "give-up") await giveUp(scope, key, task);
+    else if (decision === "send" && link) {
+      const definition = await definitionOf(scope, task);
+      const instanceArn = (await store.get<ContainerInstanceRecord>(instance))?.value.arn;
+      if (!definition) throw new Error(`the task definition ${task.taskDefinitionArn} is gone`);
+      if (!instanceArn || links.ready(instance) !== link) return;
+      const messageId = random.uuid();
+      const message = {
+        messageId,
+        clusterArn: options.clusterArn(scope, cluster),
+        containerInstanceArn: instanceArn,
+        tasks: [options.payloadTask(task, definition, link)],
+        seqNum: options.nextNumber(),
+        generatedAt: clock.now(),
+      };
+      const acknowledged = false;
+      const refusals = delivery?.desiredStatus === task.desiredStatus ? delivery.refusals : 0;
+      links.sent(instance, key, {
+        desiredStatus: task.desiredStatus,
+        messageId,
+        link: link.id,
+        sentAt: clock.now(),
+        acknowledged,
+        refusals,
+      });
+      link.send({ type: "PayloadMessage", message: { ...message, timeline: message.seqNum } });
+      log.debug({ task: task.arn, desiredStatus: task.desiredStatus, messageId }, "task sent to its agent");
+    }
+  }
+
+  async function giveUp(scope: Scope, key: string, before: TaskRecord): Promise<void> {
+    log.warn({ task: before.arn }, "the agent never acknowledged this task: it is stopped");
+    await options.writer.run(clusterQueue(scope, before.cluster), async (unit) => {
+      const task = await unit.get<TaskRecord>(key);
+      if (!task || task.desiredStatus === "STOPPED") return;
+      const reason = "Task failed to start: the container agent did not accept it";
+      unit.put(key, {
+        ...task,
+        desiredStatus: "STOPPED",
+        stop: { at: clock.now(), code: "TaskFailedToStart", reason },
+      } satisfies TaskRecord);
+    });
+  }
+
+  async function bringUpToDate(instance: string): Promise<void> {
+    const parsed = parseEcsKey(instance);
+    const [cluster, id] = parsed?.names ?? [];
+    const link = links.get(instance);
+    if (!parsed || !cluster || !id || !link) return;
+    const { scope } = parsed;
+    const record = (await store.get<ContainerInstanceRecord>(instance))?.value;
+    if (!record) {
+      // Nothing is known of it any more: it has to register again.
+      link.close();
+      return;
+    }
+    const tasks = await tasksOf(scope, cluster, id);
+    const clusterArn = options.clusterArn(scope, cluster);
+    link.send({
+      type: "TaskManifestMessage",
+      message: {
+        messageId: random.uuid(),
+        clusterArn,
+        containerInstanceArn: record.arn,
+        generatedAt: clock.now(),
+        timeline: options.nextNumber(),
+        tasks: tasks.map(({ value }) => ({ taskArn: value.arn, taskClusterArn: clusterArn, desiredStatus: value.desiredStatus })),
+      },
+    });
+    links.setReady(instance, link);
+    // Read again: a task that came since the manifest was made, and found the link not ready, is among these.
+    const now = await tasksOf(scope, cluster, id);
+    for (const desired of ["STOPPED", "RUNNING"]) {
+      for (const { key, value } of now) if (value.desiredStatus === desired) queues.tasks.add(key);
+    }
+  }
+
+  /** Every task of the instance that is not STOPPED. */
+  async function tasksOf(scope: Scope, cluster: string, instanceId: string): Promise<Entry<TaskRecord>[]> {
+    const allocation = (await store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, instanceId)))?.value;
+    const entries = await Promise.all(
+      Object.keys(allocation?.tasks ?? {}).map((task) => store.get<TaskRecord>(ecsKeys.task(scope, cluster, task))),
+    );
+    return entries.flatMap((entry) => (entry ? [entry] : []));
+  }
+
+  const queues: Dispatcher = {
+    tasks: createKeyQueue({ clock, log, name: "dispatch", handle: dispatch }),
+    agents: createKeyQueue({ clock, log, name: "agent", handle: bringUpToDate }),
+  };
+  return queues;
+}

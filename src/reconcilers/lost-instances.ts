@@ -1,0 +1,88 @@
+import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
+import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import { abandon } from "#model/task-state.ts";
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Writer } from "#store/unit.ts";
+import { stoppedTaskRetentionMs } from "./limits.ts";
+import type { Links } from "./links.ts";
+import { createKeyQueue, type KeyQueue } from "./queue.ts";
+import { clusterQueue, writeObservation } from "./task-writes.ts";
+
+const tasksAtOnce = 100;
+
+/** Why the tasks of an instance that is gone ended. Source: ECS Developer Guide, "Stopped tasks error messages". */
+const deregistered = { code: "UserInitiated", reason: "Container instance deregistration forced by user" };
+
+/**
+ * By an instance's key: tasks of a deregistered instance are STOPPED, since nobody will ever report on them. A merely disconnected agent
+ * changes nothing for its tasks: they run on and are reported when it comes back.
+ */
+export function createLostInstances({ writer, clock, log }: { writer: Writer; clock: Clock; log: Logger }): KeyQueue {
+  async function handle(key: string): Promise<void> {
+    const parsed = parseEcsKey(key);
+    const [cluster, id] = parsed?.names ?? [];
+    if (!parsed || !cluster || !id) return;
+    const { scope } = parsed;
+    const abandonSome = () =>
+      writer.run(clusterQueue(scope, cluster), async (unit) => {
+        const instance = await unit.get<ContainerInstanceRecord>(key);
+        if (instance && instance.status !== "INACTIVE") return 0;
+        const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id));
+        const now = clock.now();
+        const ids = Object.keys(allocation?.tasks ?? {}).slice(0, tasksAtOnce);
+        for (const taskId of ids) {
+          const task = await unit.get<TaskRecord>(ecsKeys.task(scope, cluster, taskId));
+          const previous = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, taskId));
+          const next = task && abandon(task, previous, deregistered, now);
+          if (task && next) await writeObservation(unit, scope, task, previous, next, now + stoppedTaskRetentionMs);
+        }
+        return ids.length;
+      });
+    let total = 0;
+    for (;;) {
+      const count = await abandonSome();
+      total += count;
+      if (count < tasksAtOnce) break;
+    }
+    if (total > 0) log.info({ instance: id, cluster, tasks: total }, "tasks of a deregistered instance are stopped");
+  }
+  return createKeyQueue({ clock, log, name: "lost-instances", concurrency: 4, handle });
+}
+
+/**
+ * By an instance's key: its connection record says what this process sees. `inGrace`: the server has just started, and the agents that
+ * were connected before have not had the time to come back.
+ */
+export function createConnectionRecords(options: {
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly links: Links;
+  readonly inGrace: () => boolean;
+}): KeyQueue {
+  const { writer, clock, log, links, inGrace } = options;
+  return createKeyQueue({
+    clock,
+    log,
+    name: "connections",
+    async handle(key) {
+      const parsed = parseEcsKey(key);
+      const [cluster, id] = parsed?.names ?? [];
+      if (!parsed || !cluster || !id) return;
+      const { scope } = parsed;
+      await writer.run(clusterQueue(scope, cluster), async (unit) => {
+        const recordKey = ecsKeys.connection(scope, cluster, id);
+        const record = await unit.get<ConnectionRecord>(recordKey);
+        const instance = await unit.get<ContainerInstanceRecord>(key);
+        const connected = links.get(key) !== undefined;
+        if (!instance || instance.status === "INACTIVE") {
+          if (record) unit.delete(recordKey);
+          return;
+        }
+        if (connected === (record?.connected ?? false) || (!connected && inGrace() && !links.seen(key))) return;
+        unit.put(recordKey, { connected, since: clock.now() } satisfies ConnectionRecord);
+      });
+    },
+  });
+}

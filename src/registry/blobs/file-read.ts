@@ -1,0 +1,78 @@
+import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import { BlobCorrupt, type BlobRead, type ByteRange } from "./blob-store.ts";
+import type { Digest } from "./digest.ts";
+
+const pieceSize = 512 << 10;
+
+/**
+ * Reads an open file from `range.first` to `range.last`, the next piece from the disk while the caller is busy with this one. A read of the whole file
+ * is checked; `corrupt` is called before BlobCorrupt is thrown.
+ */
+export function fileRead(
+  file: FileHandle,
+  digest: Digest,
+  size: number,
+  range: ByteRange | undefined,
+  corrupt: () => Promise<void>,
+): BlobRead {
+  let closed = false;
+  const close = async () => {
+    if (closed) return;
+    closed = true;
+    await file.close();
+  };
+  return {
+    size,
+    close,
+    async *pieces(): AsyncGenerator<Uint8Array> {
+      const first = range?.first ?? 0;
+      const end = range ? range.last + 1 : size;
+      const hash = first === 0 && end === size ? createHash("sha256") : undefined;
+      const length = Math.min(pieceSize, end - first);
+      const buffers = [Buffer.allocUnsafeSlow(length), Buffer.allocUnsafeSlow(end - first > length ? length : 0)] as const;
+      let next: Promise<Buffer> | undefined;
+      try {
+        let turn = 0;
+        next = readPiece(file, buffers[0], first, end);
+        for (let position = first; position < end;) {
+          const piece: Buffer = await next!;
+          next = undefined;
+          if (piece.length === 0) break;
+          position += piece.length;
+          hash?.update(piece);
+          if (position < end) {
+            turn = 1 - turn;
+            next = readPiece(file, buffers[turn as 0 | 1], position, end);
+            next.catch(() => {});
+          } else if (hash) {
+            if (`sha256:${hash.digest("hex")}` !== digest) break;
+            yield piece;
+            return;
+          }
+          yield piece;
+          if (position >= end) return;
+        }
+        if (end > first || (hash && `sha256:${hash.digest("hex")}` !== digest)) {
+          await corrupt();
+          throw new BlobCorrupt(digest);
+        }
+      } finally {
+        // The file must not be closed beneath a read that is under way.
+        await next?.catch(() => {});
+        await close();
+      }
+    },
+  };
+}
+
+async function readPiece(file: FileHandle, buffer: Buffer, position: number, end: number): Promise<Buffer> {
+  const want = Math.min(buffer.length, end - position);
+  let got = 0;
+  while (got < want) {
+    const { bytesRead } = await file.read(buffer, got, want - got, position + got);
+    if (bytesRead === 0) break;
+    got += bytesRead;
+  }
+  return buffer.subarray(0, got);
+}

@@ -1,0 +1,104 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { RawRequestInfo, RawRoute } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
+import { RegistryError, repositoryUnknown } from "../errors.ts";
+import { identify } from "../identify.ts";
+import { isRepositoryName } from "../names.ts";
+import { repositoryNameInvalid } from "../repositories.ts";
+import type { RegistryId, RepositoryRecord } from "../records.ts";
+import type { RegistryCore } from "../registry.ts";
+import { handleBlob } from "./blobs.ts";
+import { answerError, asOciError, OciError } from "./errors.ts";
+import { answerJson, ClientGone, type Exchange, methodNotAllowed } from "./exchange.ts";
+import { handleReferrers, handleTags } from "./lists.ts";
+import { handleManifest } from "./manifests.ts";
+import { parsePath, type Target } from "./path.ts";
+import { handleUpload, handleUploads } from "./uploads.ts";
+
+/** OCI's distribution API. Every request is authenticated before anything else of it is looked at. */
+export function createRoute({ store, sealer, config, log }: ServerDeps, core: RegistryCore): RawRoute {
+  const identifyOptions = { sealer, open: config.open, account: config.account, region: config.region };
+
+  async function answer(request: IncomingMessage, response: ServerResponse, info: RawRequestInfo): Promise<void> {
+    const identified = identify(identifyOptions, request.headers, info.now);
+    if ("refused" in identified)
+      throw new OciError(401, "UNAUTHORIZED", identified.refused, {
+        "www-authenticate": `Basic realm="${info.endpoint.replaceAll(/["\\]/g, "")}/",service="ecr.amazonaws.com"`,
+      });
+    if ("denied" in identified) throw new OciError(403, "DENIED", identified.denied);
+    const target = parsePath(info.path);
+    if (!target) throw new OciError(404, "UNSUPPORTED", "There is nothing at this path.");
+    if (target.kind === "base") {
+      if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed("GET, HEAD");
+      answerJson({ request, response }, {});
+      return;
+    }
+    const { registry } = identified;
+    const repository = await repositoryOf(registry, target, request.method ?? "GET");
+    await handle({ request, response, info, core, registry, repository }, target);
+  }
+
+  async function repositoryOf(registry: RegistryId, target: Exclude<Target, { kind: "base" }>, method: string): Promise<RepositoryRecord> {
+    if (!isRepositoryName(target.name)) throw repositoryNameInvalid(target.name.slice(0, 300));
+    const repository = await core.repositories.find(registry, target.name);
+    if (repository) return repository;
+    const push = (target.kind === "uploads" && method === "POST") || (target.kind === "manifest" && method === "PUT");
+    if (!push || !config.createOnPush) throw repositoryUnknown({ name: target.name, account: registry.account });
+    try {
+      return await core.repositories.create(registry, target.name, {});
+    } catch (error) {
+      // Another layer of the same push was faster.
+      if (error instanceof RegistryError && error.kind === "RepositoryExists") return core.repositories.get(registry, target.name);
+      throw error;
+    }
+  }
+
+  function handle(exchange: Exchange, target: Exclude<Target, { kind: "base" }>): Promise<void> {
+    switch (target.kind) {
+      case "manifest":
+        return handleManifest(exchange, target.reference);
+      case "blob":
+        return handleBlob(exchange, target.digest);
+      case "uploads":
+        return handleUploads(exchange);
+      case "upload":
+        return handleUpload(exchange, target.id);
+      case "tags":
+        return handleTags(exchange, store);
+      case "referrers":
+        return handleReferrers(exchange, store, target.digest);
+    }
+  }
+
+  return {
+    prefix: "/v2/",
+    async handle(request, response, info) {
+      response.setHeader("docker-distribution-api-version", "registry/2.0");
+      try {
+        await answer(request, response, info);
+      } catch (error) {
+        // A cut-off upload keeps its bytes; whoever sent them asks how far it came.
+        if (error instanceof ClientGone || request.destroyed || response.destroyed) {
+          response.destroy();
+          return;
+        }
+        const known = asOciError(error);
+        if (!known) log.error({ err: error, requestId: info.requestId, path: info.path }, "a request to the registry failed");
+        if (response.headersSent) {
+          response.destroy();
+          return;
+        }
+        // What is left of the body is read and dropped: closing on a client that still writes would cost it our answer.
+        request.resume();
+        answerError(response, known ?? failure(error));
+      }
+    },
+  };
+}
+
+function failure(error: unknown): OciError {
+  const code = (error as { code?: unknown }).code;
+  return code === "ENOSPC" || code === "EDQUOT" || code === "Full"
+    ? new OciError(507, "UNKNOWN", "The registry's disk is full.")
+    : new OciError(500, "UNKNOWN", "The registry failed to answer. Its log says why.");
+}

@@ -1,0 +1,34 @@
+/**
+ * The registry's records in the store:
+ *
+ *     /ecr/<account>/<region>/repositories/<name>                   RepositoryRecord
+ *     /ecr/<account>/<region>/images/<repository id>/<digest>       ImageRecord
+ *     /ecr/<account>/<region>/tags/<repository id>/<tag>            TagRecord
+ *     /ecr/<account>/<region>/referrers/<repository id>/<subject>/<digest>  ReferrerRecord
+ *     /ecr/<account>/<region>/layers/<repository id>/<digest>       LayerRecord
+ */
+import type { Digest } from "./blobs/digest.ts";
+import type { RegistryId, RepositoryRecord } from "./records.ts";
+
+export const everything = "/ecr/";
+
+const base = ({ account, region }: RegistryId) => `${everything}${account}/${region}`;
+
+export const repositoriesPrefix = (registry: RegistryId) => `${base(registry)}/repositories/`;
+export const repositoryKey = (registry: RegistryId, name: string) => `${repositoriesPrefix(registry)}${name}`;
+export const imagesPrefix = (repository: RepositoryRecord) => `${base(repository)}/images/${repository.id}/`;
+export const imageKey = (repository: RepositoryRecord, digest: Digest) => `${imagesPrefix(repository)}${digest}`;
+export const tagsPrefix = (repository: RepositoryRecord) => `${base(repository)}/tags/${repository.id}/`;
+export const tagKey = (repository: RepositoryRecord, tag: string) => `${tagsPrefix(repository)}${tag}`;
+export const repositoryReferrersPrefix = (repository: RepositoryRecord) => `${base(repository)}/referrers/${repository.id}/`;
+export const referrersPrefix = (repository: RepositoryRecord, subject: Digest) => `${repositoryReferrersPrefix(repository)}${subject}/`;
+export const referrerKey = (repository: RepositoryRecord, subject: Digest, digest: Digest) =>
+  `${referrersPrefix(repository, subject)}${digest}`;
+export const layersPrefix = (repository: RepositoryRecord) => `${base(repository)}/layers/${repository.id}/`;
+export const layerKey = (repository: RepositoryRecord, digest: Digest) => `${layersPrefix(repository)}${digest}`;
+
+/** What a key of the registry names: its kind, and for all but repositories the repository's id and the last part. */
+export function parseKey(key: string): { readonly kind: string; readonly repository: string; readonly last: string } | undefined {
+  const match = /^\/ecr\/\d{12}\/[^/]+\/(images|tags|referrers|layers)\/([^/]+)\/(?:.*\/)?([^/]+)$/.exec(key);
+  return match ? { kind: match[1]!, repository: match[2]!, last: match[3]! } : undefined;
+}

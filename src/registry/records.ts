@@ -1,0 +1,69 @@
+import type { Digest } from "./blobs/digest.ts";
+
+/** `<account>/<region>`: where repositories have their names. ECR's `registryId` is the account. */
+export interface RegistryId {
+  readonly account: string;
+  readonly region: string;
+}
+
+export type TagMutability = "MUTABLE" | "IMMUTABLE" | "MUTABLE_WITH_EXCLUSION" | "IMMUTABLE_WITH_EXCLUSION";
+
+export interface ExclusionFilter {
+  readonly filterType: "WILDCARD";
+  readonly filter: string;
+}
+
+/** Written by ECR's operations, and by every change to the repository's images: its revision orders them all. */
+export interface RepositoryRecord extends RegistryId {
+  readonly name: string;
+  /** Tells this repository from an earlier one of the same name: whatever belongs to it has this in its key. */
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly imageTagMutability: TagMutability;
+  readonly exclusionFilters?: readonly ExclusionFilter[];
+  readonly scanOnPush: boolean;
+  readonly encryption: { readonly encryptionType: "AES256" | "KMS" | "KMS_DSSE"; readonly kmsKey?: string };
+  readonly tags: Readonly<Record<string, string>>;
+  /** How many images it holds. */
+  readonly images: number;
+}
+
+/** A manifest in a repository. Its bytes are a blob. */
+export interface ImageRecord {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** Bytes of the manifest. */
+  readonly manifestSize: number;
+  /** Bytes of config and layers; of an index, the largest image of it. */
+  readonly imageSize: number;
+  readonly pushedAt: number;
+  readonly artifactType?: string;
+  readonly configMediaType?: string;
+  /** Config and layers, each once. */
+  readonly blobs: readonly Digest[];
+  /** Of an index: the manifests it names. */
+  readonly manifests?: readonly Digest[];
+  readonly subject?: Digest;
+  readonly lastPulledAt?: number;
+}
+
+export interface TagRecord {
+  readonly digest: Digest;
+}
+
+/** A descriptor of the referrers list of `subject`, kept so that the list needs no manifest to be read. */
+export interface ReferrerRecord {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** That a repository holds a blob. Only then may it be read, mounted from or named by a manifest there. */
+export interface LayerRecord {
+  readonly size: number;
+  /** When somebody last relied on its being here, to within half the grace period: the collector leaves it alone for a whole one. */
+  readonly touched: number;
+}

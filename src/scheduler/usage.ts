@@ -1,0 +1,30 @@
+import type { AllocationRecord } from "#model/ecs-records.ts";
+import type { Usage } from "./types.ts";
+
+const none: Usage = { cpu: 0, memory: 0, portsTcp: new Set(), portsUdp: new Set(), tasks: 0, groups: new Map() };
+
+/** Records are never changed in place, so each is added up once however many placements look at it. */
+const known = new WeakMap<AllocationRecord, Usage>();
+
+/** What the tasks of an allocation take together. */
+export function usageOf(allocation: AllocationRecord | undefined): Usage {
+  if (!allocation) return none;
+  const before = known.get(allocation);
+  if (before) return before;
+  let cpu = 0;
+  let memory = 0;
+  const portsTcp = new Set<number>();
+  const portsUdp = new Set<number>();
+  const groups = new Map<string, number>();
+  const tasks = Object.values(allocation.tasks);
+  for (const task of tasks) {
+    cpu += task.cpu;
+    memory += task.memory;
+    for (const port of task.portsTcp) portsTcp.add(port);
+    for (const port of task.portsUdp) portsUdp.add(port);
+    groups.set(task.group, (groups.get(task.group) ?? 0) + 1);
+  }
+  const usage: Usage = { cpu, memory, portsTcp, portsUdp, tasks: tasks.length, groups };
+  known.set(allocation, usage);
+  return usage;
+}

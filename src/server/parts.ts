@@ -1,0 +1,11 @@
+import type { ServerPart } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
+import { createEcr } from "#services/ecr/index.ts";
+import { createEcs } from "#services/ecs/index.ts";
+import { createLogs } from "#services/logs/logs.ts";
+import { createSts } from "#services/sts/index.ts";
+
+/** Every part of the server. The coverage table is made from what they register. */
+export function createParts(deps: ServerDeps): readonly ServerPart[] {
+  return [createSts(deps), createEcr(deps), createEcs(deps), createLogs(deps)];
+}

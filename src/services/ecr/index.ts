@@ -1,0 +1,56 @@
+import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
+import { createRegistry, type RegistryOptions } from "#registry/registry.ts";
+import { downloadRoute } from "./download.ts";
+import { asApiError } from "./errors.ts";
+import { imageHandlers } from "./images.ts";
+import { layerHandlers } from "./layers.ts";
+import type { EcrPart } from "./part.ts";
+import { putImageHandlers } from "./put-image.ts";
+import { repositoryHandlers } from "./repositories.ts";
+import { settingsHandlers } from "./settings.ts";
+import { tagHandlers } from "./tags.ts";
+import { tokenHandlers } from "./token.ts";
+
+/**
+ * Amazon ECR: its operations, and behind the same repositories OCI's distribution API under `/v2/`. What an image is, who may see a layer and
+ * when it goes is decided in src/registry; here is ECR's way of saying it. Source: Amazon ECR API Reference.
+ */
+export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): ServerPart {
+  const registry = createRegistry(deps, options);
+  const { config, sealer, random, clock } = deps;
+  const part: EcrPart = { registry, config, sealer, random, clock };
+  const handlers = {
+    ...repositoryHandlers(part),
+    ...settingsHandlers(part),
+    ...tagHandlers(part),
+    ...tokenHandlers(part),
+    ...imageHandlers(part),
+    ...putImageHandlers(part),
+    ...layerHandlers(part),
+  } as Readonly<Record<string, Handler>>;
+
+  return {
+    registrations: [
+      { service: "ecr", handlers: Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, translated(handler)])) },
+    ],
+    routes: [registry.route, downloadRoute(part)],
+    start: () => registry.start(),
+    stop: () => registry.stop(),
+    reset: () => registry.reset(),
+    async status() {
+      return { name: "registry", detail: `blobs in ${registry.root}` };
+    },
+  };
+}
+
+/** The registry's errors leave as ECR's. */
+function translated(handler: Handler): Handler {
+  return async (input: never, context: RequestContext) => {
+    try {
+      return await handler(input, context);
+    } catch (error) {
+      throw asApiError(error);
+    }
+  };
+}

@@ -1,0 +1,49 @@
+import type { ImageDetail, Repository } from "@aws-sdk/client-ecr";
+import { formatArn } from "#model/arn.ts";
+import type { Config } from "#platform/config.ts";
+import type { ImageRecord, RegistryId, RepositoryRecord } from "#registry/records.ts";
+
+type Place = Pick<Config, "port" | "domain">;
+
+/** `localhost:<port>`, which every container tool trusts without TLS, or ECR's own form of host under the configured domain. */
+export function registryHost({ port, domain }: Place, { account, region }: RegistryId): string {
+  return domain ? `${account}.dkr.ecr.${region}.${domain}` : `localhost:${port}`;
+}
+
+export function registryUrl(place: Place, registry: RegistryId): string {
+  return `${place.domain ? "https" : "http"}://${registryHost(place, registry)}`;
+}
+
+export function repositoryArn({ account, region, name }: Pick<RepositoryRecord, "account" | "region" | "name">): string {
+  return formatArn({ service: "ecr", region, account, resource: `repository/${name}` });
+}
+
+export function repositoryView(place: Place, repository: RepositoryRecord): Repository {
+  return {
+    repositoryArn: repositoryArn(repository),
+    registryId: repository.account,
+    repositoryName: repository.name,
+    repositoryUri: `${registryHost(place, repository)}/${repository.name}`,
+    createdAt: new Date(repository.createdAt),
+    imageTagMutability: repository.imageTagMutability,
+    imageTagMutabilityExclusionFilters: repository.exclusionFilters?.map((filter) => ({ ...filter })),
+    imageScanningConfiguration: { scanOnPush: repository.scanOnPush },
+    encryptionConfiguration: repository.encryption,
+  };
+}
+
+export function imageDetail(repository: RepositoryRecord, image: ImageRecord, tags: readonly string[]): ImageDetail {
+  return {
+    registryId: repository.account,
+    repositoryName: repository.name,
+    imageDigest: image.digest,
+    imageTags: tags.length > 0 ? [...tags] : undefined,
+    imageSizeInBytes: image.imageSize,
+    imagePushedAt: new Date(image.pushedAt),
+    imageManifestMediaType: image.mediaType,
+    artifactMediaType: image.artifactType,
+    lastRecordedPullTime: image.lastPulledAt === undefined ? undefined : new Date(image.lastPulledAt),
+    subjectManifestDigest: image.subject,
+    imageStatus: "ACTIVE",
+  };
+}

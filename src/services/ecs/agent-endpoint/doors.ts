@@ -1,0 +1,76 @@
+import type { Duplex } from "node:stream";
+import type { UpgradeInfo, UpgradeRoute } from "#api/contract.ts";
+import { parseArn } from "#model/arn.ts";
+import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
+import type { Store } from "#store/store.ts";
+import type { Acs } from "./acs.ts";
+import { acceptWebSocket, refuseUpgrade } from "./channel.ts";
+import type { Tcs } from "./tcs.ts";
+
+/** The websocket doors that DiscoverPollEndpoint names. An agent adds `/ws?…` to each. */
+export const acsPrefix = "/acs";
+export const tcsPrefix = "/tcs";
+
+export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: Acs; tcs: Tcs; closing: () => boolean }): UpgradeRoute[] {
+  const door = (prefix: string, clusterParameter: string, instanceParameter: string, accept: Accept): UpgradeRoute => ({
+    prefix,
+    upgrade(request, socket, head, info) {
+      const ignore = () => {};
+      socket.on("error", ignore);
+      const scope = { account: info.principal.account, region: info.region };
+      admit(store, scope, info.query.get(clusterParameter) ?? "", info.query.get(instanceParameter) ?? "")
+        .then((admission) => {
+          if (closing()) socket.destroy();
+          else if ("error" in admission) refuse(socket, info, admission);
+          else
+            acceptWebSocket(request, socket, head, (channel) =>
+              accept(channel, admission.instance, `http://${request.headers.host ?? "localhost"}`),
+            );
+        })
+        .catch((error: unknown) => {
+          info.log.error({ err: error }, "an agent's connection could not be taken");
+          refuseUpgrade(socket, 500, "ServerException", "The agent's connection could not be taken.");
+        });
+    },
+  });
+  return [
+    door(acsPrefix, "clusterArn", "containerInstanceArn", (channel, instance, endpoint) => acs.accept(channel, instance, endpoint)),
+    door(tcsPrefix, "cluster", "containerInstance", (channel, instance) => tcs.accept(channel, instance)),
+  ];
+}
+
+type Accept = (channel: Parameters<Acs["accept"]>[0], instance: string, endpoint: string) => void;
+
+function refuse(socket: Duplex, info: UpgradeInfo, { error, message }: Refusal): void {
+  info.log.info({ error, message }, "agent refused");
+  refuseUpgrade(socket, 400, error, message);
+}
+
+export interface Refusal {
+  readonly error: "InvalidClusterException" | "InvalidInstanceException" | "InactiveInstanceException";
+  readonly message: string;
+}
+
+/** The key of the instance that wants to connect, or why it may not. The cluster is a name, an ARN, or (of an agent that has none set) empty. */
+export async function admit(
+  store: Store,
+  scope: Scope,
+  cluster: string,
+  instance: string,
+): Promise<{ readonly instance: string } | Refusal> {
+  const arn = parseArn(instance);
+  const [kind, ...names] = arn?.resource.split("/") ?? [];
+  const id = arn ? names.at(-1) : instance;
+  if (!id || (arn && (kind !== "container-instance" || arn.account !== scope.account || arn.region !== scope.region)))
+    return { error: "InvalidInstanceException", message: `Not a container instance of this account and region: ${instance}` };
+  const name = names.length === 2 ? names[0]! : cluster.split("/").at(-1) || "default";
+  if ((await store.get(ecsKeys.cluster(scope, name))) === undefined)
+    return { error: "InvalidClusterException", message: `Cluster not found: ${name}` };
+  const key = ecsKeys.containerInstance(scope, name, id);
+  const record = (await store.get<ContainerInstanceRecord>(key))?.value;
+  if (!record) return { error: "InvalidInstanceException", message: `Container instance not found: ${id}` };
+  if (record.status === "INACTIVE")
+    return { error: "InactiveInstanceException", message: `Container instance ${id} is INACTIVE: it was deregistered.` };
+  return { instance: key };
+}

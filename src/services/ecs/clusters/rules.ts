@@ -1,0 +1,44 @@
+import type { CapacityProviderStrategyItem, ClusterSetting } from "@aws-sdk/client-ecs";
+import type { Scope } from "#model/ecs-keys.ts";
+import type { Store } from "#store/store.ts";
+import { builtInProviders, capacityProviderKey } from "../capacity-providers.ts";
+import { ecsErrors } from "../errors.ts";
+
+/** Source: ECS API Reference, CreateCluster. */
+export function checkClusterName(name: string): void {
+  if (!/^[A-Za-z0-9_-]{1,255}$/.test(name))
+    throw ecsErrors.invalid("Cluster names can have up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens.");
+}
+
+export function checkSettings(settings: readonly ClusterSetting[] | undefined): void {
+  for (const { name, value } of settings ?? []) {
+    if (name !== "containerInsights") throw ecsErrors.invalid(`Invalid cluster setting name: ${String(name)}`);
+    if (!["enabled", "disabled", "enhanced"].includes(value ?? ""))
+      throw ecsErrors.invalid(`Invalid value for cluster setting containerInsights: ${value}. Valid values: enabled, disabled, enhanced`);
+  }
+}
+
+export async function checkProviders(store: Store, scope: Scope, names: readonly string[] | undefined): Promise<void> {
+  if ((names?.length ?? 0) > 20) throw ecsErrors.invalid("A cluster can have a maximum of 20 capacity providers.");
+  for (const name of names ?? []) {
+    if (builtInProviders.includes(name) || (await store.get(capacityProviderKey(scope, name)))) continue;
+    throw ecsErrors.invalid(`The specified capacity provider was not found: ${name}. Specify a valid name and try again.`);
+  }
+}
+
+/** A default strategy names providers of the cluster only, with AWS's limits of weight and base. */
+export function checkStrategy(strategy: readonly CapacityProviderStrategyItem[] | undefined, providers: readonly string[]): void {
+  const items = strategy ?? [];
+  for (const { capacityProvider = "", weight = 0, base = 0 } of items) {
+    if (!providers.includes(capacityProvider))
+      throw ecsErrors.invalid(
+        "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.",
+      );
+    if (weight < 0 || weight > 1000)
+      throw ecsErrors.invalid("The specified capacity provider strategy weight value must be between 0 and 1000.");
+    if (base < 0 || base > 100_000)
+      throw ecsErrors.invalid("The specified capacity provider strategy base value must be between 0 and 100000.");
+  }
+  if (items.filter(({ base = 0 }) => base > 0).length > 1)
+    throw ecsErrors.invalid("Only one capacity provider in a capacity provider strategy can have a base value greater than zero.");
+}

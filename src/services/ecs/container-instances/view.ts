@@ -1,0 +1,75 @@
+import type { ContainerInstance, Resource } from "@aws-sdk/client-ecs";
+import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, Resources, TaskObservation } from "#model/ecs-records.ts";
+import type { Store } from "#store/store.ts";
+
+/** What other writers know of an instance. */
+export interface InstanceState {
+  readonly allocation: AllocationRecord | undefined;
+  readonly connection: ConnectionRecord | undefined;
+  readonly running: number;
+  readonly pending: number;
+}
+
+export async function readInstanceState(store: Store, scope: Scope, { cluster, id }: ContainerInstanceRecord): Promise<InstanceState> {
+  const [allocation, connection] = await Promise.all([
+    store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id)),
+    store.get<ConnectionRecord>(ecsKeys.connection(scope, cluster, id)),
+  ]);
+  const tasks = Object.keys(allocation?.value.tasks ?? {});
+  const observed = await Promise.all(tasks.map((task) => store.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, task))));
+  const running = observed.filter((entry) => entry?.value.lastStatus === "RUNNING").length;
+  return {
+    allocation: allocation?.value,
+    connection: connection?.value,
+    running,
+    pending: observed.filter((entry) => ["PENDING", "PROVISIONING", "ACTIVATING", undefined].includes(entry?.value.lastStatus)).length,
+  };
+}
+
+/** Source: ECS API Reference, ContainerInstance. */
+export function instanceView(record: ContainerInstanceRecord, state: InstanceState, include: readonly string[]): ContainerInstance {
+  const used = Object.values(state.allocation?.tasks ?? {});
+  const total = record.registeredResources;
+  const remaining: Resources = {
+    cpu: total.cpu - used.reduce((sum, { cpu }) => sum + cpu, 0),
+    memory: total.memory - used.reduce((sum, { memory }) => sum + memory, 0),
+    portsTcp: [...total.portsTcp, ...used.flatMap(({ portsTcp }) => portsTcp)],
+    portsUdp: [...total.portsUdp, ...used.flatMap(({ portsUdp }) => portsUdp)],
+  };
+  return {
+    containerInstanceArn: record.arn,
+    ec2InstanceId: record.ec2InstanceId,
+    ...(record.capacityProviderName ? { capacityProviderName: record.capacityProviderName } : {}),
+    version: record.version,
+    versionInfo: { ...record.versionInfo },
+    remainingResources: resourceList(remaining),
+    registeredResources: resourceList(total),
+    status: record.status,
+    ...(record.statusReason ? { statusReason: record.statusReason } : {}),
+    agentConnected: state.connection?.connected ?? false,
+    runningTasksCount: state.running,
+    pendingTasksCount: state.pending,
+    attributes: record.attributes.map((attribute) => ({ ...attribute })),
+    registeredAt: new Date(record.registeredAt),
+    attachments: [],
+    tags: include.includes("TAGS") ? record.tags.map(({ key, value }) => ({ key, value })) : [],
+    ...(include.includes("CONTAINER_INSTANCE_HEALTH")
+      ? { healthStatus: { overallStatus: state.connection?.connected ? "OK" : "INSUFFICIENT_DATA", details: [] } }
+      : {}),
+  };
+}
+
+/** AWS names under PORTS the ports that are taken, for what remains as for what was registered. */
+function resourceList({ cpu, memory, portsTcp, portsUdp }: Resources): Resource[] {
+  const integer = (name: string, integerValue: number): Resource => ({ name, type: "INTEGER", doubleValue: 0, longValue: 0, integerValue });
+  const set = (name: string, ports: readonly number[]): Resource => ({
+    name,
+    type: "STRINGSET",
+    doubleValue: 0,
+    longValue: 0,
+    integerValue: 0,
+    stringSetValue: ports.map(String),
+  });
+  return [integer("CPU", cpu), integer("MEMORY", memory), set("PORTS", portsTcp), set("PORTS_UDP", portsUdp)];
+}

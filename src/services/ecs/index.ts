@@ -1,0 +1,100 @@
+import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
+import type { EcsOperations } from "#api/generated/ecs.types.ts";
+import type { Handlers } from "#api/handlers.ts";
+import { createWriter } from "#store/unit.ts";
+import { deleteAccountSetting, listAccountSettings, putAccountSetting, putAccountSettingDefault } from "./account-settings.ts";
+import { createCapacityProvider, deleteCapacityProvider, describeCapacityProviders } from "./capacity-providers.ts";
+import {
+  createCluster,
+  deleteCluster,
+  describeClusters,
+  listClusters,
+  putClusterCapacityProviders,
+  updateCluster,
+  updateClusterSettings,
+} from "./clusters/clusters.ts";
+import { deleteAttributes, listAttributes, putAttributes } from "./container-instances/attributes.ts";
+import {
+  deregisterContainerInstance,
+  describeContainerInstances,
+  listContainerInstances,
+  updateContainerAgent,
+  updateContainerInstancesState,
+} from "./container-instances/instances.ts";
+import { registerContainerInstance } from "./container-instances/register.ts";
+import type { EcsDeps } from "./context.ts";
+import { survivingMachines } from "./survivors.ts";
+import { listTagsForResource, tagResource, untagResource } from "./tag-operations.ts";
+import {
+  deleteTaskDefinitions,
+  deregisterTaskDefinition,
+  describeTaskDefinition,
+  listTaskDefinitionFamilies,
+  listTaskDefinitions,
+} from "./task-definitions/operations.ts";
+import { registerTaskDefinition } from "./task-definitions/register.ts";
+import { createDefinitionSweep } from "./task-definitions/sweep.ts";
+import { createEcsTasks } from "./tasks/index.ts";
+
+/** Amazon ECS: clusters, definitions and instances here; tasks and the agents' doors in tasks/. */
+export function createEcs(serverDeps: ServerDeps): ServerPart {
+  const deps: EcsDeps = { ...serverDeps, writer: createWriter(serverDeps.store) };
+  const tasks = createEcsTasks(serverDeps);
+  const sweep = createDefinitionSweep(deps);
+  const operation =
+    <I, O>(handle: (deps: EcsDeps, input: I, context: RequestContext) => O) =>
+    (input: I, context: RequestContext): O =>
+      handle(deps, input, context);
+  const handlers = {
+    CreateCluster: operation(createCluster),
+    DescribeClusters: operation(describeClusters),
+    ListClusters: operation(listClusters),
+    UpdateCluster: operation(updateCluster),
+    UpdateClusterSettings: operation(updateClusterSettings),
+    PutClusterCapacityProviders: operation(putClusterCapacityProviders),
+    DeleteCluster: operation(deleteCluster),
+    CreateCapacityProvider: operation(createCapacityProvider),
+    DescribeCapacityProviders: operation(describeCapacityProviders),
+    DeleteCapacityProvider: operation(deleteCapacityProvider),
+    PutAccountSetting: operation(putAccountSetting),
+    PutAccountSettingDefault: operation(putAccountSettingDefault),
+    DeleteAccountSetting: operation(deleteAccountSetting),
+    ListAccountSettings: operation(listAccountSettings),
+    RegisterTaskDefinition: operation(registerTaskDefinition),
+    DescribeTaskDefinition: operation(describeTaskDefinition),
+    DeregisterTaskDefinition: operation(deregisterTaskDefinition),
+    DeleteTaskDefinitions: operation(deleteTaskDefinitions),
+    ListTaskDefinitions: operation(listTaskDefinitions),
+    ListTaskDefinitionFamilies: operation(listTaskDefinitionFamilies),
+    RegisterContainerInstance: operation(registerContainerInstance),
+    DescribeContainerInstances: operation(describeContainerInstances),
+    ListContainerInstances: operation(listContainerInstances),
+    UpdateContainerInstancesState: operation(updateContainerInstancesState),
+    DeregisterContainerInstance: operation(deregisterContainerInstance),
+    UpdateContainerAgent: operation(updateContainerAgent),
+    PutAttributes: operation(putAttributes),
+    DeleteAttributes: operation(deleteAttributes),
+    ListAttributes: operation(listAttributes),
+    TagResource: operation(tagResource),
+    UntagResource: operation(untagResource),
+    ListTagsForResource: operation(listTagsForResource),
+  } satisfies Handlers<EcsOperations>;
+  return {
+    registrations: [{ service: "ecs", handlers: handlers as Readonly<Record<string, Handler>> }, ...(tasks.registrations ?? [])],
+    upgrades: tasks.upgrades,
+    async start() {
+      await tasks.start?.();
+      sweep.start();
+    },
+    async stop() {
+      await sweep.stop();
+      await tasks.stop?.();
+    },
+    async survivors() {
+      return [...(await survivingMachines(deps.store, deps.clock.now())), ...((await tasks.survivors?.()) ?? [])];
+    },
+    reset: () => tasks.reset?.() ?? Promise.resolve(),
+    status: tasks.status,
+  };
+}

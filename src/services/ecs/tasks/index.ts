@@ -1,0 +1,124 @@
+import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
+import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
+import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
+import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
+import { Links } from "#reconcilers/links.ts";
+import { createWriter } from "#store/unit.ts";
+import { createAcs } from "../agent-endpoint/acs.ts";
+import { acsPrefix, createDoors, tcsPrefix } from "../agent-endpoint/doors.ts";
+import { payloadTaskOf } from "../agent-endpoint/payload.ts";
+import { createTcs, type LatestMetrics } from "../agent-endpoint/tcs.ts";
+import { createTimeline } from "../agent-endpoint/timeline.ts";
+import type { Acs } from "../agent-endpoint/acs.ts";
+import type { Tcs } from "../agent-endpoint/tcs.ts";
+import { describeTasks } from "./describe-tasks.ts";
+import type { TaskDeps } from "./context.ts";
+import { ecsArn } from "./identifiers.ts";
+import { listTasks } from "./list-tasks.ts";
+import { runTask } from "./run-task.ts";
+import { startTask } from "./start-task.ts";
+import { stopTask } from "./stop-task.ts";
+import { reportHealth, submitAttachmentStateChanges, submitContainerStateChange, submitTaskStateChange } from "./submit.ts";
+
+export interface EcsTasks extends ServerPart {
+  /** The agents' ends, for whoever connects them without a socket. */
+  readonly acs: Acs;
+  readonly tcs: Tcs;
+  /** The last metrics of a task, as its agent published them. */
+  metrics(taskArn: string): LatestMetrics | undefined;
+  /** Resolves when the background work has nothing to do. */
+  idle(): Promise<void>;
+}
+
+/** Tasks of ECS and the endpoints of the agents that run them. */
+export function createEcsTasks(deps: ServerDeps): EcsTasks {
+  const { store, clock, random, config } = deps;
+  const log = deps.log.child({ part: "ecs-tasks" });
+  const taskDeps: TaskDeps = { ...deps, log, writer: createWriter(store) };
+  const links = new Links();
+  const timeline = createTimeline({ store, clock, log });
+  let closing = false;
+  const reconcilers = createTaskReconcilers({
+    store,
+    writer: taskDeps.writer,
+    clock,
+    random,
+    log,
+    links,
+    nextNumber: () => timeline.next(),
+    clusterArn: (scope, cluster) => ecsArn.cluster(scope, cluster),
+    payloadTask(task, definition, link) {
+      const [account, region] = [task.arn.split(":")[4]!, task.arn.split(":")[3]!];
+      const hosts = new Set([`localhost:${config.port}`, `127.0.0.1:${config.port}`, new URL(link.endpoint).host]);
+      const registry = { account, region, endpoint: link.endpoint, hosts, domain: config.domain };
+      return payloadTaskOf(task, definition, ecsArn.cluster({ account, region }, task.cluster), registry);
+    },
+    deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
+  });
+  const acs = createAcs({
+    store,
+    clock,
+    random,
+    log,
+    links,
+    changed: (instance) => {
+      if (!closing) reconcilers.connectionChanged(instance);
+    },
+  });
+  const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
+
+  const operation = <I, O>(handle: (deps: TaskDeps, input: I, context: RequestContext) => O | Promise<O>): Handler<never, O> =>
+    ((input: I, context: RequestContext) => handle(taskDeps, input, context)) as Handler<never, O>;
+  const handlers: Record<string, Handler> = {
+    RunTask: operation(runTask),
+    StartTask: operation(startTask),
+    StopTask: operation(stopTask),
+    DescribeTasks: operation(describeTasks),
+    ListTasks: operation(listTasks),
+    SubmitTaskStateChange: operation(submitTaskStateChange),
+    SubmitContainerStateChange: operation(submitContainerStateChange),
+    SubmitAttachmentStateChanges: operation(submitAttachmentStateChanges),
+    DiscoverPollEndpoint: (_input, { endpoint }): DiscoverPollEndpointResponse => ({
+      endpoint: endpoint + acsPrefix,
+      telemetryEndpoint: endpoint + tcsPrefix,
+    }),
+  };
+
+  return {
+    registrations: [{ service: "ecs", handlers }],
+    upgrades: createDoors({ store, acs, tcs, closing: () => closing }),
+    acs,
+    tcs,
+    metrics: (taskArn) => tcs.latest(taskArn),
+    idle: () => reconcilers.idle(),
+    async start() {
+      await timeline.start();
+      reconcilers.start();
+    },
+    async stop() {
+      closing = true;
+      acs.closeAll("The server stops. Come back.");
+      tcs.closeAll();
+      await reconcilers.stop();
+    },
+    /** The connections stand, whatever becomes of the rest. */
+    async survivors() {
+      const keys = links.instances().map((instance) => {
+        const { scope, names } = parseEcsKey(instance)!;
+        return ecsKeys.connection(scope, names[0]!, names[1]!);
+      });
+      const entries = await Promise.all(keys.map((key) => store.get(key)));
+      return entries.flatMap((entry) => (entry ? [{ put: entry.key, value: entry.value }] : []));
+    },
+    async reset() {
+      await timeline.start();
+      tcs.forgetAll();
+      await reconcilers.startOver();
+    },
+    async status() {
+      const count = links.instances().length;
+      return { name: "ecs-tasks", detail: `${count} ${count === 1 ? "agent" : "agents"} connected` };
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition, TaskOverride } from "@aws-sdk/client-ecs";
+import type { Scope } from "#model/ecs-keys.ts";
+import type { ContainerInstanceRecord, Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import type { Random } from "#platform/random.ts";
+import { ecsArn } from "./identifiers.ts";
+import { mergeOverrides } from "./overrides.ts";
+import { resourcesOf, taskLimits } from "./resources.ts";
+
+/** A task in all but its place: what each of a request's tasks has in common. */
+export interface TaskPlan {
+  readonly scope: Scope;
+  readonly cluster: string;
+  readonly definition: TaskDefinitionRecord;
+  readonly group: string;
+  readonly startedBy: string | undefined;
+  readonly overrides: TaskOverride;
+  readonly containers: readonly ContainerDefinition[];
+  readonly resources: TaskRecord["resources"];
+  readonly enableExecuteCommand: boolean;
+  readonly tags: readonly Tag[];
+}
+
+export function planOf(
+  scope: Scope,
+  cluster: string,
+  definition: TaskDefinitionRecord,
+  input: RunTaskRequest | StartTaskRequest,
+): TaskPlan {
+  const body = definition.definition as TaskDefinition;
+  const overrides = input.overrides ?? {};
+  const containers = mergeOverrides(body.containerDefinitions ?? [], overrides);
+  return {
+    scope,
+    cluster,
+    definition,
+    group: input.group ?? `family:${definition.family}`,
+    startedBy: input.startedBy,
+    overrides,
+    containers,
+    resources: resourcesOf(body, containers, overrides),
+    enableExecuteCommand: input.enableExecuteCommand ?? false,
+    tags: tagsOf(cluster, definition, input),
+  };
+}
+
+/** The request's own tags win over those of the task definition. */
+function tagsOf(cluster: string, definition: TaskDefinitionRecord, input: RunTaskRequest | StartTaskRequest): Tag[] {
+  const tags = new Map<string, string>();
+  if (input.propagateTags === "TASK_DEFINITION") for (const { key, value } of definition.tags) tags.set(key, value);
+  for (const { key, value } of input.tags ?? []) tags.set(key ?? "", value ?? "");
+  if (input.enableECSManagedTags) tags.set("aws:ecs:clusterName", cluster);
+  return [...tags].map(([key, value]) => ({ key, value }));
+}
+
+export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, random: Random, now: number): TaskRecord {
+  const { scope, cluster, definition } = plan;
+  const id = random.hex(16);
+  const limits = taskLimits(definition.definition as TaskDefinition, plan.overrides);
+  const attribute = (name: string) => instance.attributes.find((each) => each.name === name)?.value;
+  return {
+    arn: ecsArn.task(scope, cluster, id),
+    id,
+    cluster,
+    taskDefinitionArn: definition.arn,
+    containerInstanceId: instance.id,
+    availabilityZone: attribute("ecs.availability-zone"),
+    cpuArchitecture: attribute("ecs.cpu-architecture"),
+    launchType: "EC2",
+    group: plan.group,
+    startedBy: plan.startedBy,
+    desiredStatus: "RUNNING",
+    createdAt: now,
+    resources: plan.resources,
+    cpu: limits.cpu === undefined ? undefined : String(limits.cpu),
+    memory: limits.memory === undefined ? undefined : String(limits.memory),
+    overrides: { ...plan.overrides },
+    containers: plan.containers.map((container) => ({
+      name: container.name!,
+      arn: ecsArn.container(scope, cluster, id, random.uuid()),
+      image: container.image!,
+      cpu: String(container.cpu ?? 0),
+      memory: container.memory === undefined ? undefined : String(container.memory),
+      memoryReservation: container.memoryReservation === undefined ? undefined : String(container.memoryReservation),
+      essential: container.essential ?? true,
+      healthCheck: (container.healthCheck?.command?.length ?? 0) > 0,
+    })),
+    enableExecuteCommand: plan.enableExecuteCommand,
+    tags: plan.tags,
+  };
+}

@@ -1,0 +1,121 @@
+import type { RunTaskRequest, StartTaskRequest, TaskDefinition } from "@aws-sdk/client-ecs";
+import { ApiError } from "#api/contract.ts";
+import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
+
+/**
+ * What RunTask and StartTask accept. Messages are AWS's where they are known. What AWS can do and Gantry cannot yet is refused with 501, so
+ * that no task runs other than it was asked for.
+ */
+export function checkRunTask(input: RunTaskRequest, cluster: ClusterRecord, record: TaskDefinitionRecord): void {
+  const count = input.count ?? 1;
+  if (!Number.isInteger(count) || count < 1 || count > 10) throw invalid("count must be between 1 and 10.");
+  if (input.clientToken !== undefined && !/^[\x21-\x7e]{1,64}$/.test(input.clientToken))
+    throw invalid("clientToken must have 1 to 64 ASCII characters.");
+  checkStrategies(input);
+  checkCapacity(input, cluster);
+  checkCommon(input, record);
+}
+
+/** What both operations share. */
+export function checkCommon(input: RunTaskRequest | StartTaskRequest, record: TaskDefinitionRecord): void {
+  const definition = record.definition as TaskDefinition;
+  if (record.status !== "ACTIVE") throw client("TaskDefinition is inactive");
+  if (!record.compatibilities.includes("EC2")) throw invalid("Task definition does not support launch_type EC2.");
+  if (input.startedBy !== undefined && !/^[A-Za-z0-9_/.:@ -]{0,128}$/.test(input.startedBy))
+    throw invalid("startedBy may have up to 128 letters, numbers, hyphens, forward slashes and underscores.");
+  if (input.group !== undefined && (input.group.length === 0 || input.group.length > 255))
+    throw invalid("group must have 1 to 255 characters.");
+  if (input.referenceId !== undefined && input.referenceId.length > 1024) throw invalid("referenceId must have at most 1024 characters.");
+  if ((input.propagateTags as string | undefined) === "SERVICE") throw invalid("propagateTags SERVICE is for tasks of a service only.");
+  if (definition.networkMode === "awsvpc") {
+    if (!input.networkConfiguration?.awsvpcConfiguration)
+      throw invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.");
+    throw notYet("networkMode awsvpc");
+  }
+  if (input.networkConfiguration?.awsvpcConfiguration)
+    throw invalid("Network Configuration is not valid for the given networkMode of this task definition.");
+  checkSupported(input, definition);
+}
+
+function checkSupported(input: RunTaskRequest | StartTaskRequest, definition: TaskDefinition): void {
+  if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
+  if (definition.proxyConfiguration) throw notYet("proxyConfiguration");
+  for (const volume of definition.volumes ?? []) {
+    const kind = (["efsVolumeConfiguration", "fsxWindowsFileServerVolumeConfiguration"] as const).find((name) => volume[name]);
+    if (kind) throw notYet(`the volume '${volume.name}' with ${kind}`);
+    if (volume.configuredAtLaunch) throw notYet(`the volume '${volume.name}' with configuredAtLaunch`);
+  }
+  for (const container of definition.containerDefinitions ?? []) {
+    if (container.secrets?.length) throw notYet(`secrets (container '${container.name}')`);
+    if (container.firelensConfiguration) throw notYet(`firelensConfiguration (container '${container.name}')`);
+    if (container.resourceRequirements?.length) throw notYet(`resourceRequirements (container '${container.name}')`);
+    if (container.repositoryCredentials) throw notYet(`repositoryCredentials (container '${container.name}')`);
+  }
+}
+
+function checkCapacity(input: RunTaskRequest, cluster: ClusterRecord): void {
+  const strategy = input.capacityProviderStrategy ?? [];
+  if (strategy.length > 0 && input.launchType)
+    throw invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.");
+  if (input.launchType === "FARGATE" || input.launchType === "EXTERNAL" || input.launchType === "MANAGED_INSTANCES")
+    throw notYet(`launchType ${input.launchType}`);
+  const names = (strategy.length > 0 ? strategy : input.launchType ? [] : (cluster.defaultCapacityProviderStrategy as typeof strategy)).map(
+    ({ capacityProvider }) => capacityProvider ?? "",
+  );
+  checkStrategyItems(strategy);
+  for (const name of names) {
+    if (!cluster.capacityProviders.includes(name))
+      throw invalid(
+        "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.",
+      );
+    throw notYet(`the capacity provider ${name}`);
+  }
+  if (input.platformVersion !== undefined) throw invalid("The platform version must be null when specifying an EC2 launch type.");
+}
+
+function checkStrategyItems(strategy: NonNullable<RunTaskRequest["capacityProviderStrategy"]>): void {
+  if (strategy.length > 20) throw invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.");
+  for (const { weight = 0, base = 0 } of strategy) {
+    if (weight < 0 || weight > 1000) throw invalid("The specified capacity provider strategy weight value must be between 0 and 1000.");
+    if (base < 0 || base > 100_000) throw invalid("The specified capacity provider strategy base value must be between 0 and 100000.");
+  }
+  if (strategy.filter(({ base = 0 }) => base > 0).length > 1)
+    throw invalid("Only one capacity provider in a capacity provider strategy can have a base value greater than zero.");
+  if (strategy.length > 0 && strategy.every(({ weight = 0 }) => weight === 0))
+    throw invalid("A capacity provider strategy needs at least one capacity provider with a weight greater than zero.");
+}
+
+function checkStrategies(input: RunTaskRequest): void {
+  const constraints = input.placementConstraints ?? [];
+  const strategies = input.placementStrategy ?? [];
+  if (constraints.length > 10) throw invalid("You can specify a maximum of 10 constraints for each task.");
+  if (strategies.length > 5) throw invalid("You can specify a maximum of 5 strategy rules for each task.");
+  for (const { type, expression } of constraints) {
+    if (type !== "memberOf" && type !== "distinctInstance") throw invalid(`Invalid constraint type: ${type}`);
+    if (type === "distinctInstance" && expression !== undefined && expression !== "")
+      throw invalid("An expression is not supported for the placement constraint distinctInstance.");
+    if (type === "memberOf" && !expression) throw invalid("The placement constraint memberOf needs an expression.");
+  }
+  for (const { type, field } of strategies) {
+    if (type === "random") {
+      if (field) throw invalid("A field is not supported for the placement strategy random.");
+    } else if (type === "spread") {
+      if (!field || !/^(instanceId|host|attribute:[A-Za-z0-9_./\\-]{1,128})$/.test(field))
+        throw invalid(`Invalid field for the placement strategy spread: ${field}`);
+    } else if (type === "binpack") {
+      if (!/^(cpu|memory)$/i.test(field ?? "")) throw invalid(`Invalid field for the placement strategy binpack: ${field}`);
+    } else throw invalid(`Invalid placement strategy type: ${String(type)}`);
+  }
+}
+
+function notYet(what: string): ApiError {
+  return new ApiError("NotImplemented", `Gantry does not support ${what} yet.`, 501);
+}
+
+function invalid(message: string): ApiError {
+  return new ApiError("InvalidParameterException", message);
+}
+
+function client(message: string): ApiError {
+  return new ApiError("ClientException", message);
+}

@@ -1,0 +1,118 @@
+import type { Failure, RunTaskRequest, RunTaskResponse, TaskDefinition } from "@aws-sdk/client-ecs";
+import { ApiError, type RequestContext } from "#api/contract.ts";
+import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import type { ClusterRecord, ContainerInstanceRecord, TaskRecord } from "#model/ecs-records.ts";
+import { clusterQueue, writeNewTask } from "#reconcilers/task-writes.ts";
+import { place } from "#scheduler/place.ts";
+import type { Constraint, Node, PlacementRequest, Rejection, Strategy } from "#scheduler/types.ts";
+import type { Unit } from "#store/unit.ts";
+import { compileExpression } from "./expressions.ts";
+import { earlierRun, fingerprint, rememberRun } from "./client-token.ts";
+import { readTask, scopeOf, type TaskDeps, type TaskState } from "./context.ts";
+import { ecsArn } from "./identifiers.ts";
+import { clusterOf, taskDefinitionOf } from "./lookup.ts";
+import { nodesOf } from "./nodes.ts";
+import { checkOverrides } from "./overrides.ts";
+import { newTask, planOf, type TaskPlan } from "./plan.ts";
+import { checkRunTask } from "./rules.ts";
+import { checkTags } from "./tags.ts";
+import { taskView } from "./view.ts";
+
+interface Outcome {
+  readonly started: readonly TaskState[];
+  readonly failures: readonly Failure[];
+  /** Tasks of an earlier request with the same clientToken. */
+  readonly earlier?: readonly string[];
+}
+
+/**
+ * Places and records up to 10 tasks in one transaction with what they take from their instances, so that nothing is ever over-committed.
+ * The agents are told by the dispatcher, which watches the records.
+ */
+export async function runTask(deps: TaskDeps, input: RunTaskRequest, context: RequestContext): Promise<RunTaskResponse> {
+  const scope = scopeOf(context);
+  const cluster = await clusterOf(deps.store, scope, input.cluster);
+  const definition = await taskDefinitionOf(deps.store, scope, input.taskDefinition ?? "");
+  checkRunTask(input, cluster, definition);
+  checkTags(input.tags);
+  checkOverrides(input.overrides, (definition.definition as TaskDefinition).containerDefinitions ?? []);
+  const plan = planOf(scope, cluster.name, definition, input);
+  const request = placementRequestOf(plan, input);
+  const outcome = await deps.writer.run(clusterQueue(scope, cluster.name), async (unit): Promise<Outcome> => {
+    const token = input.clientToken;
+    const earlier = token === undefined ? undefined : await earlierRun(unit, scope, input, token);
+    if (earlier) return { started: [], failures: earlier.failures, earlier: earlier.tasks.map(({ id }) => id) };
+    await checkActive(unit, scope, cluster.name);
+    const placed = await placeTasks(deps, unit, plan, request, context.now);
+    if (token !== undefined && placed.started.length > 0) {
+      const tasks = placed.started.map(({ task: { id, arn } }) => ({ id, arn }));
+      const record = { request: fingerprint(input), cluster: cluster.name, tasks, failures: placed.failures };
+      rememberRun(unit, scope, token, record, context.now, deps.random.hex(8));
+    }
+    return placed;
+  });
+  const found = await Promise.all((outcome.earlier ?? []).map((id) => readTask(deps.store, scope, cluster.name, id)));
+  const states = [...outcome.started, ...found.filter((state) => state !== undefined)];
+  const tasks = states.map(({ task, observation }) =>
+    taskView(task, observation, {
+      clusterArn: cluster.arn,
+      containerInstanceArn: ecsArn.containerInstance(scope, cluster.name, task.containerInstanceId),
+      tags: true,
+    }),
+  );
+  return { tasks, failures: [...outcome.failures] };
+}
+
+/** The cluster may have been deleted since it was looked up: read here, it is compared at the commit. */
+export async function checkActive(unit: Unit, scope: Scope, name: string): Promise<void> {
+  const cluster = await unit.get<ClusterRecord>(ecsKeys.cluster(scope, name));
+  if (cluster?.status !== "ACTIVE") throw new ApiError("ClusterNotFoundException", "Cluster not found.");
+}
+
+async function placeTasks(deps: TaskDeps, unit: Unit, plan: TaskPlan, request: PlacementRequest, now: number): Promise<Outcome> {
+  const nodes = await nodesOf(unit, plan.scope, plan.cluster);
+  if (nodes.length === 0) throw new ApiError("InvalidParameterException", "No Container Instances were found in your cluster.");
+  const { assignments, rejections } = place(nodes, request, () => deps.random.next());
+  const started: TaskState[] = [];
+  for (const id of assignments) {
+    // Read with `get`, so that the instance is still ACTIVE, and its allocation what it was, when this is committed.
+    const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(plan.scope, plan.cluster, id));
+    const task: TaskRecord = newTask(plan, instance!, deps.random, now);
+    await writeNewTask(unit, plan.scope, task);
+    started.push({ task, observation: undefined });
+  }
+  return { started, failures: failuresOf(rejections, request.count - assignments.length, request.count) };
+}
+
+/** One failure an instance, as AWS answers; the detail says what each lacked. */
+function failuresOf(rejections: readonly Rejection[], missing: number, count: number): Failure[] {
+  return rejections.map(({ node, reason, detail }) => ({
+    arn: node.arn,
+    reason,
+    detail: count === 1 ? detail : `${missing} of ${count} tasks were not placed. ${detail}`,
+  }));
+}
+
+function placementRequestOf(plan: TaskPlan, input: RunTaskRequest): PlacementRequest {
+  const own = (plan.definition.definition as TaskDefinition).placementConstraints ?? [];
+  return {
+    count: input.count ?? 1,
+    group: plan.group,
+    resources: plan.resources,
+    requiredAttributes: plan.definition.requiresAttributes,
+    constraints: [...own, ...(input.placementConstraints ?? [])].map(constraintOf),
+    strategy: (input.placementStrategy ?? []).map(strategyOf),
+  };
+}
+
+function constraintOf({ type, expression }: { type?: string; expression?: string }): Constraint {
+  if (type === "distinctInstance") return { type };
+  const matches = compileExpression(expression ?? "");
+  return { type: "memberOf", expression: expression ?? "", matches: (node: Node) => matches(node) };
+}
+
+function strategyOf({ type, field = "" }: { type?: string; field?: string }): Strategy {
+  if (type === "binpack") return { type, field: field.toLowerCase() === "cpu" ? "cpu" : "memory" };
+  if (type !== "spread") return { type: "random" };
+  return { type, field: field === "host" ? "instanceId" : field.replace(/^attribute:/, "") };
+}

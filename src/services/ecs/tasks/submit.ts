@@ -1,0 +1,117 @@
+import type {
+  ContainerStateChange,
+  NetworkBinding,
+  SubmitAttachmentStateChangesRequest,
+  SubmitAttachmentStateChangesResponse,
+  SubmitContainerStateChangeRequest,
+  SubmitContainerStateChangeResponse,
+  SubmitTaskStateChangeRequest,
+  SubmitTaskStateChangeResponse,
+} from "@aws-sdk/client-ecs";
+import { ApiError, type RequestContext } from "#api/contract.ts";
+import { parseArn } from "#model/arn.ts";
+import { ecsKeys, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
+import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import { observe, observeHealth, type ContainerReport, type TaskReport } from "#model/task-state.ts";
+import { stoppedTaskRetentionMs } from "#reconcilers/limits.ts";
+import { clusterQueue, writeObservation } from "#reconcilers/task-writes.ts";
+import { scopeOf, type TaskDeps } from "./context.ts";
+import { clusterOf } from "./lookup.ts";
+
+/**
+ * The agent's word on a task. InvalidParameterException for a task that is not known (any more) makes an agent drop the
+ * report, every other error makes it try again.
+ */
+export async function submitTaskStateChange(
+  deps: TaskDeps,
+  input: SubmitTaskStateChangeRequest,
+  context: RequestContext,
+): Promise<SubmitTaskStateChangeResponse> {
+  await report(deps, scopeOf(context), input.cluster, input.task, context.now, {
+    status: input.status,
+    reason: input.reason,
+    pullStartedAt: input.pullStartedAt?.getTime(),
+    pullStoppedAt: input.pullStoppedAt?.getTime(),
+    executionStoppedAt: input.executionStoppedAt?.getTime(),
+    containers: (input.containers ?? []).map(containerReport),
+  });
+  return { acknowledgment: "ACK" };
+}
+
+export async function submitContainerStateChange(
+  deps: TaskDeps,
+  input: SubmitContainerStateChangeRequest,
+  context: RequestContext,
+): Promise<SubmitContainerStateChangeResponse> {
+  await report(deps, scopeOf(context), input.cluster, input.task, context.now, { containers: [containerReport(input)] });
+  return { acknowledgment: "ACK" };
+}
+
+/** No task has an attachment yet, so there is nothing that a report could change. */
+export function submitAttachmentStateChanges(
+  _deps: TaskDeps,
+  input: SubmitAttachmentStateChangesRequest,
+  context: RequestContext,
+): SubmitAttachmentStateChangesResponse {
+  context.log.warn({ attachments: input.attachments?.map(({ attachmentArn }) => attachmentArn) }, "state of attachments that nobody made");
+  throw new ApiError("InvalidParameterException", "The referenced attachment was not found.");
+}
+
+async function report(
+  deps: TaskDeps,
+  scope: Scope,
+  cluster: string | undefined,
+  task: string | undefined,
+  now: number,
+  change: TaskReport,
+): Promise<void> {
+  // An agent names the cluster as it was configured; the task's ARN says it for certain.
+  const [kind, named, id] = parseArn(task ?? "")?.resource.split("/") ?? [];
+  const name = kind === "task" && id !== undefined ? named! : (await clusterOf(deps.store, scope, cluster)).name;
+  const taskId = id ?? (task ?? "").split("/").at(-1)!;
+  const found = await deps.writer.run(clusterQueue(scope, name), async (unit) => {
+    const record = await unit.get<TaskRecord>(ecsKeys.task(scope, name, taskId));
+    if (!record) return false;
+    const previous = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, name, taskId));
+    const next = observe(record, previous, change, now);
+    if (next) await writeObservation(unit, scope, record, previous, next, now + stoppedTaskRetentionMs);
+    return true;
+  });
+  if (!found) throw new ApiError("InvalidParameterException", "The referenced task was not found.");
+}
+
+/** What TCS tells of container health checks. Tasks that are not known or not of this instance are passed over. */
+export async function reportHealth(deps: TaskDeps, instance: string, taskArn: string, health: ReadonlyMap<string, string>): Promise<void> {
+  const parsed = parseEcsKey(instance);
+  const [cluster, instanceId] = parsed?.names ?? [];
+  const [, , id] = parseArn(String(taskArn))?.resource.split("/") ?? [];
+  if (!parsed || !cluster || !id) return;
+  const { scope } = parsed;
+  const key = ecsKeys.taskObserved(scope, cluster, id);
+  const record = (await deps.store.get<TaskRecord>(ecsKeys.task(scope, cluster, id)))?.value;
+  const seen = (await deps.store.get<TaskObservation>(key))?.value;
+  // Most reports bring nothing new: they cost no turn in the writer's queue.
+  if (!record || record.containerInstanceId !== instanceId || !observeHealth(record, seen, health)) return;
+  await deps.writer.run(clusterQueue(scope, cluster), async (unit) => {
+    const previous = await unit.get<TaskObservation>(key);
+    const task = await unit.get<TaskRecord>(ecsKeys.task(scope, cluster, id));
+    const next = task && observeHealth(task, previous, health);
+    if (next) unit.put(key, next);
+  });
+}
+
+function containerReport(change: ContainerStateChange | SubmitContainerStateChangeRequest): ContainerReport {
+  return {
+    name: change.containerName ?? "",
+    status: change.status,
+    exitCode: change.exitCode,
+    reason: change.reason,
+    runtimeId: change.runtimeId,
+    imageDigest: "imageDigest" in change ? change.imageDigest : undefined,
+    networkBindings: change.networkBindings?.map(bindingOf),
+  };
+}
+
+function bindingOf({ bindIP, containerPort, hostPort, protocol, containerPortRange, hostPortRange }: NetworkBinding) {
+  return { bindIP, containerPort, hostPort, protocol, ...(containerPortRange && { containerPortRange, hostPortRange }) };
+}

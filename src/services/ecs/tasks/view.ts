@@ -1,0 +1,87 @@
+import type { Container, Task, TaskOverride } from "@aws-sdk/client-ecs";
+import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import { desiredStatus, initialObservation, isStopped, taskHealth } from "#model/task-state.ts";
+
+export interface ViewContext {
+  readonly clusterArn: string;
+  readonly containerInstanceArn: string;
+  readonly tags: boolean;
+}
+
+/** A task as DescribeTasks shows it. */
+export function taskView(task: TaskRecord, observation: TaskObservation | undefined, context: ViewContext): Task {
+  const seen = observation ?? initialObservation(task);
+  const stopped = isStopped(seen);
+  return {
+    attachments: [],
+    attributes: task.cpuArchitecture ? [{ name: "ecs.cpu-architecture", value: task.cpuArchitecture }] : [],
+    availabilityZone: task.availabilityZone,
+    capacityProviderName: task.capacityProviderName,
+    clusterArn: context.clusterArn,
+    connectivity: seen.connectivityAt === undefined ? undefined : "CONNECTED",
+    connectivityAt: date(seen.connectivityAt),
+    containerInstanceArn: context.containerInstanceArn,
+    containers: task.containers.map((container) => containerView(task, container, seen)),
+    cpu: task.cpu,
+    createdAt: new Date(task.createdAt),
+    desiredStatus: desiredStatus(task, seen),
+    enableExecuteCommand: task.enableExecuteCommand,
+    executionStoppedAt: date(seen.executionStoppedAt),
+    group: task.group,
+    healthStatus: taskHealth(task, seen),
+    inferenceAccelerators: [],
+    lastStatus: seen.lastStatus,
+    launchType: task.launchType,
+    memory: task.memory,
+    overrides: overridesView(task),
+    pullStartedAt: date(seen.pullStartedAt),
+    pullStoppedAt: date(seen.pullStoppedAt),
+    startedAt: date(seen.startedAt),
+    startedBy: task.startedBy,
+    stopCode: (seen.stopCode ?? task.stop?.code) as Task["stopCode"],
+    stoppedAt: stopped ? date(seen.stoppedAt) : undefined,
+    stoppedReason: seen.reason ?? task.stop?.reason,
+    stoppingAt: date(seen.stoppingAt ?? task.stop?.at),
+    tags: context.tags ? task.tags.map(({ key, value }) => ({ key, value })) : [],
+    taskArn: task.arn,
+    taskDefinitionArn: task.taskDefinitionArn,
+    version: 1 + seen.version + (task.stop ? 1 : 0),
+  };
+}
+
+function containerView(task: TaskRecord, container: TaskRecord["containers"][number], observation: TaskObservation): Container {
+  const seen = observation.containers.find(({ name }) => name === container.name);
+  const lastStatus = seen?.lastStatus ?? "PENDING";
+  return {
+    containerArn: container.arn,
+    taskArn: task.arn,
+    name: container.name,
+    image: container.image,
+    imageDigest: seen?.imageDigest,
+    runtimeId: seen?.runtimeId,
+    lastStatus,
+    exitCode: seen?.exitCode,
+    reason: seen?.reason,
+    networkBindings: lastStatus === "PENDING" ? undefined : ((seen?.networkBindings ?? []) as Container["networkBindings"]),
+    networkInterfaces: [],
+    healthStatus: seen?.healthStatus ?? "UNKNOWN",
+    cpu: container.cpu,
+    memory: container.memory,
+    memoryReservation: container.memoryReservation,
+  };
+}
+
+/** One containerOverride for each container, empty where none was given, as AWS fills them in. */
+function overridesView(task: TaskRecord): TaskOverride {
+  const given = task.overrides as TaskOverride;
+  const byName = new Map((given.containerOverrides ?? []).map((override) => [override.name, override]));
+  return {
+    ...given,
+    containerOverrides: task.containers.map(({ name }) => byName.get(name) ?? { name }),
+    inferenceAcceleratorOverrides: given.inferenceAcceleratorOverrides ?? [],
+  };
+}
+
+function date(time: number | undefined): Date | undefined {
+  return time === undefined ? undefined : new Date(time);
+}

@@ -1,0 +1,241 @@
+import type { FromServer, PayloadTask } from "#agent-protocol/messages.ts";
+import type { Clock } from "#platform/clock.ts";
+import type { Random } from "#platform/random.ts";
+import type { Channel } from "#services/ecs/agent-endpoint/channel.ts";
+
+/** What the agent reaches of the server that happens to run. Both fail or never answer while there is none. */
+export interface ServerDoor {
+  /** The server's end of a new connection, or undefined when nobody listens. Throws when the agent is refused. */
+  connect(agent: ScriptedAgent): Promise<Channel | undefined>;
+  submit(change: StateChange): Promise<void>;
+}
+
+export interface StateChange {
+  readonly cluster: string;
+  readonly task: string;
+  readonly status: string;
+  readonly executionStoppedAt?: Date;
+  readonly pullStartedAt?: Date;
+  readonly containers: readonly {
+    readonly containerName: string;
+    readonly status: string;
+    readonly exitCode?: number;
+    readonly reason?: string;
+  }[];
+}
+
+interface Running {
+  readonly arn: string;
+  readonly containers: readonly string[];
+  phase: "pulling" | "running" | "stopped";
+  timer: () => void;
+}
+
+/**
+ * An agent that follows a script drawn from the seed: slow pulls, exit codes, failing starts, reports that come late, twice or again much later,
+ * lost connections and silent deaths. What it knows of its tasks outlives its connections, as a real agent's journal does.
+ */
+export class ScriptedAgent {
+  readonly tasks = new Map<string, Running>();
+  /** How often each task's containers were started here: never more than once. */
+  readonly starts = new Map<string, number>();
+  readonly log: string[] = [];
+  dismissed = false;
+  #alive = true;
+  #channel: Channel | undefined;
+  #connecting = false;
+  #unsent: StateChange[] = [];
+  #sending = false;
+  readonly #sent: StateChange[] = [];
+  readonly instance: string;
+  readonly cluster: string;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #door: ServerDoor;
+  /** 0: a well-behaved agent. 1: everything that can go wrong does so often. */
+  chaos: number;
+
+  constructor(options: { instance: string; cluster: string; clock: Clock; random: Random; door: ServerDoor; chaos: number }) {
+    this.instance = options.instance;
+    this.cluster = options.cluster;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#door = options.door;
+    this.chaos = options.chaos;
+  }
+
+  get connected(): boolean {
+    return this.#channel !== undefined;
+  }
+
+  get running(): string[] {
+    return [...this.tasks.values()].filter(({ phase }) => phase !== "stopped").map(({ arn }) => arn);
+  }
+
+  start(): void {
+    this.#alive = true;
+    void this.#connect();
+    void this.#flush();
+  }
+
+  /** The machine falls silent: no answers, no reports; its containers run on. */
+  fallSilent(): void {
+    this.#alive = false;
+    this.drop();
+  }
+
+  drop(): void {
+    const channel = this.#channel;
+    this.#channel = undefined;
+    channel?.terminate();
+  }
+
+  /** The server's end has gone. */
+  closed(channel: Channel): void {
+    if (this.#channel !== channel) return;
+    this.#channel = undefined;
+    if (this.#alive && !this.dismissed) this.#clock.after(300, () => void this.#connect());
+  }
+
+  async #connect(): Promise<void> {
+    if (!this.#alive || this.#channel || this.#connecting || this.dismissed) return;
+    this.#connecting = true;
+    const channel = await this.#door.connect(this).catch(() => undefined);
+    this.#connecting = false;
+    if (channel) this.#channel = channel;
+    else if (this.#alive && !this.dismissed) this.#clock.after(500 + this.#random.next() * 1000, () => void this.#connect());
+  }
+
+  receive(channel: Channel, text: string, reply: (text: string) => void): void {
+    if (!this.#alive || this.#channel !== channel) return;
+    const frame = JSON.parse(text) as FromServer;
+    switch (frame.type) {
+      case "HeartbeatMessage":
+        reply(JSON.stringify({ type: "HeartbeatAckRequest", message: { messageId: frame.message.messageId } }));
+        return;
+      case "PayloadMessage": {
+        const { messageId, tasks, clusterArn, containerInstanceArn } = frame.message;
+        // Stops come before starts.
+        for (const task of tasks.toSorted((a, b) => (a.desiredStatus === "STOPPED" ? 0 : 1) - (b.desiredStatus === "STOPPED" ? 0 : 1)))
+          this.#take(task);
+        if (this.#happens(0.1)) return;
+        reply(JSON.stringify({ type: "AckRequest", message: { messageId, cluster: clusterArn, containerInstance: containerInstanceArn } }));
+        return;
+      }
+      case "TaskManifestMessage": {
+        const listed = new Set(
+          frame.message.tasks.filter(({ desiredStatus }) => desiredStatus === "RUNNING").map(({ taskArn }) => taskArn),
+        );
+        const stopCandidates = this.running
+          .filter((arn) => !listed.has(arn))
+          .map((taskArn) => ({ taskArn, taskClusterArn: frame.message.clusterArn }));
+        if (stopCandidates.length > 0)
+          reply(JSON.stringify({ type: "TaskStopVerificationMessage", message: { messageId: frame.message.messageId, stopCandidates } }));
+        return;
+      }
+      case "TaskStopVerificationAck":
+        for (const { taskArn } of frame.message.stopTasks) this.#stop(taskArn);
+        return;
+      case "InactiveInstanceException":
+        this.dismissed = true;
+        return;
+      default:
+        return;
+    }
+  }
+
+  #take(task: PayloadTask): void {
+    const known = this.tasks.get(task.arn);
+    if (task.desiredStatus === "STOPPED") {
+      if (known) this.#stop(task.arn);
+      else {
+        const containers = task.containers.map(({ name }) => name);
+        this.tasks.set(task.arn, { arn: task.arn, containers, phase: "stopped", timer: () => {} });
+        this.#report(task.arn, "STOPPED", {});
+      }
+      return;
+    }
+    if (known) return;
+    const running: Running = { arn: task.arn, containers: task.containers.map(({ name }) => name), phase: "pulling", timer: () => {} };
+    this.tasks.set(task.arn, running);
+    const pullMs = this.#happens(0.2) ? 90_000 * this.#random.next() : 200;
+    running.timer = this.#clock.after(pullMs, () => {
+      if (this.#happens(0.15)) {
+        running.phase = "stopped";
+        this.#report(task.arn, "STOPPED", { reason: "CannotPullContainerError: no such image" });
+        return;
+      }
+      this.starts.set(task.arn, (this.starts.get(task.arn) ?? 0) + 1);
+      running.phase = "running";
+      this.#report(task.arn, "RUNNING", {});
+      if (/-job$/.test(task.family)) {
+        running.timer = this.#clock.after(this.#random.next() * 20_000, () => {
+          running.phase = "stopped";
+          this.#report(task.arn, "STOPPED", { exitCode: Math.floor(this.#random.next() * 3) });
+        });
+      }
+    });
+  }
+
+  #stop(arn: string): void {
+    const task = this.tasks.get(arn);
+    if (!task || task.phase === "stopped") return;
+    task.timer();
+    const wasRunning = task.phase === "running";
+    task.timer = this.#clock.after(this.#random.next() * 3000, () => {
+      task.phase = "stopped";
+      this.#report(arn, "STOPPED", wasRunning ? { exitCode: 143 } : {});
+    });
+  }
+
+  #report(arn: string, status: string, container: { exitCode?: number; reason?: string }): void {
+    const containers = this.tasks.get(arn)!.containers.map((containerName) => ({ containerName, status, ...container }));
+    const time = new Date(this.#clock.now());
+    const change: StateChange = {
+      cluster: this.cluster,
+      task: arn,
+      status,
+      containers,
+      ...(status === "STOPPED" ? { executionStoppedAt: time } : { pullStartedAt: time }),
+    };
+    this.#unsent.push(change);
+    if (this.#happens(0.2)) this.#unsent.push(change);
+    // An old report once more, out of order.
+    if (this.#happens(0.2) && this.#sent.length > 0) this.#unsent.push(this.#sent[Math.floor(this.#random.next() * this.#sent.length)]!);
+    if (this.#happens(0.2)) this.#unsent.reverse();
+    void this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    while (this.#alive && this.#unsent.length > 0) {
+      const change = this.#unsent[0]!;
+      const sent = await this.#attempt(change);
+      if (sent) {
+        this.#unsent.splice(this.#unsent.indexOf(change), 1);
+        this.#sent.push(change);
+      } else await new Promise<void>((resolve) => void this.#clock.after(1000, resolve));
+    }
+    this.#sending = false;
+  }
+
+  /** False when the server failed or did not answer in time. */
+  #attempt(change: StateChange): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(5000, () => resolve(false));
+      const settle = (sent: boolean) => {
+        cancel();
+        resolve(sent);
+      };
+      this.#door.submit(change).then(
+        () => settle(!this.#happens(0.05)),
+        (error: { code?: string }) => settle(error.code === "InvalidParameterException"),
+      );
+    });
+  }
+
+  #happens(probability: number): boolean {
+    return this.#random.next() < probability * this.chaos;
+  }
+}

@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { ApiError, type RequestContext } from "#api/contract.ts";
+import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
+import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import { readConfig } from "#platform/config.ts";
+import type { Clock } from "#platform/clock.ts";
+import { FakeClock } from "#platform/fake-clock.ts";
+import { silentLogger } from "#platform/log.ts";
+import { seededRandom, type Random } from "#platform/random.ts";
+import { createSealer } from "#platform/sealer.ts";
+import type { Channel } from "#services/ecs/agent-endpoint/channel.ts";
+import { admit } from "#services/ecs/agent-endpoint/doors.ts";
+import { createEcsTasks, type EcsTasks } from "#services/ecs/tasks/index.ts";
+import { StoreError, type WatchBatch } from "#store/store.ts";
+import { ScriptedAgent, type ServerDoor, type StateChange } from "./agent.ts";
+import { MemoryDisk, openSession, type Session } from "./memory-store.ts";
+import { clusterRecord, definitionRecord, hex, instanceRecord, scope } from "./records.ts";
+
+const cluster = "sim";
+
+interface Server {
+  readonly part: EcsTasks;
+  readonly session: Session;
+  alive: boolean;
+  readonly channels: Set<() => void>;
+  /** Resolves when it dies. */
+  readonly died: Promise<undefined>;
+  readonly die: () => void;
+}
+
+/** API handlers, store and reconcilers of one server in this process, scripted agents around it, and nothing left to chance but the seed. */
+export class World {
+  readonly clock = new FakeClock();
+  readonly random: Random;
+  readonly disk = new MemoryDisk();
+  readonly agents: ScriptedAgent[] = [];
+  /** Payload frames that reached an agent. */
+  payloads = 0;
+  /** No write is taken. */
+  diskFull = false;
+  /** What the checks after each write found. */
+  readonly violations: Error[] = [];
+  #server: Server | undefined;
+  /** Writes until the server dies; undefined: it lives. */
+  #fuse: number | undefined;
+  #fuseAfter = false;
+
+  constructor(seed: number, options: { instances: number; chaos: number }) {
+    this.random = seededRandom(seed);
+    this.disk.onWrite = (batch) => {
+      try {
+        this.#check(batch);
+      } catch (error) {
+        this.violations.push(error as Error);
+      }
+    };
+    const put = (key: string, value: unknown) => this.disk.apply({ writes: [{ put: key, value }] });
+    put(ecsKeys.cluster(scope, cluster), clusterRecord(cluster));
+    const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
+    const definitions = {
+      web: { containerDefinitions: [container("web", { cpu: 256, memory: 512, portMappings: [{ containerPort: 80, hostPort: 8080 }] })] },
+      "batch-job": {
+        containerDefinitions: [container("job", { cpu: 512, memory: 256 }), container("side", { cpu: 0, memory: 64, essential: false })],
+      },
+      big: { cpu: "1024", memory: "2048", containerDefinitions: [container("big", {})] },
+    };
+    for (const [family, definition] of Object.entries(definitions))
+      put(ecsKeys.taskDefinition(scope, family, 1), definitionRecord(family, 1, definition));
+    for (let i = 0; i < options.instances; i++) {
+      const id = hex(i + 1);
+      put(ecsKeys.containerInstance(scope, cluster, id), instanceRecord(cluster, id, { zone: i % 2 ? "us-east-1b" : "us-east-1a" }));
+      const agent = new ScriptedAgent({
+        instance: id,
+        cluster,
+        clock: this.clock,
+        random: seededRandom(seed * 1000 + i),
+        door: this.#door,
+        chaos: options.chaos,
+      });
+      this.agents.push(agent);
+    }
+  }
+
+  async startServer(): Promise<void> {
+    if (this.#server?.alive) return;
+    const { promise: died, resolve } = Promise.withResolvers<undefined>();
+    const die = () => resolve(undefined);
+    const server: Server = {
+      part: undefined as unknown as EcsTasks,
+      session: undefined as unknown as Session,
+      alive: true,
+      channels: new Set(),
+      died,
+      die,
+    };
+    const session = openSession(this.disk, () => {
+      if (this.diskFull) return "full";
+      if (this.#fuse === undefined || this.#fuse-- > 0) return "go";
+      this.#fuse = undefined;
+      const after = this.#fuseAfter;
+      // The process dies with this write; what it held open closes a moment later.
+      server.alive = false;
+      void Promise.resolve().then(() => this.#bury(server));
+      return after ? "after" : "before";
+    });
+    const clock: Clock = {
+      now: () => this.clock.now(),
+      after: (ms, action) => this.clock.after(ms, () => server.alive && action()),
+    };
+    const part = createEcsTasks({
+      store: session.store,
+      clock,
+      random: this.random,
+      sealer: createSealer(new Uint8Array(32)),
+      config: readConfig({}),
+      log: silentLogger,
+    });
+    Object.assign(server, { part, session });
+    this.#server = server;
+    await Promise.race([part.start?.(), server.died]);
+  }
+
+  /** Dies at the write with this number from now: just before it or just behind it. */
+  killAtWrite(number: number, after: boolean): void {
+    this.#fuse = number;
+    this.#fuseAfter = after;
+  }
+
+  async stopServer(): Promise<void> {
+    const server = this.#server;
+    if (!server?.alive) return;
+    const stopped = server.part.stop?.();
+    await Promise.race([stopped, this.clock.advance(50)]);
+    server.alive = false;
+    this.#bury(server);
+  }
+
+  killServer(): void {
+    const server = this.#server;
+    if (!server) return;
+    server.alive = false;
+    this.#bury(server);
+  }
+
+  get serverAlive(): boolean {
+    return this.#server?.alive ?? false;
+  }
+
+  /** Keeps the server up whatever happens from here on. */
+  disarm(): void {
+    this.#fuse = undefined;
+  }
+
+  #bury(server: Server): void {
+    server.session.kill();
+    server.die();
+    for (const close of server.channels) close();
+    server.channels.clear();
+    if (this.#server === server) this.#server = undefined;
+  }
+
+  /** Calls an operation; undefined when the server dies before it answers. Errors of the API are returned. */
+  async call<T>(operation: string, input: object): Promise<T | ApiError | undefined> {
+    const server = this.#server;
+    if (!server?.alive) return undefined;
+    const handler = server.part.registrations![0]!.handlers[operation]!;
+    const answer = Promise.resolve()
+      .then(() => handler(input as never, this.#context()))
+      .catch((error: unknown) => {
+        if (error instanceof ApiError) return error;
+        if (error instanceof StoreError && error.code === "Full") return undefined;
+        throw error;
+      }) as Promise<T | ApiError | undefined>;
+    const result = await Promise.race([answer, server.died]);
+    return server.alive ? result : undefined;
+  }
+
+  #context(): RequestContext {
+    const accessKeyId = "test";
+    return {
+      requestId: "request",
+      ...scope,
+      principal: { account: scope.account, arn: "arn:aws:iam::000000000000:root", userId: scope.account, accessKeyId },
+      now: this.clock.now(),
+      endpoint: "http://localhost:4566",
+      sourceIp: "127.0.0.1",
+      userAgent: "simulation",
+      signal: new AbortController().signal,
+      log: silentLogger,
+    };
+  }
+
+  readonly #door: ServerDoor = {
+    connect: async (agent) => {
+      const server = this.#server;
+      if (!server?.alive) return undefined;
+      const admission = await Promise.race([admit(server.session.store, scope, cluster, agent.instance), server.died]);
+      if (!admission || !server.alive) return undefined;
+      if ("error" in admission) {
+        if (admission.error === "InactiveInstanceException") agent.dismissed = true;
+        throw new Error(admission.error);
+      }
+      return this.#join(server, agent, admission.instance);
+    },
+    submit: async (change: StateChange) => {
+      const result = await this.call("SubmitTaskStateChange", change);
+      if (result === undefined) throw new Error("no answer");
+      if (result instanceof ApiError) throw result;
+    },
+  };
+
+  #join(server: Server, agent: ScriptedAgent, instance: string): Channel {
+    let open = true;
+    let onMessage = (_text: string) => {};
+    let onAlive = () => {};
+    let onClose = () => {};
+    const end = () => {
+      if (!open) return;
+      open = false;
+      server.channels.delete(end);
+      if (server.alive) onClose();
+      agent.closed(channel);
+    };
+    const later = (action: () => void) => void this.clock.after(1, () => open && action());
+    const channel: Channel = {
+      send: (text) =>
+        later(() => {
+          if (text.startsWith('{"type":"PayloadMessage"')) this.payloads++;
+          agent.receive(channel, text, (answer) => later(() => server.alive && onMessage(answer)));
+        }),
+      ping: () => later(() => agent.connected && onAlive()),
+      close: () => later(end),
+      terminate: end,
+      onMessage: (listener) => (onMessage = listener),
+      onAlive: (listener) => (onAlive = listener),
+      onClose: (listener) => (onClose = listener),
+    };
+    server.channels.add(end);
+    queueMicrotask(() => server.alive && server.part.acs.accept(channel, instance, "http://localhost:4566"));
+    return channel;
+  }
+
+  records<T>(prefix: string): T[] {
+    return this.disk.list(prefix).map(({ value }) => value as T);
+  }
+
+  tasks(): { task: TaskRecord; observation: TaskObservation | undefined }[] {
+    return this.records<TaskRecord>(ecsKeys.tasks(scope, cluster)).map((task) => ({
+      task,
+      observation: this.disk.entries.get(ecsKeys.taskObserved(scope, cluster, task.id))?.value as TaskObservation | undefined,
+    }));
+  }
+
+  setInstanceStatus(id: string, status: ContainerInstanceRecord["status"]): void {
+    const key = ecsKeys.containerInstance(scope, cluster, id);
+    const record = this.disk.entries.get(key)!.value as ContainerInstanceRecord;
+    this.disk.apply({ writes: [{ put: key, value: { ...record, status, version: record.version + 1 } }] });
+  }
+
+  connection(id: string): boolean {
+    return (this.disk.entries.get(ecsKeys.connection(scope, cluster, id))?.value as ConnectionRecord | undefined)?.connected ?? false;
+  }
+
+  /** The invariants, after each write. */
+  #check({ events }: WatchBatch): void {
+    for (const event of events) {
+      const kind = parseEcsKey(event.key)?.kind;
+      if (kind === "task-observed" && event.type === "put") this.#checkMonotone(event.key, event.entry.value as TaskObservation);
+      if (kind === "allocation" || kind === "task" || kind === "task-observed") this.#dirty = true;
+    }
+    if (this.#dirty) this.#checkAllocations();
+    this.#dirty = false;
+  }
+  #dirty = false;
+  readonly #last = new Map<string, TaskObservation>();
+
+  #checkMonotone(key: string, now: TaskObservation): void {
+    const before = this.#last.get(key);
+    this.#last.set(key, now);
+    const rank = (status: string) => ["PENDING", "RUNNING", "STOPPED"].indexOf(status);
+    if (!before) return;
+    assert.ok(rank(now.lastStatus) >= rank(before.lastStatus), `${key} went back from ${before.lastStatus} to ${now.lastStatus}`);
+    if (before.lastStatus === "STOPPED") {
+      assert.equal(now.stoppedAt, before.stoppedAt, "stoppedAt changed");
+      assert.equal(now.stopCode, before.stopCode, "stopCode changed");
+      assert.equal(now.startedAt, before.startedAt, "a stopped task started");
+    }
+  }
+
+  #checkAllocations(): void {
+    const live = new Map<string, string[]>();
+    for (const { task, observation } of this.tasks()) {
+      if (observation?.lastStatus === "STOPPED") continue;
+      live.set(task.containerInstanceId, [...(live.get(task.containerInstanceId) ?? []), task.id]);
+    }
+    for (const instance of this.records<ContainerInstanceRecord>(ecsKeys.containerInstances(scope, cluster))) {
+      const allocation = this.disk.entries.get(ecsKeys.allocation(scope, cluster, instance.id))?.value as AllocationRecord | undefined;
+      const held = Object.entries(allocation?.tasks ?? {});
+      assert.deepEqual(held.map(([id]) => id).toSorted(), (live.get(instance.id) ?? []).toSorted(), "allocation = live tasks");
+      const sum = (value: (share: AllocationRecord["tasks"][string]) => number) =>
+        held.reduce((total, [, share]) => total + value(share), 0);
+      assert.ok(sum(({ cpu }) => cpu) <= instance.registeredResources.cpu, "CPU over-committed");
+      assert.ok(sum(({ memory }) => memory) <= instance.registeredResources.memory, "memory over-committed");
+      const ports = held.flatMap(([, { portsTcp }]) => portsTcp);
+      assert.equal(new Set(ports).size, ports.length, "a host port given twice");
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/** A front door in this process, with a store in a temporary directory, for tests of parts through HTTP. */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { ServerPart } from "#api/contract.ts";
+import { rootCredentials } from "#api/credentials.ts";
+import type { ServerDeps } from "#api/deps.ts";
+import { createFrontDoor } from "#api/front-door.ts";
+import { type Clock, systemClock } from "#platform/clock.ts";
+import { type Config, readConfig } from "#platform/config.ts";
+import { silentLogger } from "#platform/log.ts";
+import { systemRandom } from "#platform/random.ts";
+import { createSealer } from "#platform/sealer.ts";
+import { resetServer } from "#server/reset.ts";
+import { openSqliteStore } from "#store/sqlite.ts";
+
+export const accessKeyId = "AKIATESTTESTTESTTEST";
+export const secretAccessKey = "secret/secret/secret/secret/secret/secret";
+
+export interface TestServer {
+  readonly port: number;
+  readonly endpoint: string;
+  readonly deps: ServerDeps;
+  readonly home: string;
+  /** Options for any SDK client: `new ECSClient(server.sdk())`. */
+  sdk(): { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string }; maxAttempts: number };
+  /** Runs `aws …`; both Debian's old CLI and newer ones take the flag. Resolves with standard output, rejects with what it printed. */
+  aws(...args: string[]): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface TestServerOptions {
+  /** Makes the parts under test. */
+  readonly parts: (deps: ServerDeps) => readonly ServerPart[] | Promise<readonly ServerPart[]>;
+  readonly open?: boolean;
+  readonly config?: Partial<Config>;
+  readonly clock?: Clock;
+}
+
+export async function startServer({ parts, open = false, config, clock = systemClock }: TestServerOptions): Promise<TestServer> {
+  const home = await mkdtemp(join(tmpdir(), "gantry-http-"));
+  const store = await openSqliteStore({ path: join(home, "store.sqlite"), clock });
+  // Parts name their port in URIs, so it must be known before they are made.
+  const port = await freePort();
+  const full: Config = {
+    ...readConfig({ GANTRY_HOME: home, GANTRY_PORT: String(port), ...(open ? { GANTRY_OPEN: "1" } : {}) }),
+    ...config,
+  };
+  const deps: ServerDeps = {
+    store,
+    clock,
+    random: systemRandom,
+    sealer: createSealer(Buffer.alloc(32, 1)),
+    config: full,
+    log: silentLogger,
+  };
+  const made = await parts(deps);
+  const credentials = rootCredentials(full.account, accessKeyId, secretAccessKey);
+  const door = createFrontDoor({ deps, credentials, parts: made, reset: () => resetServer(store, made) });
+  await door.listen();
+  for (const part of made) await part.start?.();
+  const endpoint = `http://127.0.0.1:${port}`;
+  return {
+    port,
+    endpoint,
+    deps,
+    home,
+    sdk: () => ({ endpoint, region: "us-east-1", credentials: { accessKeyId, secretAccessKey }, maxAttempts: 1 }),
+    async aws(...args) {
+      const env = {
+        ...process.env,
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        AWS_REGION: "us-east-1",
+        AWS_DEFAULT_REGION: "us-east-1",
+        AWS_PAGER: "",
+        AWS_MAX_ATTEMPTS: "1",
+        AWS_EC2_METADATA_DISABLED: "true",
+      };
+      return (await promisify(execFile)("aws", ["--endpoint-url", endpoint, ...args], { env, timeout: 60_000 })).stdout;
+    },
+    async close() {
+      await door.close(200);
+      for (const part of made) await part.stop?.();
+      await store.close();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const { createServer } = await import("node:net");
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
