@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 /** Where this machine's cgroup controllers are. Version 2 is one tree; version 1, also beside an unused version 2 ("hybrid"), one for each controller. */
 export type Hierarchy =
   | { readonly version: 2; readonly root: string }
-  | { readonly version: 1; /** Controller (`memory`, `cpu`, `cpuset` …) to the directory it is mounted at. */ readonly controllers: ReadonlyMap<string, string> };
+  | {
+      readonly version: 1;
+      /** Controller (`memory`, `cpu`, `cpuset` …) to the directory it is mounted at. */ readonly controllers: ReadonlyMap<string, string>;
+    };
 
 /** Reads /proc/self/mountinfo. */
 export function detectHierarchy(mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): Hierarchy {
@@ -26,7 +29,22 @@ export function detectHierarchy(mountinfo = readFileSync("/proc/self/mountinfo",
   return { version: 1, controllers };
 }
 
-const known = new Set(["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "net_cls", "net_prio", "perf_event", "hugetlb", "rdma", "misc"]);
+const known = new Set([
+  "cpu",
+  "cpuacct",
+  "cpuset",
+  "memory",
+  "devices",
+  "freezer",
+  "blkio",
+  "pids",
+  "net_cls",
+  "net_prio",
+  "perf_event",
+  "hugetlb",
+  "rdma",
+  "misc",
+]);
 
 /** Every directory that the cgroup `path` (`/gantry-1/task`) is made of; one for version 2. */
 export function directoriesOf(hierarchy: Hierarchy, path: string): string[] {

@@ -27,7 +27,8 @@ async function readLegacy(hierarchy: Hierarchy, path: string, readAt: number): P
   ]);
   const memoryStat = keyed(stat);
   // Lines of `major:minor Read bytes`.
-  const sum = (kind: string) => (blkio ?? "").split("\n").reduce((total, line) => total + (line.split(" ")[1] === kind ? Number(line.split(" ")[2]) : 0), 0);
+  const sum = (kind: string) =>
+    (blkio ?? "").split("\n").reduce((total, line) => total + (line.split(" ")[1] === kind ? Number(line.split(" ")[2]) : 0), 0);
   return {
     readAt,
     cpuNanoseconds: number(cpu),
@@ -52,7 +53,8 @@ async function readUnified(hierarchy: Hierarchy, path: string, readAt: number): 
     text(directory, "io.stat"),
   ]);
   // Lines of `major:minor rbytes=1 wbytes=2 …`.
-  const sum = (key: string) => [...(io ?? "").matchAll(new RegExp(`\\b${key}=(\\d+)`, "g"))].reduce((total, match) => total + Number(match[1]), 0);
+  const sum = (key: string) =>
+    [...(io ?? "").matchAll(new RegExp(`\\b${key}=(\\d+)`, "g"))].reduce((total, match) => total + Number(match[1]), 0);
   return {
     readAt,
     cpuNanoseconds: (keyed(cpu).get("usage_usec") ?? 0) * 1000,

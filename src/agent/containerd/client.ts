@@ -79,7 +79,11 @@ export async function unlessGone(action: Promise<unknown>): Promise<void> {
 /** The error as the runner sees it: containerd's own text without the transport's decoration. */
 export function runtimeError(code: RuntimeErrorCode, error: unknown, prefix = ""): RuntimeError {
   if (error instanceof RuntimeError) return error;
-  const actual = isUnavailable(error) ? "Unavailable" : isNotFound(error) && code !== "CannotPull" && code !== "CannotStart" ? "NotFound" : code;
+  const actual = isUnavailable(error)
+    ? "Unavailable"
+    : isNotFound(error) && code !== "CannotPull" && code !== "CannotStart"
+      ? "NotFound"
+      : code;
   return new RuntimeError(actual, prefix + messageOf(error), { cause: error });
 }
 

@@ -39,6 +39,7 @@ const disabledPlugins = [
   "io.containerd.internal.v1.restart",
   "io.containerd.internal.v1.tracing",
   "io.containerd.tracing.processor.v1.otlp",
+  "io.containerd.monitor.v1.cgroups",
 ];
 
 /** Writes config.toml and says how to run it; the caller spawns and supervises. */
@@ -63,17 +64,20 @@ export function containerdCommand(options: { readonly home: string; readonly bin
       "",
     ].join("\n"),
   );
-  return { file: findBinary(options.binary ?? "containerd"), args: ["--config", config, "--log-level", "warn"], env: environment(), socket, root: join(root, "root"), state };
-}
-
-/** containerd looks for runc on its PATH, which a user's shell may lack the system's part of. */
-function environment(): Record<string, string> {
-  const given = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
-  return { ...given, PATH: [given.PATH, "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].filter(Boolean).join(delimiter) };
+  return {
+    file: findBinary(options.binary ?? "containerd"),
+    args: ["--config", config, "--log-level", "warn"],
+    env: {},
+    socket,
+    root: join(root, "root"),
+    state,
+  };
 }
 
 function findBinary(name: string): string {
-  const places = name.includes("/") ? [name] : [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/local/bin", "/usr/sbin"].map((place) => join(place, name));
+  const places = name.includes("/")
+    ? [name]
+    : [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/local/bin", "/usr/sbin"].map((place) => join(place, name));
   for (const place of places) {
     try {
       accessSync(place, constants.X_OK);
@@ -92,7 +96,12 @@ export interface RunningContainerd extends ContainerdCommand {
 }
 
 /** Starts it and waits until it answers, `timeoutMs` at most. Its log goes to `<home>/containerd/containerd.log`. */
-export async function startContainerd(options: { home: string; binary?: string; log: Logger; timeoutMs?: number }): Promise<RunningContainerd> {
+export async function startContainerd(options: {
+  home: string;
+  binary?: string;
+  log: Logger;
+  timeoutMs?: number;
+}): Promise<RunningContainerd> {
   const command = containerdCommand(options);
   const output = openSync(join(options.home, "containerd", "containerd.log"), "a");
   const child = spawn(command.file, command.args, { stdio: ["ignore", output, output], env: { ...process.env, ...command.env } });

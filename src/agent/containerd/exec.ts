@@ -115,4 +115,3 @@ function guardSize(clock: Clock, path: string) {
     },
   };
 }
-

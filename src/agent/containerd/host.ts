@@ -14,7 +14,18 @@ export function readHostFacts(hierarchy: Hierarchy = detectHierarchy()): Omit<Ho
     lastCapability: Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8")),
     architecture: process.arch,
     hostname: hostname(),
+    maxOpenFiles: maxOpenFiles(),
   };
+}
+
+const CAP_SYS_RESOURCE = 24n;
+
+/** Without CAP_SYS_RESOURCE (Gantry itself in a container) nobody gets more than we have ourselves. */
+function maxOpenFiles(): number {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  if ((BigInt(`0x${capabilities}`) >> CAP_SYS_RESOURCE) & 1n) return Number(readFileSync("/proc/sys/fs/nr_open", "utf8"));
+  const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return Number(hard ?? "1024");
 }
 
 /** A static init that works inside any image. Debian: package `tini`; Docker brings the same program as docker-init. */
@@ -32,7 +43,8 @@ export async function hostDevices(spec: Pick<ContainerSpec, "devices" | "privile
     const target = containerPath || hostPath;
     const info = await stat(hostPath).catch(() => undefined);
     const devices = info?.isDirectory() ? await devicesBelow(hostPath, target, permissions) : await device(hostPath, target, permissions);
-    if (devices.length === 0) throw new Error(`error gathering device information while adding custom device "${hostPath}": no such file or directory`);
+    if (devices.length === 0)
+      throw new Error(`error gathering device information while adding custom device "${hostPath}": no such file or directory`);
     found.push(...devices);
   }
   return [...new Map(found.map((entry) => [entry.path, entry])).values()];

@@ -52,7 +52,11 @@ async function mountPrivately(mount: Mount, target: string): Promise<ChildProces
   const { directory, options } = commonDirectory(mount.options);
   const script = 'mount -t "$1" -o "$2" "$3" "$4" && echo ready && read -r _';
   const args = ["--mount", "--propagation", "private", "sh", "-c", script, "sh", mount.type, options.join(","), mount.source, target];
-  const helper = spawn("unshare", args, { cwd: directory, stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" } });
+  const helper = spawn("unshare", args, {
+    cwd: directory,
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" },
+  });
   let complaint = "";
   helper.stderr.on("data", (data: Buffer) => (complaint += data.toString()));
   const ready = await Promise.race([

@@ -6,10 +6,31 @@ import { createHttp, type Http } from "#agent/images/http.ts";
 import { ImageStore } from "#agent/images/images.ts";
 import { hostPlatform } from "#agent/images/manifest.ts";
 import type { SourceOptions } from "#agent/images/sources.ts";
-import { RuntimeError, type ContainerSpec, type ContainerStats, type ExecResult, type Exit, type KnownContainer, type Runtime } from "#agent/runtime.ts";
+import {
+  RuntimeError,
+  type ContainerSpec,
+  type ContainerStats,
+  type ExecResult,
+  type Exit,
+  type KnownContainer,
+  type Runtime,
+} from "#agent/runtime.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
-import { Code, connectContainerd, isAlreadyExists, isCode, isNotFound, isUnavailable, jsonAny, messageOf, runcOptions, runtimeError, unlessGone, type Containerd } from "./client.ts";
+import {
+  Code,
+  connectContainerd,
+  isAlreadyExists,
+  isCode,
+  isNotFound,
+  isUnavailable,
+  jsonAny,
+  messageOf,
+  runcOptions,
+  runtimeError,
+  unlessGone,
+  type Containerd,
+} from "./client.ts";
 import { execInContainer } from "./exec.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 import { SpecSource } from "./spec-source.ts";
@@ -62,7 +83,8 @@ async function chooseSnapshotter({ socket, namespace, clock, log, connectTimeout
           log.warn("containerd has no overlayfs here: snapshots are plain copies, which are slow and large");
           return "native";
         }
-        if (clock.now() >= until) throw new RuntimeError("Unavailable", `containerd at ${socket} does not answer: ${messageOf(error)}`, { cause: error });
+        if (clock.now() >= until)
+          throw new RuntimeError("Unavailable", `containerd at ${socket} does not answer: ${messageOf(error)}`, { cause: error });
         await sleep(clock, 100);
       }
     }
@@ -92,7 +114,16 @@ export class ContainerdRuntime implements Runtime {
       snapshotDirectory: options.containerdRoot,
       reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024,
     };
-    this.images = new ImageStore({ ...options, containerd, http: this.#http, clock, log, limits, platform: hostPlatform(), parallelLayers: 3 });
+    this.images = new ImageStore({
+      ...options,
+      containerd,
+      http: this.#http,
+      clock,
+      log,
+      limits,
+      platform: hostPlatform(),
+      parallelLayers: 3,
+    });
     this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
   }
 
@@ -136,7 +167,9 @@ export class ContainerdRuntime implements Runtime {
       this.#cgroups.set(id, oci.linux.cgroupsPath);
       return await this.#createTask(spec, mounts);
     } catch (error) {
-      await this.#discard(id).catch((second: unknown) => this.#options.log.warn({ container: id, error: messageOf(second) }, "a failed container was not removed"));
+      await this.#discard(id).catch((second: unknown) =>
+        this.#options.log.warn({ container: id, error: messageOf(second) }, "a failed container was not removed"),
+      );
       throw runtimeError("CannotCreate", error);
     }
   }
@@ -168,14 +201,19 @@ export class ContainerdRuntime implements Runtime {
       await this.#containerd.tasks.kill({ containerId: id, signal, all });
     } catch (error) {
       // "process already finished" has no code of its own.
-      if (isNotFound(error) || isCode(error, Code.FailedPrecondition) || /already finished|not found|no such process/.test(messageOf(error))) return;
+      if (
+        isNotFound(error) ||
+        isCode(error, Code.FailedPrecondition) ||
+        /already finished|not found|no such process/.test(messageOf(error))
+      )
+        return;
       throw runtimeError("CannotStart", error);
     }
   }
 
   async wait(id: string, signal?: AbortSignal): Promise<Exit> {
     const { clock } = this.#options;
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       try {
         const { exitStatus, exitedAt } = await this.#containerd.tasks.wait({ containerId: id }, { signal });
         const at = exitedAt ? Number(exitedAt.seconds) * 1000 + Math.floor(exitedAt.nanos / 1e6) : 0;
@@ -254,7 +292,10 @@ export class ContainerdRuntime implements Runtime {
 
   async list(): Promise<readonly KnownContainer[]> {
     try {
-      const [{ containers }, { tasks }] = await Promise.all([this.#containerd.containers.list({ filters: [] }), this.#containerd.tasks.list({ filter: "" })]);
+      const [{ containers }, { tasks }] = await Promise.all([
+        this.#containerd.containers.list({ filters: [] }),
+        this.#containerd.tasks.list({ filter: "" }),
+      ]);
       const byId = new Map(tasks.map((task) => [task.containerId || task.id, task]));
       return containers.map(({ id, labels }) => {
         const task = byId.get(id);
@@ -295,4 +336,3 @@ function stateOf(status: Status | undefined): KnownContainer["state"] {
   if (status === Status.STOPPED) return "stopped";
   return "unknown";
 }
-

@@ -38,7 +38,11 @@ export class SpecSource {
   async build(spec: ContainerSpec): Promise<{ oci: OciSpec; parent: string }> {
     const parent = await this.#images.chainId(spec.image);
     try {
-      const [accounts, devices, imageVolumes] = await Promise.all([this.#accountsOf(parent), hostDevices(spec), this.#volumes(spec, parent)]);
+      const [accounts, devices, imageVolumes] = await Promise.all([
+        this.#accountsOf(parent),
+        hostDevices(spec),
+        this.#volumes(spec, parent),
+      ]);
       const user = resolveUser(spec.user || spec.image.config.user, accounts);
       // runc carries the filter out; gVisor's own kernel stands in its place.
       const seccomp = spec.runtime.name === "runc" && spec.runtime.binary === undefined;
@@ -46,7 +50,8 @@ export class SpecSource {
       return { oci: buildSpec({ spec, user, host, devices, imageVolumes, initBinary: this.#init }), parent };
     } catch (error) {
       if (error instanceof UnknownUser) throw new RuntimeError("CannotStart", error.message, { cause: error });
-      if (error instanceof InvalidSpec || error instanceof UnknownCapability) throw new RuntimeError("CannotCreate", error.message, { cause: error });
+      if (error instanceof InvalidSpec || error instanceof UnknownCapability)
+        throw new RuntimeError("CannotCreate", error.message, { cause: error });
       throw error;
     }
   }

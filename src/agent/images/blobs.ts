@@ -125,7 +125,11 @@ export async function writeBlob(
 /** The source ended before the blob did. */
 export class ShortBlob extends Error {}
 
-async function keepExisting(containerd: Containerd, digest: string, options: { lease: string; labels?: Record<string, string> }): Promise<void> {
+async function keepExisting(
+  containerd: Containerd,
+  digest: string,
+  options: { lease: string; labels?: Record<string, string> },
+): Promise<void> {
   await containerd.leases.addResource({ id: options.lease, resource: { id: digest, type: "content" } });
   if (options.labels && Object.keys(options.labels).length > 0) await setLabels(containerd, digest, options.labels);
 }

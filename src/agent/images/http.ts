@@ -19,7 +19,9 @@ export class NetworkError extends Error {}
 export function createHttp(options: { silenceMs?: number; ca?: string } = {}): Http {
   const silence = options.silenceMs ?? 60_000;
   const plain = new HttpAgent({ keepAlive: true, maxSockets: 16, proxyEnv: process.env } as ConstructorParameters<typeof HttpAgent>[0]);
-  const secure = new HttpsAgent({ keepAlive: true, maxSockets: 16, ca: options.ca, proxyEnv: process.env } as ConstructorParameters<typeof HttpsAgent>[0]);
+  const secure = new HttpsAgent({ keepAlive: true, maxSockets: 16, ca: options.ca, proxyEnv: process.env } as ConstructorParameters<
+    typeof HttpsAgent
+  >[0]);
   return {
     request(url, { method, headers, signal }) {
       return new Promise((resolve, reject) => {
@@ -66,7 +68,9 @@ export async function readBody(response: IncomingMessage, limit: number, what: s
     }
   } catch (error) {
     if (error instanceof TooLarge) throw error;
-    throw new NetworkError(`${what}: ${(error as Error).message === "aborted" ? "unexpected EOF" : (error as Error).message}`, { cause: error });
+    throw new NetworkError(`${what}: ${(error as Error).message === "aborted" ? "unexpected EOF" : (error as Error).message}`, {
+      cause: error,
+    });
   }
   return Buffer.concat(parts);
 }

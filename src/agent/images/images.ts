@@ -6,7 +6,18 @@ import type { Logger } from "#platform/log.ts";
 import { readBlob } from "./blobs.ts";
 import type { Http } from "./http.ts";
 import { PullLease } from "./lease.ts";
-import { chainIds, maxConfigBytes, maxManifestBytes, parseConfig, parseManifest, selectManifest, type Descriptor, type ImageConfig, type Manifest, type Platform } from "./manifest.ts";
+import {
+  chainIds,
+  maxConfigBytes,
+  maxManifestBytes,
+  parseConfig,
+  parseManifest,
+  selectManifest,
+  type Descriptor,
+  type ImageConfig,
+  type Manifest,
+  type Platform,
+} from "./manifest.ts";
 import { PullError, Puller, type Pulled } from "./puller.ts";
 import { InvalidReference, parseReference, type ImageReference } from "./reference.ts";
 import { sourcesOf, type SourceOptions } from "./sources.ts";
@@ -51,7 +62,8 @@ export class ImageStore implements Images {
       return image;
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
-      if (error instanceof PullError || error instanceof InvalidReference) throw new RuntimeError("CannotPull", error.message, { cause: error });
+      if (error instanceof PullError || error instanceof InvalidReference)
+        throw new RuntimeError("CannotPull", error.message, { cause: error });
       throw runtimeError("CannotPull", error);
     }
   }
@@ -156,7 +168,10 @@ export class ImageStore implements Images {
     const written = this.#used.get(name) ?? 0;
     if (now - written < usedGranularity) return;
     this.#used.set(name, now);
-    const update = containerd.images.update({ image: { name, labels: { [usedLabel]: String(now) } }, updateMask: { paths: [`labels.${usedLabel}`] } });
+    const update = containerd.images.update({
+      image: { name, labels: { [usedLabel]: String(now) } },
+      updateMask: { paths: [`labels.${usedLabel}`] },
+    });
     update.catch((error: unknown) => log.debug({ image: name, error: String(error) }, "the time of last use was not written"));
   }
 

@@ -89,12 +89,14 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const given = contentType?.split(";")[0]?.trim();
   const known = Object.values(manifestTypes) as string[];
   const type = own ?? (given && known.includes(given) ? given : undefined);
-  if (document.schemaVersion === 1) throw new InvalidImage("manifest schema version 1 is no longer supported: push the image again with a current tool");
+  if (document.schemaVersion === 1)
+    throw new InvalidImage("manifest schema version 1 is no longer supported: push the image again with a current tool");
   if (type !== undefined && !known.includes(type)) throw new InvalidImage(`unsupported manifest media type ${type}`);
   const isIndex = type ? type === manifestTypes.ociIndex || type === manifestTypes.dockerList : Array.isArray(document.manifests);
   if (isIndex) {
     // A document that is both would be read as another image by another tool (CVE-2021-41190).
-    if (document.config !== undefined || document.layers !== undefined) throw new InvalidImage("index with a configuration or layers is ambiguous");
+    if (document.config !== undefined || document.layers !== undefined)
+      throw new InvalidImage("index with a configuration or layers is ambiguous");
     if (!Array.isArray(document.manifests)) throw new InvalidImage("index has no manifests");
     const manifests = document.manifests.map((entry: unknown, at) => {
       const annotations = object(entry, `manifest ${at}`).annotations as Json | undefined;
@@ -127,7 +129,8 @@ export function parseConfig(bytes: Uint8Array): ImageConfig {
   const document = parseJson(bytes, "image configuration");
   const rootfs = object(document.rootfs, "rootfs of the image configuration");
   if (rootfs.type !== "layers" || !Array.isArray(rootfs.diff_ids)) throw new InvalidImage("image configuration has no diff_ids");
-  for (const id of rootfs.diff_ids as unknown[]) if (typeof id !== "string" || !isDigest(id)) throw new InvalidImage("diff_id is not a digest");
+  for (const id of rootfs.diff_ids as unknown[])
+    if (typeof id !== "string" || !isDigest(id)) throw new InvalidImage("diff_id is not a digest");
   const platform = parsePlatform(document) ?? { os: "linux", architecture: hostPlatform().architecture, variant: undefined };
   const config = document.config == null ? {} : object(document.config, "config of the image configuration");
   const volumes = config.Volumes == null ? {} : object(config.Volumes, "Volumes");

@@ -88,8 +88,10 @@ export class Puller {
     } catch (error) {
       if (signal.aborted || error instanceof PullError) throw error;
       const retried = `ref pull has been retried ${session.attempts} time(s): `;
-      if (error instanceof RegistryError) throw new PullError(`${retried}failed to copy: httpReadSeeker: failed open: ${error.message}`, { cause: error });
-      if (error instanceof NetworkError || error instanceof ShortBlob) throw new PullError(`${retried}failed to copy: ${error.message}`, { cause: error });
+      if (error instanceof RegistryError)
+        throw new PullError(`${retried}failed to copy: httpReadSeeker: failed open: ${error.message}`, { cause: error });
+      if (error instanceof NetworkError || error instanceof ShortBlob)
+        throw new PullError(`${retried}failed to copy: ${error.message}`, { cause: error });
       throw new PullError(retried + messageOf(error), { cause: error });
     }
   }
@@ -108,7 +110,8 @@ export class Puller {
     const chosen = selectManifest(top.parsed, this.#options.platform);
     const inner = await this.#manifest(session, chosen.digest, chosen.digest);
     if (inner.parsed.kind !== "manifest") throw new InvalidImage("index within an index");
-    if (inner.bytes.length !== chosen.size) throw new InvalidImage(`manifest ${chosen.digest} has ${inner.bytes.length} bytes, not ${chosen.size}`);
+    if (inner.bytes.length !== chosen.size)
+      throw new InvalidImage(`manifest ${chosen.digest} has ${inner.bytes.length} bytes, not ${chosen.size}`);
     const indexLabels = { "containerd.io/gc.ref.content.m.0": chosen.digest };
     return {
       target: top.descriptor,
@@ -140,14 +143,25 @@ export class Puller {
     }
     if (manifest.layers.length === 0) throw new InvalidImage("the image has no layers");
     for (const layer of manifest.layers) layerCompression(layer.mediaType);
-    selectManifest({ kind: "index", manifests: [{ ...manifest.config, platform: config.platform, attestation: false }] }, this.#options.platform);
+    selectManifest(
+      { kind: "index", manifests: [{ ...manifest.config, platform: config.platform, attestation: false }] },
+      this.#options.platform,
+    );
   }
 
   /** Fetches several layers at a time and unpacks them in order, each as soon as it and its parent are there. */
-  async #layers(session: RegistrySession, manifest: Manifest, config: ImageConfig, chain: readonly string[], lease: string, signal: AbortSignal) {
+  async #layers(
+    session: RegistrySession,
+    manifest: Manifest,
+    config: ImageConfig,
+    chain: readonly string[],
+    lease: string,
+    signal: AbortSignal,
+  ) {
     const { containerd } = this.#options;
     const present = await this.#deepestSnapshot(chain);
-    if (present >= 0) await containerd.leases.addResource({ id: lease, resource: { id: chain[present]!, type: `snapshots/${containerd.snapshotter}` } });
+    if (present >= 0)
+      await containerd.leases.addResource({ id: lease, resource: { id: chain[present]!, type: `snapshots/${containerd.snapshotter}` } });
     const failed = new AbortController();
     const both = AbortSignal.any([signal, failed.signal]);
     const gate = new Gate(this.#options.parallelLayers);
@@ -200,7 +214,8 @@ export class Puller {
       return true;
     };
     const existing = await blobSize(containerd, layer.digest, signal);
-    if (existing !== undefined && existing !== layer.size) throw new InvalidImage(`layer ${layer.digest} has ${existing} bytes, not ${layer.size}`);
+    if (existing !== undefined && existing !== layer.size)
+      throw new InvalidImage(`layer ${layer.digest} has ${existing} bytes, not ${layer.size}`);
     try {
       await writeBlob(containerd, layer, { lease, signal, source, resume });
     } catch (error) {
@@ -235,7 +250,9 @@ export class Puller {
     const source = async function* (offset: number) {
       yield bytes.subarray(offset);
     };
-    await this.#fetching.run(blob.digest, signal, (own) => writeBlob(this.#options.containerd, blob, { lease, labels, signal: own, source }));
+    await this.#fetching.run(blob.digest, signal, (own) =>
+      writeBlob(this.#options.containerd, blob, { lease, labels, signal: own, source }),
+    );
   }
 
   /** Puts ECS's words around what goes wrong while a name is resolved. */
@@ -251,7 +268,10 @@ export class Puller {
         const host = source.repository.url.host;
         const pulling = `pulling from host ${host} failed with status code [manifests ${wanted}]: `;
         if (status === 404) throw new PullError(`${failed}${reference.name}: not found`, { cause: error, missing: true });
-        if (status === 401) throw new PullError(`${failed}pull access denied, repository does not exist or may require authorization: ${error.message}`, { cause: error });
+        if (status === 401)
+          throw new PullError(`${failed}pull access denied, repository does not exist or may require authorization: ${error.message}`, {
+            cause: error,
+          });
         if (status > 0 && error.message.startsWith("unexpected status code")) {
           throw new PullError(failed + pulling + error.message.replace(/^unexpected status code \S+: /, ""), { cause: error });
         }

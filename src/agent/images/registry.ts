@@ -121,8 +121,10 @@ export class RegistrySession {
       if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || !location) return response;
       discard(response);
       const next = URL.canParse(location, url) ? new URL(location, url) : undefined;
-      if (!next || (next.protocol !== "https:" && next.protocol !== "http:")) throw new RegistryError(0, `redirected to an invalid location by ${url.host}`);
-      if (url.protocol === "https:" && next.protocol === "http:") throw new RegistryError(0, `redirected from https to http by ${url.host}: refused`);
+      if (!next || (next.protocol !== "https:" && next.protocol !== "http:"))
+        throw new RegistryError(0, `redirected to an invalid location by ${url.host}`);
+      if (url.protocol === "https:" && next.protocol === "http:")
+        throw new RegistryError(0, `redirected from https to http by ${url.host}: refused`);
       url = next;
     }
     throw new RegistryError(0, `stopped after ${maxRedirects} redirects`);
@@ -157,7 +159,10 @@ export class RegistrySession {
       const status = response.statusCode ?? 0;
       discard(response);
       if (status >= 500 || status === 429) throw new NetworkError(`failed to fetch token: unexpected status: ${status}`);
-      throw new RegistryError(status, `failed to authorize: failed to fetch ${credentials ? "oauth" : "anonymous"} token: unexpected status: ${statusLine(response)}`);
+      throw new RegistryError(
+        status,
+        `failed to authorize: failed to fetch ${credentials ? "oauth" : "anonymous"} token: unexpected status: ${statusLine(response)}`,
+      );
     }
     const body = await readBody(response, 1024 * 1024, "token");
     let token: unknown;
@@ -167,7 +172,8 @@ export class RegistrySession {
     } catch {
       token = undefined;
     }
-    if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) throw new RegistryError(0, "failed to authorize: no token in the answer");
+    if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token))
+      throw new RegistryError(0, "failed to authorize: no token in the answer");
     return token;
   }
 
@@ -178,7 +184,10 @@ export class RegistrySession {
       const body = await readBody(response, 64 * 1024, "answer").catch(() => Buffer.alloc(0));
       detail = firstError(body);
     } else discard(response);
-    return new RegistryError(status, `unexpected status code ${url.href}: ${statusLine(response)}${detail ? ` - Server message: ${detail}` : ""}`);
+    return new RegistryError(
+      status,
+      `unexpected status code ${url.href}: ${statusLine(response)}${detail ? ` - Server message: ${detail}` : ""}`,
+    );
   }
 }
 

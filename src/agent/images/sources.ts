@@ -32,7 +32,10 @@ export async function sourcesOf(
   const sources: Source[] = [];
   const rewritten = await options.rewrite?.(reference.domain, reference.path);
   if (rewritten) {
-    sources.push({ repository: { url: new URL(rewritten.url), path: rewritten.repository }, credentials: rewritten.credentials ?? credentials });
+    sources.push({
+      repository: { url: new URL(rewritten.url), path: rewritten.repository },
+      credentials: rewritten.credentials ?? credentials,
+    });
   }
   sources.push({ repository: { url: registryUrl(reference.domain, options), path: reference.path }, credentials });
   return sources;

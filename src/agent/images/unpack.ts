@@ -99,9 +99,11 @@ function watchSize({ containerd, clock, limits }: Unpacker, key: string, signal:
   };
   const next = () => {
     if (stopped) return;
-    check().catch(() => undefined).finally(() => {
-      if (!stopped) cancel = clock.after(watchInterval, next);
-    });
+    check()
+      .catch(() => undefined)
+      .finally(() => {
+        if (!stopped) cancel = clock.after(watchInterval, next);
+      });
   };
   next();
   return {

@@ -78,7 +78,8 @@ export function containerCapabilities(
   if (options.privileged) chosen = known;
   else if (add.includes("ALL")) chosen = known.filter((name) => !drop.includes(name));
   else if (drop.includes("ALL")) chosen = add;
-  else chosen = [...defaults.filter((name) => !drop.includes(name)), ...add.filter((name) => !defaults.includes(name) || drop.includes(name))];
+  else
+    chosen = [...defaults.filter((name) => !drop.includes(name)), ...add.filter((name) => !defaults.includes(name) || drop.includes(name))];
   return [...new Set(chosen)].filter((name) => known.includes(name)).map((name) => `CAP_${name}`);
 }
 

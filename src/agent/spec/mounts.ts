@@ -13,7 +13,12 @@ export function containerMounts(spec: MountSpec, extra: readonly OciMount[] = []
   const defaults: OciMount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
-    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", sys] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [sys, "nosuid", "noexec", "nodev"] },
   ];
@@ -23,14 +28,21 @@ export function containerMounts(spec: MountSpec, extra: readonly OciMount[] = []
   } else {
     const size = (spec.sharedMemoryMiB ?? 64) * 1024 * 1024;
     defaults.push({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] });
-    defaults.push({ destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", `size=${size}`] });
+    defaults.push({
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: ["nosuid", "noexec", "nodev", "mode=1777", `size=${size}`],
+    });
   }
 
   const own = [...extra, ...spec.tmpfs.map(tmpfs), ...spec.mounts.map(bind)];
   const last = new Map(own.map((mount) => [mount.destination, mount]));
   const chosen = [...last.values()].toSorted((a, b) => depth(a.destination) - depth(b.destination));
   // A default below a path that the container brings itself would hide part of it: Docker drops /dev/* for a mounted /dev.
-  const kept = defaults.filter((mount) => !chosen.some((mine) => mount.destination === mine.destination || mount.destination.startsWith(`${mine.destination}/`)));
+  const kept = defaults.filter(
+    (mount) => !chosen.some((mine) => mount.destination === mine.destination || mount.destination.startsWith(`${mine.destination}/`)),
+  );
   return [...kept, ...chosen];
 }
 
@@ -40,7 +52,12 @@ function tmpfs(mount: ContainerSpec["tmpfs"][number]): OciMount {
 }
 
 function bind(mount: ContainerSpec["mounts"][number]): OciMount {
-  return { destination: clean(mount.target), type: "bind", source: mount.source, options: ["rbind", mount.readOnly ? "ro" : "rw", "rprivate"] };
+  return {
+    destination: clean(mount.target),
+    type: "bind",
+    source: mount.source,
+    options: ["rbind", mount.readOnly ? "ro" : "rw", "rprivate"],
+  };
 }
 
 /** An option given takes away the default that says the opposite; `defaults` takes away nothing. */

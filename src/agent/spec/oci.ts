@@ -64,5 +64,10 @@ export interface OciSeccomp {
   defaultAction: string;
   defaultErrnoRet: number;
   architectures: string[];
-  syscalls: { names: string[]; action: string; errnoRet?: number; args?: { index: number; value: number; valueTwo?: number; op: string }[] }[];
+  syscalls: {
+    names: string[];
+    action: string;
+    errnoRet?: number;
+    args?: { index: number; value: number; valueTwo?: number; op: string }[];
+  }[];
 }

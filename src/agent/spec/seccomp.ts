@@ -65,7 +65,8 @@ export function defaultSeccomp(capabilities: readonly string[], architecture: st
   const opened = capabilities.flatMap((capability) => byCapability[capability] ?? []);
   const allow = "SCMP_ACT_ALLOW";
   const syscalls: OciSeccomp["syscalls"] = [{ names: [...allowedSyscalls, ...(own?.syscalls ?? []), ...new Set(opened)], action: allow }];
-  for (const value of personalities) syscalls.push({ names: ["personality"], action: allow, args: [{ index: 0, value, op: "SCMP_CMP_EQ" }] });
+  for (const value of personalities)
+    syscalls.push({ names: ["personality"], action: allow, args: [{ index: 0, value, op: "SCMP_CMP_EQ" }] });
   if (!capabilities.includes("CAP_SYS_ADMIN")) {
     const args = [{ index: 0, value: namespaceFlags, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }];
     syscalls.push({ names: ["clone"], action: allow, args });

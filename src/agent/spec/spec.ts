@@ -12,6 +12,8 @@ export interface HostFacts {
   readonly lastCapability: number;
   readonly architecture: string;
   readonly hostname: string;
+  /** The most open files that a process of this machine may be allowed. */
+  readonly maxOpenFiles: number;
   /** Runtime handles seccomp (runc does; gVisor has its own). */
   readonly seccomp: boolean;
 }
@@ -67,7 +69,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       cwd: spec.workingDirectory || spec.image.config.workingDir || "/",
       // As Docker does: the process of a user other than root starts without, and may only get what a setuid program brings.
       capabilities: { bounding: capabilities, effective: ofRoot, permitted: ofRoot },
-      rlimits: rlimits(spec.ulimits),
+      rlimits: rlimits(spec.ulimits, host),
       noNewPrivileges: false,
       oomScoreAdj: 0,
     },
@@ -116,8 +118,13 @@ function environment(spec: ContainerSpec, hostname: string): string[] {
   return [...values].map(([name, value]) => `${name}=${value}`);
 }
 
-function rlimits(ulimits: ContainerSpec["ulimits"]): OciSpec["process"]["rlimits"] {
-  const own = new Map([...defaultLimits, ...ulimits].map((limit) => [limit.name.toLowerCase().replace(/^rlimit_/, ""), limit]));
+function rlimits(ulimits: ContainerSpec["ulimits"], host: HostFacts): OciSpec["process"]["rlimits"] {
+  const possible = defaultLimits.map(({ name, soft, hard }) => ({
+    name,
+    soft: Math.min(soft, host.maxOpenFiles),
+    hard: Math.min(hard, host.maxOpenFiles),
+  }));
+  const own = new Map([...possible, ...ulimits].map((limit) => [limit.name.toLowerCase().replace(/^rlimit_/, ""), limit]));
   return [...own].map(([name, { soft, hard }]) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft: unlimited(soft), hard: unlimited(hard) }));
 }
 
@@ -131,7 +138,8 @@ function extraMounts({ spec, imageVolumes, initBinary }: SpecInput): OciMount[] 
   if (spec.initProcess && initBinary) {
     mounts.push({ destination: initPath, type: "bind", source: initBinary, options: ["bind", "ro", "rprivate"] });
   }
-  for (const { source, target } of imageVolumes) mounts.push({ destination: target, type: "bind", source, options: ["rbind", "rw", "rprivate"] });
+  for (const { source, target } of imageVolumes)
+    mounts.push({ destination: target, type: "bind", source, options: ["rbind", "rw", "rprivate"] });
   return mounts;
 }
 

@@ -21,7 +21,9 @@ export function resolveUser(text: string, accounts: Accounts): OciUser {
   let name = "root";
   const wanted = userPart === "" ? "0" : userPart;
   const numeric = parseId(wanted);
-  const entry = lines(accounts.passwd).find((fields) => fields[0] === wanted || (numeric !== undefined && parseId(fields[2] ?? "") === numeric));
+  const entry = lines(accounts.passwd).find(
+    (fields) => fields[0] === wanted || (numeric !== undefined && parseId(fields[2] ?? "") === numeric),
+  );
   if (entry) {
     name = entry[0] ?? "";
     uid = parseId(entry[2] ?? "") ?? 0;
