@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { createConnection } from "node:net";
-import { containerdCommand } from "#agent/containerd/daemon.ts";
 import { createAwsClient, type AwsClient } from "#agent/aws/client.ts";
 import { systemClock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
@@ -62,6 +61,7 @@ function environmentOf(config: Config): Record<string, string | undefined> {
   };
 }
 
+<<<<<<< HEAD
 /** containerd looks for runc on its PATH, of which a user's shell may lack the system's part. */
 export function ownContainerd(config: Config) {
   const command = containerdCommand({ home: config.home });
@@ -69,6 +69,8 @@ export function ownContainerd(config: Config) {
   return { ...command, env: { ...process.env, PATH: path, ...command.env } };
 }
 
+=======
+>>>>>>> cli
 /** Resolves when something accepts connections on the Unix socket. */
 export function socketAnswers(path: string): Promise<void> {
   return new Promise((resolve, reject) => {

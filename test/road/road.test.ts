@@ -18,7 +18,7 @@ const aws = (line: string) => `aws --endpoint-url "$AWS_ENDPOINT_URL" --output j
 
 const shell = (line: string, timeoutMs = 120_000) =>
   gantry.shell(`cd ${work}\nexport HOME=${work} DOCKER_HOST=${docker.host} REGISTRY_AUTH_FILE=${work}/auth.json\n${line}`, { timeoutMs });
-const json = async <T>(line: string) => JSON.parse(await shell(aws(line))) as T;
+const json = async <T>(line: string) => JSON.parse((await shell(aws(line))) || "{}") as T;
 
 interface Task {
   taskArn: string;
