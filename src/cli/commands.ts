@@ -61,7 +61,6 @@ function environmentOf(config: Config): Record<string, string | undefined> {
   };
 }
 
-<<<<<<< HEAD
 /** containerd looks for runc on its PATH, of which a user's shell may lack the system's part. */
 export function ownContainerd(config: Config) {
   const command = containerdCommand({ home: config.home });
@@ -69,8 +68,6 @@ export function ownContainerd(config: Config) {
   return { ...command, env: { ...process.env, PATH: path, ...command.env } };
 }
 
-=======
->>>>>>> cli
 /** Resolves when something accepts connections on the Unix socket. */
 export function socketAnswers(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
