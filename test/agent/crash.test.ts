@@ -52,7 +52,11 @@ async function dieAt(n: number, when: "before" | "after"): Promise<boolean> {
     const repeated = texts.length - new Set(texts).size;
     assert.ok(repeated <= 1, `${where}: only what was being sent at the death is said again`);
     const ranks = harness.reports.map(({ status }) => ["PENDING", "RUNNING", "STOPPED"].indexOf(status));
-    assert.deepEqual(ranks, ranks.toSorted((a, b) => a - b), `${where}: statuses only rise`);
+    assert.deepEqual(
+      ranks,
+      ranks.toSorted((a, b) => a - b),
+      `${where}: statuses only rise`,
+    );
     assert.equal(harness.runtime.log.filter((line) => line === "start app").length, 1, `${where}: started once`);
     assert.equal(harness.network.attached.size, 0, `${where}: no namespace is left`);
     assert.equal(harness.runtime.lives.size, 0, `${where}: no container is left`);
