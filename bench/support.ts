@@ -121,7 +121,14 @@ export async function startServer(): Promise<{ endpoint: string; pid: number; re
   const port = await freePort();
   const started = performance.now();
   const child = spawn(process.execPath, [join(repository, "src/server/main.ts")], {
-    env: { ...process.env, GANTRY_HOME: home.path, GANTRY_PORT: String(port), GANTRY_OPEN: "1", GANTRY_LOG_LEVEL: "warn" },
+    env: {
+      ...process.env,
+      GANTRY_HOME: home.path,
+      GANTRY_PORT: String(port),
+      GANTRY_OPEN: "1",
+      NODE_COMPILE_CACHE: join(repository, ".tools/compile-cache"),
+      GANTRY_LOG_LEVEL: "warn",
+    },
     stdio: ["ignore", "inherit", "inherit"],
   });
   await answers(`http://127.0.0.1:${port}/healthz`, 10_000);

@@ -43,7 +43,9 @@ const protocols: Readonly<Record<string, Protocol>> = {
 };
 
 /** Members that agents send and AWS reads, though the SDK's model does not name them. Source: amazon-ecs-agent's own model of the API. */
-const unnamed: Readonly<Record<string, Readonly<Record<string, Record<string, [Ref]>>>>> = { ecs: { RegisterContainerInstanceRequest: { clientToken: ["s"] } } };
+const unnamed: Readonly<Record<string, Readonly<Record<string, Record<string, [Ref]>>>>> = {
+  ecs: { RegisterContainerInstanceRequest: { clientToken: ["s"] } },
+};
 
 // Smithy's schema encoding, @smithy/types schema sentinels and static schema arrays.
 const simple: Readonly<Record<number, Ref>> = {

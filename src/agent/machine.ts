@@ -17,7 +17,7 @@ export async function openMachine(
   const runtime = await createContainerdRuntime({
     socket: config.containerdSocket,
     namespace: `gantry-${config.instance}`,
-    stateDirectory: join(config.dataDir, "runtime"),
+    stateDirectory: join(config.home, "runtime"),
     containerdRoot: config.home,
     rewrite: rewriteToLocal({ config, ...deps }),
     ...deps,

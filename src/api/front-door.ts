@@ -175,7 +175,7 @@ function ownRoutes(parts: readonly ServerPart[], metrics: () => string, reset: (
     response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
   };
   const health = async () => {
-    const all = await Promise.all(parts.map((part) => part.status?.()));
+    const all = await Promise.all(parts.map(async (part) => part.status?.()));
     const known = all.filter((each) => each !== undefined);
     return { ok: known.every(({ problem }) => problem === undefined), pid: process.pid, parts: known };
   };

@@ -9,7 +9,7 @@ import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
 import { awsClient, endpointOf } from "./commands.ts";
 import { down } from "./down.ts";
-import { isSupervised } from "./supervisor.ts";
+import { runningState } from "./supervisor.ts";
 import { up } from "./up.ts";
 
 const run = promisify(execFile);
@@ -29,7 +29,7 @@ const show = (text: string) => process.stdout.write(text.replace(/^(?=.)/gm, "  
  */
 export async function demo(): Promise<number> {
   const wanted = readConfig(process.env);
-  if (await isSupervised(wanted)) {
+  if (runningState(wanted.home)) {
     process.stdout.write(`Gantry is running at ${endpointOf(wanted)}: the demo uses it.\n`);
     return road(wanted, "busybox-demo");
   }

@@ -7,6 +7,7 @@ import { agentConnected, awsClient, endpointOf, serverAnswers } from "./commands
 import { lastLines } from "./log-file.ts";
 import { placesOf } from "./places.ts";
 import { isAlive, listenerOf } from "./processes.ts";
+import { machineProblems } from "./machine.ts";
 import { readState } from "./supervisor.ts";
 
 export interface Part {

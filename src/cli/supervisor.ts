@@ -1,16 +1,13 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { createConnection, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { systemClock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
-import { loadIdentity } from "#platform/identity.ts";
-import { systemRandom } from "#platform/random.ts";
-import { Child, type ChildState } from "./child.ts";
-import { agentCommand, agentConnected, awsClient, ownContainerd, serverAnswers, serverCommand, socketAnswers } from "./commands.ts";
+import { Child, type ChildState, type Part } from "./child.ts";
+import { takeLock } from "./lock.ts";
 import { placesOf } from "./places.ts";
 import { endProcess, isAlive, nameProcess, type ProcessName } from "./processes.ts";
 
-/** `<home>/supervisor.json`, written at each change: for `status`, and for the next supervisor when this one was killed. */
+/** `<home>/supervisor.json`, written at each change: for `status` and `down`, and for the next supervisor when this one was killed. */
 export interface SupervisorState {
   readonly supervisor: ProcessName;
   readonly port: number;
@@ -18,7 +15,7 @@ export interface SupervisorState {
   readonly open: boolean;
   readonly containerdSocket: string;
   readonly ownContainerd: boolean;
-  readonly phase: "starting" | "running" | "failed" | "stopping";
+  readonly phase: "starting" | "running" | "failed" | "stopping" | "stopped";
   readonly failure?: string;
   readonly children: Readonly<Record<string, ChildState>>;
 }
@@ -31,35 +28,46 @@ export function readState(home: string): SupervisorState | undefined {
   }
 }
 
+/** The state of a supervisor that lives, or undefined. */
+export function runningState(home: string): SupervisorState | undefined {
+  const state = readState(home);
+  return state && isAlive(state.supervisor) ? state : undefined;
+}
+
 export class AlreadyRunning extends Error {}
 
-export interface Supervisor {
-  /** Resolves when all has been stopped. */
-  readonly ended: Promise<void>;
-  stop(): void;
+export interface SuperviseOptions {
+  readonly config: Pick<Config, "home" | "port" | "bind" | "open">;
+  readonly containerd: { readonly socket: string; readonly own: boolean };
+  /** Started in this order, each once the one before is ready; stopped in the opposite one. */
+  readonly parts: readonly Part[];
+  readonly progress: (text: string) => void;
+  readonly ready: () => void;
+  /** Stops everything. */
+  readonly signal: AbortSignal;
 }
 
 /**
- * Starts containerd, server and agent in that order, each once the one before is ready, and keeps them running. Tasks belong to
- * containerd's shims: they run on whatever happens here.
+ * Keeps the parts running until the signal, then resolves when all are gone. Rejects when one could not be started; the others are
+ * stopped then. Tasks belong to containerd's shims: they run on whatever happens here.
  */
-export async function supervise(config: Config, options: { containerd?: string; progress: (text: string) => void }): Promise<Supervisor> {
+export async function supervise({ config, containerd, parts, progress, ready, signal }: SuperviseOptions): Promise<void> {
   const places = placesOf(config);
-  const control = await takeControl(places.control);
-  const identity = await loadIdentity(config.home, systemRandom);
-  const own = options.containerd === undefined ? await ownContainerd(config) : undefined;
-  const socket = own?.socket ?? options.containerd!;
+  const lock = takeLock(places.lock);
+  if (!lock) throw new AlreadyRunning(`another supervisor runs on ${config.home}`);
+  // While all children wait to be started again, nothing else keeps this process alive.
+  const alive = setInterval(() => {}, 1 << 30);
   let phase: SupervisorState["phase"] = "starting";
   let failure: string | undefined;
-  const children: Child[] = [];
+  let children: readonly Child[] = [];
   const save = () => {
     const state: SupervisorState = {
       supervisor: nameProcess(process.pid),
       port: config.port,
       bind: config.bind,
       open: config.open,
-      containerdSocket: socket,
-      ownContainerd: own !== undefined,
+      containerdSocket: containerd.socket,
+      ownContainerd: containerd.own,
       phase,
       failure,
       children: Object.fromEntries(children.map((child) => [child.name, child.state])),
@@ -67,77 +75,60 @@ export async function supervise(config: Config, options: { containerd?: string; 
     writeFileSync(`${places.state}.new`, JSON.stringify(state, undefined, 2), { mode: 0o600 });
     renameSync(`${places.state}.new`, places.state);
   };
-  await endLeftovers(readState(config.home), options.progress);
-
-  const ecs = awsClient(config, identity, "ecs");
-  const child = (name: string, rest: Omit<ConstructorParameters<typeof Child>[0], "name" | "log" | "clock" | "changed">) =>
-    new Child({ name, log: join(places.logs, `${name}.log`), clock: systemClock, changed: save, ...rest });
-  if (own) {
-    children.push(
-      child("containerd", { command: async () => own, probe: () => socketAnswers(socket), readyTimeoutMs: 30_000, stopGraceMs: 10_000 }),
-    );
-  }
-  const server = child("server", {
-    command: async () => serverCommand(config),
-    probe: async () => {
-      const { pid } = await serverAnswers(config);
-      if (pid !== server.state.process?.pid) throw new Error("another process answers on the port");
-    },
-    readyTimeoutMs: 30_000,
-    stopGraceMs: 10_000,
-  });
-  children.push(server);
-  children.push(
-    child("agent", {
-      command: async () => agentCommand(config, identity, socket),
-      probe: async () => void (await agentConnected(config, ecs)),
-      readyTimeoutMs: 60_000,
-      stopGraceMs: 10_000,
-    }),
-  );
-  save();
-
-  let finish: () => void = () => {};
-  const ended = new Promise<void>((resolve) => (finish = resolve));
-  let stopping = false;
-  const stop = async () => {
-    if (stopping) return;
-    stopping = true;
-    phase = "stopping";
+  const enter = (next: SupervisorState["phase"]) => {
+    phase = next;
     save();
-    for (const each of children.toReversed()) {
-      options.progress(`stopping ${each.name}`);
-      await each.stop();
-    }
-    control.server.close();
-    finish();
   };
-  control.onStop(() => void stop());
-
   try {
-    for (const each of children) {
-      const began = performance.now();
-      options.progress(`starting ${each.name}`);
-      await each.start();
-      options.progress(`${each.name} is ready (${((performance.now() - began) / 1000).toFixed(1)} s)`);
-    }
-    phase = "running";
+    await endLeftovers(config.home, progress);
+    children = parts.map(
+      (part) => new Child({ ...part, log: join(places.logs, `${part.name}.log`), clock: systemClock, changed: save, progress }),
+    );
     save();
+    for (const child of children) {
+      const began = performance.now();
+      progress(`starting ${child.name}`);
+      await startUnlessStopped(child, signal);
+      if (signal.aborted) break;
+      progress(`${child.name} is ready (${((performance.now() - began) / 1000).toFixed(1)} s)`);
+    }
+    if (!signal.aborted) {
+      enter("running");
+      ready();
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    }
+    enter("stopping");
   } catch (error) {
     failure = (error as Error).message;
-    phase = "failed";
-    save();
-    await stop();
-    phase = "failed";
-    save();
+    enter("failed");
     throw error;
+  } finally {
+    for (const child of children.toReversed()) {
+      if (child.state.process) progress(`stopping ${child.name}`);
+      await child.stop();
+    }
+    enter(failure === undefined ? "stopped" : "failed");
+    clearInterval(alive);
+    lock.release();
   }
-  return { ended, stop: () => void stop() };
 }
 
-/** Server, agent and containerd of a supervisor that was killed: known by number and start time, never by name. */
-async function endLeftovers(state: SupervisorState | undefined, progress: (text: string) => void): Promise<void> {
-  if (!state || isAlive(state.supervisor)) return;
+async function startUnlessStopped(child: Child, signal: AbortSignal): Promise<void> {
+  const stop = () => void child.stop();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    if (!signal.aborted) await child.start();
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Ends server, agent and containerd of a supervisor that was killed: known by number and start time, never by name. Call with the lock held, or none to take it. */
+export async function endLeftovers(home: string, progress: (text: string) => void): Promise<void> {
+  const state = readState(home);
+  if (!state || (isAlive(state.supervisor) && state.supervisor.pid !== process.pid)) return;
   for (const [name, { process: left }] of Object.entries(state.children).toReversed()) {
     if (!left || !isAlive(left)) continue;
     progress(`ending the ${name} that a killed supervisor left behind (pid ${left.pid})`);
@@ -145,44 +136,20 @@ async function endLeftovers(state: SupervisorState | undefined, progress: (text:
   }
 }
 
-/** The abstract socket is the lock: the kernel gives it to one process and takes it back when that process ends. */
-function takeControl(path: string): Promise<{ server: Server; onStop: (action: () => void) => void }> {
-  return new Promise((resolve, reject) => {
-    let action = () => {};
-    const server = createServer((connection) => {
-      connection.on("error", () => connection.destroy());
-      connection.on("data", (data) => {
-        if (data.toString() === "stop") action();
-      });
-    });
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(error.code === "EADDRINUSE" ? new AlreadyRunning("this Gantry is already running") : error),
-    );
-    server.listen(path, () => {
-      server.unref();
-      resolve({ server, onStop: (next) => (action = next) });
-    });
-  });
-}
-
 /** Asks the running supervisor to stop and waits until it is gone. False: none was running. */
-export function askToStop(config: Config): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = createConnection(placesOf(config).control);
-    let connected = false;
-    connection.once("connect", () => {
-      connected = true;
-      connection.write("stop");
-    });
-    connection.once("error", () => resolve(connected));
-    connection.once("close", () => resolve(connected));
-  });
-}
-
-/** Whether a supervisor of this home is running. */
-export function isSupervised(config: Config): Promise<boolean> {
-  return socketAnswers(placesOf(config).control).then(
-    () => true,
-    () => false,
-  );
+export async function stopSupervisor(home: string, progress: (text: string) => void): Promise<boolean> {
+  const state = runningState(home);
+  if (!state) return false;
+  process.kill(state.supervisor.pid, "SIGTERM");
+  const shown = new Set<string>();
+  while (isAlive(state.supervisor)) {
+    const now = readState(home);
+    const standing = Object.entries(now?.children ?? {}).findLast(([, child]) => child.process);
+    if (now?.phase === "stopping" && standing && !shown.has(standing[0])) {
+      progress(`stopping ${standing[0]}`);
+      shown.add(standing[0]);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return true;
 }

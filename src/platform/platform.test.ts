@@ -24,7 +24,7 @@ test("no text that we did not seal opens, however near", () => {
   const sealer = createSealer(Buffer.alloc(32, 7));
   const good = sealer.seal("s", { a: 1 });
   fc.assert(
-    fc.property(fc.nat({ max: good.length - 1 }), fc.constantFrom(..."AZaz09-_"), (at, letter) => {
+    fc.property(fc.nat({ max: good.length - 1 }), fc.constantFrom("A", "Z", "a", "z", "0", "9", "-", "_"), (at, letter) => {
       const changed = good.slice(0, at) + letter + good.slice(at + 1);
       assert.deepEqual(sealer.open("s", changed), changed === good ? { a: 1 } : undefined);
     }),

@@ -9,5 +9,5 @@ export async function resetServer(store: Store, parts: readonly ServerPart[]): P
   const survivors: Write[] = [];
   for (const part of parts) survivors.push(...((await part.survivors?.()) ?? []));
   await store.transaction({ writes: [{ deletePrefix: "/" }, ...survivors] });
-  await Promise.all(parts.map((part) => part.reset?.()));
+  await Promise.all(parts.map(async (part) => part.reset?.()));
 }

@@ -57,7 +57,9 @@ test("lists see the unit's own writes and deletes, and those of earlier jobs", a
   const disk = new MemoryDisk();
   for (const key of ["/a/1", "/a/2", "/b/1"]) disk.apply({ writes: [{ put: key, value: key }] });
   const writer = createWriter(openSession(disk).store);
-  const first = writer.run("q", async (unit) => void unit.put("/a/3", "new"));
+  const first = writer.run("q", async (unit) => {
+    unit.put("/a/3", "new");
+  });
   const second = writer.run("q", async (unit) => {
     unit.delete("/a/1");
     unit.put("/a/2", "changed");

@@ -112,9 +112,7 @@ describe("every protocol, by the SDK", () => {
       }),
     );
     assert.equal(run.Instances?.[0]?.LaunchTime?.getTime(), made.getTime());
-    assert.deepEqual(seen?.input["TagSpecifications" as never], [
-      { ResourceType: "instance", Tags: [{ Key: "k", Value: "v" }] },
-    ]);
+    assert.deepEqual(seen?.input["TagSpecifications" as never], [{ ResourceType: "instance", Tags: [{ Key: "k", Value: "v" }] }]);
   });
   test("CloudWatch: the SDK's protocol", async () => {
     const cloudwatch = new CloudWatchClient(server.sdk());
@@ -136,7 +134,7 @@ describe("every protocol, by the SDK", () => {
       }),
     );
     assert.equal(seen?.input.Name, "a b");
-    assert.equal((seen?.input.StartDate as Date).getTime(), made.getTime());
+    assert.equal((seen!.input.StartDate as Date).getTime(), made.getTime());
     const answer = await scheduler.send(new GetScheduleCommand({ Name: "s", GroupName: "g" }));
     assert.deepEqual(seen?.input, { Name: "s", GroupName: "g" });
     assert.equal(answer.CreationDate?.getTime(), made.getTime());

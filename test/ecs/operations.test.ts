@@ -324,7 +324,11 @@ describe("container instances", () => {
     // The SDK does not know the token that agents send.
     const { credentials, endpoint, region } = server.sdk();
     const agent = createAwsClient({ service: "ecs", endpoint, region, credentials, clock: systemClock, random: systemRandom });
-    const register = () => agent.send<{ containerInstance: { containerInstanceArn: string } }>("RegisterContainerInstance", { totalResources, clientToken: "token" });
+    const register = () =>
+      agent.send<{ containerInstance: { containerInstanceArn: string } }>("RegisterContainerInstance", {
+        totalResources,
+        clientToken: "token",
+      });
     const [first, second] = [await register(), await register()];
     assert.equal(first.containerInstance.containerInstanceArn, second.containerInstance.containerInstanceArn);
   });
