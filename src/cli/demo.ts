@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,6 +78,7 @@ async function road(config: Config, repositoryName: string): Promise<number> {
         maxBuffer: 1 << 24,
       });
     await mkdir(join(work, "storage"));
+    await writeFile(join(work, "auth.json"), "{}");
     await buildah("bud", "-q", "-t", image, work);
 
     step(

@@ -61,6 +61,7 @@ describe("the road", { timeout: 600_000 }, () => {
     docker = await startDockerDaemon();
     gantry = await startGantry();
     await copyFile("/bin/busybox", join(work, "busybox"));
+    await writeFile(join(work, "auth.json"), "{}");
     await writeFile(
       join(work, "Dockerfile"),
       'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "/bin"]\nCMD ["sh", "-c", "echo hello from the image"]\n',
