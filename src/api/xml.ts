@@ -1,3 +1,4 @@
+import { encodeText } from "./http-text.ts";
 import type { Member, Ref, ServiceTable, Traits } from "./schema.ts";
 
 export function escapeXml(text: string): string {
@@ -40,23 +41,7 @@ export function encodeMember(table: ServiceTable, name: string, [ref, traits]: M
     return traits?.xmlFlattened ? entries : `<${tag}>${entries}</${tag}>`;
   }
   if (shape) return `<${tag}>${encodeMembers(table, ref, value)}</${tag}>`;
-  return `<${tag}>${encodeText(ref, value)}</${tag}>`;
+  return `<${tag}>${escapeXml(encodeText(ref, value))}</${tag}>`;
 }
 
 const withName = ([ref, traits]: Member, xmlName: string): Member => [ref, { ...(traits as Traits | undefined), xmlName }];
-
-export function encodeText(ref: Ref, value: unknown): string {
-  switch (ref) {
-    case "t":
-    case "td":
-      return (value as Date).toISOString();
-    case "th":
-      return (value as Date).toUTCString();
-    case "te":
-      return String((value as Date).getTime() / 1000);
-    case "x":
-    case "xs":
-      return Buffer.from(value as Uint8Array).toString("base64");
-  }
-  return escapeXml(typeof value === "string" ? value : String(value as number | boolean));
-}
