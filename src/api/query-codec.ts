@@ -23,6 +23,7 @@ export function parseForm(body: string): Map<string, string> {
 }
 
 export function decodeForm(table: ServiceTable, ref: Ref, fields: ReadonlyMap<string, string>): Record<string, unknown> {
+  if (!(ref in table.shapes)) return {};
   const root: Node = { children: new Map() };
   for (const [name, value] of fields) {
     if (name === "Action" || name === "Version") continue;
