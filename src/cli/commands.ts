@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { createConnection } from "node:net";
-import { containerdCommand } from "#agent/containerd/daemon.ts";
 import { createAwsClient, type AwsClient } from "#agent/aws/client.ts";
 import { systemClock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
@@ -60,13 +59,6 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_OPEN: config.open ? "1" : "",
     GANTRY_CLUSTER: config.cluster,
   };
-}
-
-/** containerd looks for runc on its PATH, of which a user's shell may lack the system's part. */
-export function ownContainerd(config: Config) {
-  const command = containerdCommand({ home: config.home });
-  const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].filter(Boolean).join(":");
-  return { ...command, env: { ...process.env, PATH: path, ...command.env } };
 }
 
 /** Resolves when something accepts connections on the Unix socket. */
