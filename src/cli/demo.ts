@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -200,6 +200,8 @@ interface Container {
 /** buildah with its storage, its temporary files and its logins below one directory. */
 async function buildahIn(work: string): Promise<(args: readonly string[], input?: string) => Promise<unknown>> {
   const storage = ["--root", join(work, "storage"), "--runroot", join(work, "run"), "--storage-driver", "vfs"];
+  // buildah 1.28 refuses a file that it is told of and does not find.
+  await writeFile(join(work, "auth.json"), "{}");
   const env = { ...process.env, BUILDAH_ISOLATION: "chroot", REGISTRY_AUTH_FILE: join(work, "auth.json"), TMPDIR: work };
   return (args, input = "") => {
     const running = run("buildah", [...storage, ...args], { env, maxBuffer: 1 << 24 });
