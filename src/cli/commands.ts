@@ -61,13 +61,6 @@ function environmentOf(config: Config): Record<string, string | undefined> {
   };
 }
 
-/** containerd looks for runc on its PATH, of which a user's shell may lack the system's part. */
-export function ownContainerd(config: Config) {
-  const command = containerdCommand({ home: config.home });
-  const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].filter(Boolean).join(":");
-  return { ...command, env: { ...process.env, PATH: path, ...command.env } };
-}
-
 /** Resolves when something accepts connections on the Unix socket. */
 export function socketAnswers(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
