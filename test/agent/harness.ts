@@ -52,7 +52,7 @@ export class Harness {
         close: () => {},
       },
       journal,
-      registry: { credentials: () => undefined, candidates: (image) => [image] },
+      registry: { credentials: () => undefined },
       metadataVariables: () => ({}),
       cluster: () => "default",
     };

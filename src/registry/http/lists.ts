@@ -45,7 +45,7 @@ export async function handleReferrers(exchange: Exchange, store: Store, digest: 
     {
       "content-type": mediaTypes.ociIndex,
       ...(type === null ? {} : { "oci-filters-applied": "artifactType" }),
-      ...(more ? { link: `</v2/${repository.name}/referrers/${digest}?${query}>; rel="next"` } : {}),
+      ...(more ? { link: `</v2/${repository.name}/referrers/${digest}?${query.toString()}>; rel="next"` } : {}),
     },
   );
 }
