@@ -1,6 +1,7 @@
 /** Push and pull of one 1 GiB layer and of 200 layers of 64 KiB: the same client against our server and Debian's docker-registry, in turns. */
 import { spawn } from "node:child_process";
 import { createHash, randomFillSync } from "node:crypto";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { Agent, type IncomingMessage, request, type RequestOptions } from "node:http";
 import { join } from "node:path";
@@ -54,7 +55,8 @@ class Client {
     await each([manifest.config, ...manifest.layers], async ({ digest }) => {
       const hash = createHash("sha256");
       const { body } = await this.#send("GET", `/v2/${repository}/blobs/${digest}`);
-      for await (const piece of body) hash.update(piece as Buffer);
+      body.on("data", (piece: Buffer) => hash.update(piece));
+      await once(body, "end");
       if (`sha256:${hash.digest("hex")}` !== digest) throw new Error(`pulled something else than ${digest}`);
     });
   }

@@ -1,21 +1,26 @@
-import { dirname, join } from "node:path";
-import { systemClock } from "#platform/clock.ts";
-import { createLogger } from "#platform/log.ts";
+import { join } from "node:path";
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
 import { createTaskCgroup, removeTaskCgroup } from "./cgroups/cgroups.ts";
 import type { AgentConfig } from "./config.ts";
 import { createContainerdRuntime } from "./containerd/runtime.ts";
+import { rewriteToLocal } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
 import type { TaskCgroups } from "./task/world.ts";
 
-/** The real machine under an agent: containerd behind its socket, the kernel's cgroups. Fails with `Unavailable` while containerd does not answer. */
-export async function openMachine(config: AgentConfig): Promise<{ readonly runtime: Runtime; readonly cgroups: TaskCgroups }> {
+/** The real machine beneath the agent: containerd by its socket, the kernel's cgroups. Waits until containerd answers. */
+export async function openMachine(
+  config: AgentConfig,
+  deps: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+): Promise<{ readonly runtime: Runtime; readonly cgroups: TaskCgroups }> {
   const runtime = await createContainerdRuntime({
     socket: config.containerdSocket,
     namespace: `gantry-${config.instance}`,
     stateDirectory: join(config.home, "runtime"),
-    containerdRoot: dirname(config.dataDir),
-    clock: systemClock,
-    log: createLogger("runtime"),
+    containerdRoot: config.home,
+    rewrite: rewriteToLocal({ config, ...deps }),
+    ...deps,
   });
   return {
     runtime,

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { createConnection } from "node:net";
-import { containerdCommand } from "#agent/containerd/daemon.ts";
 import { createAwsClient, type AwsClient } from "#agent/aws/client.ts";
 import { systemClock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
@@ -60,10 +59,6 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_OPEN: config.open ? "1" : "",
     GANTRY_CLUSTER: config.cluster,
   };
-}
-
-export function ownContainerd(config: Config) {
-  return containerdCommand({ home: config.home });
 }
 
 /** Resolves when something accepts connections on the Unix socket. */

@@ -5,7 +5,10 @@ export type Hierarchy =
   | { readonly version: 2; readonly root: string }
   | {
       readonly version: 1;
-      /** Controller (`memory`, `cpu`, `cpuset` …) to the directory it is mounted at. */ readonly controllers: ReadonlyMap<string, string>;
+      /** Controller (`memory`, `cpu`, `cpuset` …) to the directory it is mounted at. */
+      readonly controllers: ReadonlyMap<string, string>;
+      /** The version 2 tree beside them, where runc makes a cgroup too. */
+      readonly unified?: string;
     };
 
 /** Reads /proc/self/mountinfo. */
@@ -26,7 +29,7 @@ export function detectHierarchy(mountinfo = readFileSync("/proc/self/mountinfo",
     }
   }
   if (unified && !controllers.has("memory") && !controllers.has("cpu")) return { version: 2, root: unified };
-  return { version: 1, controllers };
+  return { version: 1, controllers, unified };
 }
 
 const known = new Set([
@@ -49,7 +52,8 @@ const known = new Set([
 /** Every directory that the cgroup `path` (`/gantry-1/task`) is made of; one for version 2. */
 export function directoriesOf(hierarchy: Hierarchy, path: string): string[] {
   if (hierarchy.version === 2) return [`${hierarchy.root}${path}`];
-  return [...new Set(hierarchy.controllers.values())].map((root) => `${root}${path}`);
+  const roots = new Set([...hierarchy.controllers.values(), ...(hierarchy.unified ? [hierarchy.unified] : [])]);
+  return [...roots].map((root) => `${root}${path}`);
 }
 
 /** The directory where `controller` keeps its files for the cgroup `path`. */

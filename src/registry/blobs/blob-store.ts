@@ -44,7 +44,7 @@ export interface BlobRead {
   /** Size of the whole blob. */
   readonly size: number;
   /**
-   * The bytes in order. Each piece is good until the next one is asked for. A read of the whole blob is checked against its digest before its last piece
+   * The bytes in order. Each piece is good until the next but one is asked for. A read of the whole blob is checked against its digest before its last piece
    * is handed out: BlobCorrupt then, so that nobody ever holds a damaged blob that looks whole. The store forgets a damaged blob, so that a push heals it.
    */
   pieces(): AsyncIterable<Uint8Array>;

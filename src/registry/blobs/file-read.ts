@@ -3,7 +3,9 @@ import type { FileHandle } from "node:fs/promises";
 import { BlobCorrupt, type BlobRead, type ByteRange } from "./blob-store.ts";
 import type { Digest } from "./digest.ts";
 
-const pieceSize = 512 << 10;
+const pieceSize = 256 << 10;
+/** One piece is being read, one the caller has just got, the one before that may still be on its way to a socket. */
+const ring = 3;
 
 /**
  * Reads an open file from `range.first` to `range.last`, the next piece from the disk while the caller is busy with this one. A read of the whole file
@@ -30,11 +32,12 @@ export function fileRead(
       const end = range ? range.last + 1 : size;
       const hash = first === 0 && end === size ? createHash("sha256") : undefined;
       const length = Math.min(pieceSize, end - first);
-      const buffers = [Buffer.allocUnsafeSlow(length), Buffer.allocUnsafeSlow(end - first > length ? length : 0)] as const;
+      const count = end - first > length ? ring : 1;
+      const buffers = Array.from({ length: count }, () => Buffer.allocUnsafeSlow(length));
       let next: Promise<Buffer> | undefined;
       try {
         let turn = 0;
-        next = readPiece(file, buffers[0], first, end);
+        next = readPiece(file, buffers[0]!, first, end);
         for (let position = first; position < end;) {
           const piece: Buffer = await next!;
           next = undefined;
@@ -42,8 +45,8 @@ export function fileRead(
           position += piece.length;
           hash?.update(piece);
           if (position < end) {
-            turn = 1 - turn;
-            next = readPiece(file, buffers[turn as 0 | 1], position, end);
+            turn = (turn + 1) % buffers.length;
+            next = readPiece(file, buffers[turn]!, position, end);
             next.catch(() => {});
           } else if (hash) {
             if (`sha256:${hash.digest("hex")}` !== digest) break;

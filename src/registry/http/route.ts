@@ -78,7 +78,7 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
         await answer(request, response, info);
       } catch (error) {
         // A cut-off upload keeps its bytes; whoever sent them asks how far it came.
-        if (error instanceof ClientGone || request.destroyed || response.destroyed) {
+        if (error instanceof ClientGone || response.destroyed || (request.destroyed && !request.complete)) {
           response.destroy();
           return;
         }
