@@ -33,7 +33,7 @@ export interface AgentConfig {
   readonly imageCleanup: { readonly intervalMs: number; readonly minimumAgeMs: number } | undefined;
   readonly loggingDrivers: readonly string[];
   readonly privilegedDisabled: boolean;
-  /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `io.containerd.runc.v2`) and `GANTRY_RUNTIME_BINARY`. */
+  /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `runc`) and `GANTRY_RUNTIME_BINARY`. */
   readonly runtime: { readonly name: string; readonly binary?: string };
 }
 
@@ -91,7 +91,7 @@ export function readAgentConfig(env: Environment): AgentConfig {
           },
     loggingDrivers: stringList("ECS_AVAILABLE_LOGGING_DRIVERS", env, ["json-file", "awslogs", "none"]),
     privilegedDisabled: env.ECS_DISABLE_PRIVILEGED === "true",
-    runtime: { name: env.GANTRY_RUNTIME || "io.containerd.runc.v2", binary: env.GANTRY_RUNTIME_BINARY || undefined },
+    runtime: { name: env.GANTRY_RUNTIME || "runc", binary: env.GANTRY_RUNTIME_BINARY || undefined },
   };
 }
 

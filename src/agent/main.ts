@@ -14,7 +14,8 @@ const log = createLogger("agent");
 
 async function main(config: AgentConfig, tearDown: boolean): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const agent = await startAgent({ config, clock: systemClock, random: systemRandom, log, ...(await openMachine(config)) });
+  const deps = { clock: systemClock, random: systemRandom, log };
+  const agent = await startAgent({ config, ...deps, ...(await openMachine(config, deps)) });
   // Timers of ours never keep the process alive by themselves; this one does.
   const alive = setInterval(() => {}, 1 << 30);
   let leaving = false;

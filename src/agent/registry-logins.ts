@@ -1,3 +1,4 @@
+import type { Credentials } from "#agent-protocol/messages.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Random } from "#platform/random.ts";
 import { createAwsClient } from "./aws/client.ts";
@@ -10,28 +11,56 @@ interface Login {
   readonly expiresAt: number;
 }
 
-const genuineEcr = /^(\d{12})\.dkr[.-]ecr\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)\/(.+)$/;
+const genuineEcr = /^(\d{12})\.dkr[.-]ecr\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)$/;
+
+type Deps = { readonly config: AgentConfig; readonly clock: Clock; readonly random: Random };
 
 /**
- * Logins for our registry and for ECR by GetAuthorizationToken, kept until shortly before they end. Everything else is pulled
- * anonymously. An image of genuine ECR is looked for in the local registry first.
+ * Logins for our registry and for ECR by GetAuthorizationToken, kept until shortly before they end. Everything else is pulled anonymously.
  */
-export function createRegistryLogins(deps: {
-  readonly config: AgentConfig;
-  readonly clock: Clock;
-  readonly random: Random;
-}): RegistryLogins {
-  const { config, clock, random } = deps;
-  const local = new URL(config.ecrEndpoint).host;
-  const logins = new Map<string, Promise<Login | undefined>>();
+export function createRegistryLogins(deps: Deps): RegistryLogins {
+  const { config } = deps;
+  const login = createTokens(deps);
+  return {
+    credentials(plan, { definition }) {
+      const data = definition.registryAuthentication?.type === "ecr" ? definition.registryAuthentication.ecrAuthData : undefined;
+      const [, account, genuineRegion] = genuineEcr.exec(definition.image.split("/")[0] ?? "") ?? [];
+      if (!data && !account && !isLocal(config, definition.image)) return undefined;
+      const endpoint = data?.endpointOverride ? withScheme(data.endpointOverride) : config.ecrEndpoint;
+      const role = data?.useExecutionRole ? plan.payload.executionRoleCredentials : undefined;
+      return () => login(endpoint, data?.region || genuineRegion || config.region, data?.registryId || account, role);
+    },
+  };
+}
 
-  const fetchLogin = async (
-    endpoint: string,
-    region: string,
-    registryId: string | undefined,
-    credentials = config.credentials,
-  ): Promise<Login | undefined> => {
-    const client = createAwsClient({ service: "ecr", endpoint, region, credentials, clock, random });
+/** An image of a genuine ECR host is taken from the local registry where the repository exists there. */
+export function rewriteToLocal(deps: Deps): (host: string, repository: string) => Rewrite | undefined {
+  const login = createTokens(deps);
+  return (host, repository) => {
+    const [, account, region] = genuineEcr.exec(host) ?? [];
+    if (!account || !region) return undefined;
+    const url = deps.config.ecrEndpoint;
+    return { url, repository, credentials: () => login(url, region, account, undefined) };
+  };
+}
+
+interface Rewrite {
+  readonly url: string;
+  readonly repository: string;
+  readonly credentials: () => Promise<Login | undefined>;
+}
+
+type Tokens = (
+  endpoint: string,
+  region: string,
+  registryId: string | undefined,
+  role: Credentials | undefined,
+) => Promise<Login | undefined>;
+
+function createTokens({ config, clock, random }: Deps): Tokens {
+  const logins = new Map<string, Promise<Login | undefined>>();
+  const fetchLogin: Tokens = async (endpoint, region, registryId, role) => {
+    const client = createAwsClient({ service: "ecr", endpoint, region, credentials: role ?? config.credentials, clock, random });
     const input = registryId ? { registryIds: [registryId] } : {};
     const answer = await client.call<{ authorizationData?: { authorizationToken?: string; expiresAt?: number }[] }>(
       "GetAuthorizationToken",
@@ -42,35 +71,22 @@ export function createRegistryLogins(deps: {
     const [username = "", ...password] = Buffer.from(data.authorizationToken, "base64").toString("utf8").split(":");
     return { username, password: password.join(":"), expiresAt: (data.expiresAt ?? clock.now() / 1000 + 3600) * 1000 };
   };
-
-  const login = async (key: string, get: () => Promise<Login | undefined>): Promise<Login | undefined> => {
+  return async (endpoint, region, registryId, role) => {
+    const key = [endpoint, region, registryId, role?.credentialsId].join(" ");
     const known = await logins.get(key)?.catch(() => undefined);
     if (known && known.expiresAt - clock.now() > 300_000) return known;
-    const fresh = get();
+    const fresh = fetchLogin(endpoint, region, registryId, role);
     logins.set(key, fresh);
     fresh.catch(() => logins.delete(key));
     return fresh;
   };
+}
 
-  const isLocal = (image: string) =>
-    image.startsWith(`${local}/`) || new RegExp(`^(localhost|127\\.0\\.0\\.1)(:${new URL(config.ecrEndpoint).port || "80"})/`).test(image);
-
-  return {
-    credentials(plan, { definition }) {
-      const data = definition.registryAuthentication?.type === "ecr" ? definition.registryAuthentication.ecrAuthData : undefined;
-      if (!data && !isLocal(definition.image) && !genuineEcr.test(definition.image)) return undefined;
-      const region = data?.region || genuineEcr.exec(definition.image)?.[2] || config.region;
-      const registryId = data?.registryId || genuineEcr.exec(definition.image)?.[1];
-      const endpoint = data?.endpointOverride ? withScheme(data.endpointOverride) : config.ecrEndpoint;
-      const role = data?.useExecutionRole ? plan.payload.executionRoleCredentials : undefined;
-      const key = `${endpoint} ${region} ${registryId ?? ""} ${role?.credentialsId ?? ""}`;
-      return () => login(key, () => fetchLogin(endpoint, region, registryId, role));
-    },
-    candidates(image) {
-      const match = genuineEcr.exec(image);
-      return match ? [`${local}/${match[3]}`, image] : [image];
-    },
-  };
+/** Our registry stands at the API's own port, by whichever name of this machine. */
+function isLocal({ ecrEndpoint }: AgentConfig, image: string): boolean {
+  const { host, port } = new URL(ecrEndpoint);
+  const [registry] = image.split("/");
+  return registry === host || (port !== "" && (registry === `localhost:${port}` || registry === `127.0.0.1:${port}`));
 }
 
 function withScheme(endpoint: string): string {

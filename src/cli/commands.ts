@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { createConnection } from "node:net";
-import { containerdCommand } from "#agent/containerd/daemon.ts";
 import { createAwsClient, type AwsClient } from "#agent/aws/client.ts";
 import { systemClock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
@@ -28,7 +27,7 @@ export function serverCommand(config: Config): Command {
 export function agentCommand(config: Config, identity: Identity, containerdSocket: string, extra: readonly string[] = []): Command {
   return {
     file: process.execPath,
-    args: [...nodeOptions, "--max-semi-space-size=2", join(source, "agent/main.ts"), ...extra],
+    args: [...nodeOptions, "--max-semi-space-size=1", "--optimize-for-size", join(source, "agent/main.ts"), ...extra],
     env: {
       ...environmentOf(config),
       ECS_BACKEND_HOST: endpointOf(config),
@@ -60,10 +59,6 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_OPEN: config.open ? "1" : "",
     GANTRY_CLUSTER: config.cluster,
   };
-}
-
-export function ownContainerd(config: Config) {
-  return containerdCommand({ home: config.home });
 }
 
 /** Resolves when something accepts connections on the Unix socket. */

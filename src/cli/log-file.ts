@@ -20,6 +20,9 @@ export function rotateLog(path: string): void {
   }
 }
 
+/** Where it was thrown tells a developer something, and everyone else nothing; it stays in the log. */
+const isNoise = (line: string) => /^\s+at |^Node\.js v|^\s*[{}]?,?$|^\s*\^+$|^\s*throw |^node:internal/.test(line);
+
 /** The last `count` lines. Of JSON lines, what a person wants: the message and the error. */
 export function lastLines(path: string, count: number): readonly string[] {
   let descriptor: number;
@@ -33,7 +36,12 @@ export function lastLines(path: string, count: number): readonly string[] {
     const length = Math.min(size, 16 * 1024);
     const buffer = Buffer.alloc(length);
     readSync(descriptor, buffer, 0, length, size - length);
-    return buffer.toString("utf8").split("\n").filter(Boolean).slice(-count).map(readable);
+    return buffer
+      .toString("utf8")
+      .split("\n")
+      .filter((line) => !isNoise(line))
+      .slice(-count)
+      .map(readable);
   } finally {
     closeSync(descriptor);
   }

@@ -1,10 +1,10 @@
 /** The command line. Each command loads its own code when it is called, so that `--help` and `env` answer at once. */
-import { readFileSync } from "node:fs";
-import { Command } from "commander";
-import { ConfigError, readConfig } from "#platform/config.ts";
+import { Command, Option } from "commander";
+import { readConfig } from "#platform/config.ts";
 
-const version = (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
 const config = (extra: Record<string, string> = {}) => readConfig({ ...process.env, ...extra });
+/** The configuration of the Gantry that runs on this home, if one does. */
+const running = async () => (await import("./supervisor.ts")).effectiveConfig(config());
 const print = (text: string) => void process.stdout.write(`${text}\n`);
 
 const program = new Command("gantry")
@@ -24,11 +24,8 @@ program
   .addHelpText("after", "\nExamples:\n  ./gantry up --detach\n  GANTRY_HOME=/tmp/second GANTRY_PORT=4567 ./gantry up --detach --open")
   .action(async (options: { detach?: boolean; open?: boolean; containerd?: string }) => {
     const { up } = await import("./up.ts");
-    process.exitCode = await up(config(options.open ? { GANTRY_OPEN: "1" } : {}), {
-      detach: options.detach ?? false,
-      containerd: options.containerd,
-    });
-    process.exit();
+    const asked = config(options.open ? { GANTRY_OPEN: "1" } : {});
+    process.exit(await up(asked, { detach: options.detach ?? false, containerd: options.containerd }));
   });
 
 program
@@ -38,17 +35,17 @@ program
   .addHelpText("after", "\nExamples:\n  ./gantry down\n  ./gantry down --all")
   .action(async (options: { all?: boolean }) => {
     const { down } = await import("./down.ts");
-    process.exit(await down(config(), { all: options.all ?? false }));
+    process.exit(await down(await running(), { all: options.all ?? false }));
   });
 
 program
   .command("status")
   .description("say which part is up or down, and why")
   .option("--json", "for scripts")
-  .addHelpText("after", "\nThe exit code is 0 when all is well.")
+  .addHelpText("after", "\nThe exit code is 0 when all is well.\n\nExamples:\n  ./gantry status\n  ./gantry status --json | jq .parts")
   .action(async (options: { json?: boolean }) => {
     const { status, formatStatus } = await import("./status.ts");
-    const now = await status(config());
+    const now = await status(await running());
     print(options.json ? JSON.stringify(now, undefined, 2) : formatStatus(now));
     process.exit(now.ok ? 0 : 1);
   });
@@ -57,40 +54,42 @@ program
   .command("env")
   .description("print what AWS tools need to talk to this Gantry")
   .option("--json", "for scripts")
-  .option("--shell <name>", "sh or fish", "sh")
-  .addHelpText("after", '\nExamples:\n  eval "$(./gantry env)"\n  ./gantry env --shell fish | source')
-  .action(async (options: { json?: boolean; shell: string }) => {
-    const { environment, formatEnvironment } = await import("./env.ts");
-    const variables = await environment(config());
-    print(options.json ? JSON.stringify(variables, undefined, 2) : formatEnvironment(variables, options.shell === "fish" ? "fish" : "sh"));
+  .addOption(new Option("--shell <name>", "whose language").choices(["sh", "fish"]).default("sh"))
+  .addHelpText("after", '\nExamples:\n  eval "$(./gantry env)"\n  ./gantry env --shell fish | source\n  ./gantry env --json')
+  .action(async (options: { json?: boolean; shell: "sh" | "fish" }) => {
+    const { environment, formatEnvironment, oldAwsCli } = await import("./env.ts");
+    const variables = await environment(await running());
+    print(options.json ? JSON.stringify(variables, undefined, 2) : formatEnvironment(variables, options.shell, await oldAwsCli()));
   });
 
 program
   .command("reset")
   .description("empty everything: repositories, clusters, definitions, tasks, logs (open mode only)")
+  .addHelpText("after", "\nExamples:\n  ./gantry reset\n  curl -X POST http://localhost:4566/_gantry/reset")
   .action(async () => {
-    const { endpointOf } = await import("./commands.ts");
-    const response = await fetch(`${endpointOf(config())}/_gantry/reset`, { method: "POST" });
-    const text = await response.text();
-    if (!response.ok) throw new Error((JSON.parse(text) as { message: string }).message);
-    print("empty");
+    const { reset } = await import("./reset.ts");
+    print(await reset(await running()));
   });
 
 program
   .command("demo")
   .description("take examples/hello along the whole road: build, push, run, ask, stop, read its log")
+  .addHelpText(
+    "after",
+    "\nUses the Gantry that runs, or one of its own that is gone afterwards. Shows for each step what you would type.\n\nExamples:\n  ./gantry demo",
+  )
   .action(async () => {
     const { demo } = await import("./demo.ts");
     process.exit(await demo());
   });
 
 program
-  .command("test [files...]")
-  .description("type check, lint and run all tests, or those whose path contains one of the words")
-  .addHelpText("after", "\nExamples:\n  ./gantry test\n  ./gantry test store sigv4")
-  .action(async (files: string[]) => {
+  .command("test [words...]")
+  .description("type check, lint and run all tests, or only the test files whose path contains one of the words")
+  .addHelpText("after", "\nExamples:\n  ./gantry test\n  ./gantry test store sigv4\n  ./gantry test test/road")
+  .action(async (words: string[]) => {
     const { test } = await import("./test.ts");
-    process.exit(await test(files));
+    process.exit(await test(words));
   });
 
 program
@@ -106,16 +105,18 @@ program
   .command("version")
   .description("print the versions of Gantry and of what it stands on")
   .option("--json", "for scripts")
-  .action((options: { json?: boolean }) => {
-    const all = { gantry: version, node: process.versions.node };
-    print(options.json ? JSON.stringify(all) : `gantry ${version} (node ${process.versions.node})`);
+  .addHelpText("after", "\nExamples:\n  ./gantry version\n  ./gantry version --json")
+  .action(async (options: { json?: boolean }) => {
+    const { versions, formatVersions } = await import("./version.ts");
+    const all = await versions();
+    print(options.json ? JSON.stringify(all, undefined, 2) : formatVersions(all));
   });
 
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(
-    `gantry: ${error instanceof ConfigError ? error.message : ((error as Error).message ?? String(error))}${(error as { cause?: Error }).cause ? `: ${(error as { cause: Error }).cause.message}` : ""}\n`,
-  );
+  const causes = [];
+  for (let each: unknown = error; each instanceof Error; each = each.cause) causes.push(each.message || each.name);
+  process.stderr.write(`gantry: ${causes.length > 0 ? causes.join(": ") : String(error)}\n`);
   process.exit(1);
 }

@@ -1,7 +1,8 @@
+import { join } from "node:path";
 import type { Config } from "#platform/config.ts";
 import type { Identity } from "#platform/identity.ts";
 import type { Part } from "./child.ts";
-import { agentCommand, agentConnected, awsClient, ownContainerd, serverAnswers, serverCommand, socketAnswers } from "./commands.ts";
+import { agentCommand, agentConnected, awsClient, serverAnswers, serverCommand, socketAnswers } from "./commands.ts";
 
 /** What Gantry consists of on this machine, in the order in which it is started. */
 export interface Parts {
@@ -13,18 +14,25 @@ export interface Parts {
 }
 
 export async function partsOf(config: Config, identity: Identity, containerdSocket: string | undefined): Promise<Parts> {
-  const own = containerdSocket === undefined ? await ownContainerd(config) : undefined;
-  const socket = own?.socket ?? (containerdSocket as string);
+  // Loaded here and not above: containerd's generated client is no small thing, and most commands never need it.
+  const { containerdCommand, socketDirectory } = await import("#agent/containerd/daemon.ts");
+  const own = containerdSocket === undefined;
+  const socket = containerdSocket ?? join(socketDirectory(config.home), "containerd.sock");
   const ecs = awsClient(config, identity, "ecs");
   return {
-    containerd: { socket, own: own !== undefined },
-    engine: own && {
-      name: "containerd",
-      command: async () => own,
-      probe: () => socketAnswers(socket),
-      readyTimeoutMs: 30_000,
-      stopGraceMs: 10_000,
-    },
+    containerd: { socket, own },
+    engine: own
+      ? {
+          name: "containerd",
+          command: async () => {
+            const { file, args, env } = containerdCommand({ home: config.home });
+            return { file, args, env: { ...process.env, ...env } };
+          },
+          probe: () => socketAnswers(socket),
+          readyTimeoutMs: 30_000,
+          stopGraceMs: 10_000,
+        }
+      : undefined,
     server: {
       name: "server",
       command: async () => serverCommand(config),

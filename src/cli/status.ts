@@ -8,7 +8,8 @@ import { lastLines } from "./log-file.ts";
 import { placesOf } from "./places.ts";
 import { isAlive, listenerOf } from "./processes.ts";
 import { machineProblems } from "./machine.ts";
-import { readState } from "./supervisor.ts";
+import { readState, type SupervisorState } from "./supervisor.ts";
+import type { ChildState } from "./child.ts";
 
 export interface Part {
   readonly name: string;
@@ -26,49 +27,74 @@ export interface Status {
   readonly parts: readonly Part[];
 }
 
-/** What a person types first when something is wrong: each part, whether it is up, and if not, why. */
+/** What a person types first when something is wrong: each part, whether it is up, and if not, why. Works whatever runs or doesn't. */
 export async function status(config: Config): Promise<Status> {
   const state = readState(config.home);
-  const running = state !== undefined && isAlive(state.supervisor);
-  const parts: Part[] = [];
-  if (running)
-    parts.push({ name: "supervisor", ok: true, pid: state.supervisor.pid, detail: `${state.phase}${state.open ? ", open mode" : ""}` });
-  else {
-    const taken = await listenerOf(config.port);
-    const why = state === undefined ? "never started here" : (state.failure ?? (state.phase === "stopping" ? "was stopped" : "was killed"));
-    parts.push({
-      name: "supervisor",
-      ok: false,
-      detail: "not running",
-      problem: `${why}. Start it: ./gantry up --detach${taken ? `\n  port ${config.port} is in use by ${taken}` : ""}`,
-    });
+  const alive = state !== undefined && isAlive(state.supervisor);
+  const parts: Part[] = [await supervisorPart(config, state)];
+  for (const [name, child] of Object.entries(state?.children ?? {})) {
+    if (alive) parts.push(childPart(config, name, child));
+    else if (child.process && isAlive(child.process)) {
+      const problem = "its supervisor was killed; ./gantry up takes over, ./gantry down ends it";
+      parts.push({ name, ok: false, pid: child.process.pid, detail: "runs on by itself", problem });
+    }
   }
-  const answer = running || state ? await serverAnswers(config).catch((error: Error) => error) : undefined;
-  for (const [name, child] of Object.entries(running ? state.children : {})) {
-    const alive = child.process !== undefined && isAlive(child.process);
-    const ok = alive && child.ready;
-    const restarts = child.restarts > 0 ? `, restarted ${child.restarts} time${child.restarts === 1 ? "" : "s"}` : "";
-    const said = child.lastEnd
-      ? `${child.lastEnd.reason}${child.lastEnd.lines.map((line) => `\n  ${line}`).join("")}`
-      : lastLines(join(placesOf(config).logs, `${name}.log`), 3).join("\n  ");
-    parts.push({
-      name,
-      ok,
-      pid: child.process?.pid,
-      detail: alive ? `${child.ready ? "up" : "starting"}${restarts}` : "down",
-      ...(ok ? {} : { problem: said || "no word from it yet" }),
-    });
+  const server = state?.children.server?.process;
+  if (server && isAlive(server)) {
+    const answer = await serverAnswers(config).catch((error: Error) => error);
+    if (answer instanceof Error)
+      parts.push({ name: "api", ok: false, detail: endpointOf(config), problem: `does not answer: ${reason(answer)}` });
+    else {
+      for (const { name, detail, problem } of answer.parts)
+        parts.push({ name, ok: problem === undefined, detail, ...(problem === undefined ? {} : { problem }) });
+      parts.push(await instancePart(config));
+    }
   }
-  if (answer instanceof Error) {
-    if (running) parts.push({ name: "api", ok: false, detail: endpointOf(config), problem: `does not answer: ${answer.message}` });
-  } else if (answer) {
-    for (const { name, detail, problem } of answer.parts)
-      parts.push({ name, ok: problem === undefined, detail, ...(problem === undefined ? {} : { problem }) });
-    parts.push(await instancePart(config));
-  }
-  parts.push(await diskPart(config));
+  parts.push(await machinePart(), await diskPart(config));
   return { ok: parts.every((part) => part.ok), endpoint: endpointOf(config), home: config.home, parts };
 }
+
+async function supervisorPart(config: Config, state: SupervisorState | undefined): Promise<Part> {
+  const name = "supervisor";
+  if (state && isAlive(state.supervisor)) {
+    const detail = `${state.phase}${state.open ? ", open mode: any credentials" : ""}`;
+    return { name, ok: state.phase === "running", pid: state.supervisor.pid, detail, ...(state.failure ? { problem: state.failure } : {}) };
+  }
+  const taken = await listenerOf(config.port);
+  const lines = [
+    state === undefined ? `never started with this home (GANTRY_HOME is ${config.home})` : whyGone(state),
+    "start it: ./gantry up --detach",
+    ...(taken && !taken.includes(`(pid ${state?.children.server?.process?.pid})`) ? [`but port ${config.port} is taken by ${taken}`] : []),
+  ];
+  return { name, ok: false, detail: "not running", problem: lines.join("\n") };
+}
+
+function whyGone({ phase, failure }: SupervisorState): string {
+  if (failure) return `it gave up: ${failure}`;
+  return phase === "stopped" ? "it was stopped" : `it was killed while it was ${phase}`;
+}
+
+function childPart(config: Config, name: string, child: ChildState): Part {
+  const alive = child.process !== undefined && isAlive(child.process);
+  const ok = alive && child.ready;
+  const restarts = child.restarts > 0 ? `, started again ${child.restarts} time${child.restarts === 1 ? "" : "s"}` : "";
+  const ended = child.lastEnd && `the last time it ${child.lastEnd.reason} at ${new Date(child.lastEnd.at).toISOString()}`;
+  const said = child.lastEnd?.lines ?? lastLines(join(placesOf(config).logs, `${name}.log`), 3);
+  const problem = [child.waitingFor, ended, ...said.map((line) => `  ${line}`)].filter((line) => line !== undefined).join("\n");
+  const detail = `${alive ? (child.ready ? "up" : "starting") : "down, being started again"}${restarts}`;
+  return { name, ok, pid: child.process?.pid, detail, ...(ok ? {} : { problem: problem || "no word from it yet" }) };
+}
+
+async function machinePart(): Promise<Part> {
+  const problems = await machineProblems();
+  const name = "machine";
+  return problems.length === 0
+    ? { name, ok: true, detail: "containerd, runc, nftables, iproute2, overlay, cgroups" }
+    : { name, ok: false, detail: "can't run containers", problem: problems.join("\n") };
+}
+
+/** `fetch failed` says nothing; its cause does. */
+const reason = (error: Error) => (error.cause instanceof Error ? error.cause.message : error.message);
 
 async function instancePart(config: Config): Promise<Part> {
   const name = "container instance";

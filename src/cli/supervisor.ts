@@ -34,6 +34,12 @@ export function runningState(home: string): SupervisorState | undefined {
   return state && isAlive(state.supervisor) ? state : undefined;
 }
 
+/** Where this home's Gantry really listens: whoever started it may have been told another port than who asks now. */
+export function effectiveConfig(config: Config): Config {
+  const running = runningState(config.home);
+  return running ? { ...config, port: running.port, bind: running.bind, open: running.open } : config;
+}
+
 export class AlreadyRunning extends Error {}
 
 export interface SuperviseOptions {

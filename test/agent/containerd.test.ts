@@ -163,10 +163,9 @@ describe("the agent on a real machine", { skip: process.getuid?.() !== 0 && "nee
     machine.plane.payload(...ids.map((id) => task(id, [], { desiredStatus: "STOPPED" })));
     for (const id of ids) {
       await reported(id, "STOPPED");
-      assert.deepEqual(
-        reports(id).map(({ status }) => status),
-        ["RUNNING", "STOPPED"],
-      );
+      // What was on its way at the kill may be said again, in the same words.
+      const distinct = [...new Set(reports(id).map((report) => JSON.stringify(report)))].map((text) => (JSON.parse(text) as Report).status);
+      assert.deepEqual(distinct, ["RUNNING", "STOPPED"]);
       assert.deepEqual([...new Set(lines(id))], ["started"]);
     }
   });
@@ -180,6 +179,6 @@ describe("the agent on a real machine", { skip: process.getuid?.() !== 0 && "nee
     for (const text of [see("ip", "-br", "link"), see("ip", "netns"), see("nft", "list", "tables"), readFileSync("/proc/mounts", "utf8")]) {
       assert.ok(!text.includes(instance), text);
     }
-    assert.ok(!see("find", "/sys/fs/cgroup", "-maxdepth", "3", "-name", `gantry-${instance}*`), "no cgroup remains");
+    assert.equal(see("find", "/sys/fs/cgroup", "-maxdepth", "3", "-name", `gantry-${instance}*`), "", "no cgroup remains");
   });
 });

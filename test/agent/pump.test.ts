@@ -48,6 +48,19 @@ describe("the log pump", () => {
     assert.equal(await pump.finish(1_000), true);
   });
 
+  it("delivers soon from a container that never pauses", async () => {
+    const taken: string[] = [];
+    const pump = pumpTo(collecting(taken));
+    pump.follow(0);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (let i = 0; i < 40; i++) {
+      appendFileSync(join(directory, "stdout.0"), `${i}\n`);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    assert.ok(taken.length > 25, `${taken.length} of 40 lines after a second`);
+    await pump.finish(1_000);
+  });
+
   it("loses nothing while its sink fails, and gives up after its time at the end", async () => {
     const taken: string[] = [];
     let broken = true;

@@ -18,7 +18,7 @@ const aws = (line: string) => `aws --endpoint-url "$AWS_ENDPOINT_URL" --output j
 
 const shell = (line: string, timeoutMs = 120_000) =>
   gantry.shell(`cd ${work}\nexport HOME=${work} DOCKER_HOST=${docker.host} REGISTRY_AUTH_FILE=${work}/auth.json\n${line}`, { timeoutMs });
-const json = async <T>(line: string) => JSON.parse(await shell(aws(line))) as T;
+const json = async <T>(line: string) => JSON.parse((await shell(aws(line))) || "{}") as T;
 
 interface Task {
   taskArn: string;
@@ -61,6 +61,7 @@ describe("the road", { timeout: 600_000 }, () => {
     docker = await startDockerDaemon();
     gantry = await startGantry();
     await copyFile("/bin/busybox", join(work, "busybox"));
+    await writeFile(join(work, "auth.json"), "{}");
     await writeFile(
       join(work, "Dockerfile"),
       'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "/bin"]\nCMD ["sh", "-c", "echo hello from the image"]\n',
@@ -183,7 +184,7 @@ describe("the road", { timeout: 600_000 }, () => {
   test("logs tail --follow shows lines as they come", async () => {
     const arn = await runTask("pair");
     const text = await shell(
-      `timeout 20 ${aws("logs tail /road --follow --since 1s --format short").replace("--output json", "").replace("aws ", "/usr/bin/aws ")} | { grep -m1 'tick 3' || true; }`,
+      `set +o pipefail; timeout 20 ${aws("logs tail /road --follow --since 1s --format short").replace("--output json", "").replace("aws ", "/usr/bin/aws ")} | { grep -m1 'tick 3' || true; }`,
     );
     assert.match(text, /tick 3/);
     await json(`ecs stop-task --task ${arn}`);

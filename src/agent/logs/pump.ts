@@ -30,6 +30,7 @@ export class Pump {
   #attempt = 0;
   #watchers: FSWatcher[] = [];
   #cancel: (() => void) | undefined;
+  #due = 0;
   #running: Promise<void> | undefined;
   #again = false;
   #final = false;
@@ -101,8 +102,15 @@ export class Pump {
       this.#again = true;
       return;
     }
+    // An earlier look stays: a container that never pauses must not put it off for ever.
+    const due = this.#options.clock.now() + ms;
+    if (this.#cancel && this.#due <= due) return;
     this.#cancel?.();
-    this.#cancel = this.#options.clock.after(ms, () => void this.#run());
+    this.#due = due;
+    this.#cancel = this.#options.clock.after(ms, () => {
+      this.#cancel = undefined;
+      void this.#run();
+    });
   }
 
   async #run(): Promise<void> {

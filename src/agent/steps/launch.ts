@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { sleep } from "#platform/clock.ts";
 import { writeContainerFiles } from "../network/files.ts";
 import type { ContainerSpec, Image } from "../runtime.ts";
 import type { ContainerPlan } from "../task/plan.ts";
@@ -22,7 +23,7 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
   if (!state?.image) throw new Error(`launch of ${container.name} without an image`);
   const { spec, volumes } = await specOf(context, container, state, state.image);
   const signal = AbortSignal.timeout(world.config.startTimeoutMs);
-  const { pid } = await withTimeout(world.runtime.create(spec), signal, "created", world.config.startTimeoutMs);
+  const { pid } = await withTimeout(create(context, spec, signal), signal, "created", world.config.startTimeoutMs);
   await seedVolumes(
     pid,
     volumes.filter(({ owned }) => owned),
@@ -37,6 +38,22 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
   }
   await withTimeout(world.runtime.start(spec.id), signal, "started", world.config.startTimeoutMs);
   hooks.started();
+}
+
+/**
+ * An agent that was killed may have left containerd in the middle of making the same container: until that is over, both are in each other's way.
+ */
+async function create({ world, log }: TaskContext, spec: ContainerSpec, signal: AbortSignal): Promise<{ readonly pid: number }> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await world.runtime.create(spec);
+    } catch (error) {
+      const collision = error instanceof Error && /file exists|already exists|getwd: no such file/.test(error.message);
+      if (!collision || attempt >= 10) throw error;
+      log.warn({ err: error, attempt }, "the container is still being made by an agent that was killed, trying again");
+      await sleep(world.clock, 200 * attempt, signal);
+    }
+  }
 }
 
 async function withTimeout<T>(work: Promise<T>, signal: AbortSignal, state: string, ms: number): Promise<T> {

@@ -11,25 +11,18 @@ export async function pull({ plan, world, log }: TaskContext, container: Contain
   const { image } = container.definition;
   const credentials = world.registry.credentials(plan, container);
   const policy: PullRequest["policy"] = pullBehavior === "default" ? "always" : pullBehavior;
-  let failure: unknown;
-  for (const name of world.registry.candidates(image)) {
+  try {
+    const found = await world.runtime.images.ensure({ image, policy, credentials, signal });
+    world.journal.imageUsed(image);
+    return found;
+  } catch (error) {
+    if (signal.aborted || pullBehavior !== "default" || !world.journal.knowsImage(image)) throw error;
     try {
-      const found = await world.runtime.images.ensure({ image: name, policy, credentials, signal });
-      world.journal.imageUsed(name);
-      return found;
-    } catch (error) {
-      if (signal.aborted) throw error;
-      failure ??= error;
-      log.debug({ image: name, err: error }, "pull failed");
-      if (pullBehavior !== "default" || !world.journal.knowsImage(name)) continue;
-      try {
-        const cached = await world.runtime.images.ensure({ image: name, policy: "prefer-cached", credentials, signal });
-        log.warn({ image: name, err: error }, "the registry did not answer well; using the copy of this machine");
-        return cached;
-      } catch {
-        // The first failure says why.
-      }
+      const cached = await world.runtime.images.ensure({ image, policy: "prefer-cached", credentials, signal });
+      log.warn({ image, err: error }, "the registry did not answer well; using the copy of this machine");
+      return cached;
+    } catch {
+      throw error;
     }
   }
-  throw failure;
 }

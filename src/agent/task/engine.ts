@@ -47,8 +47,8 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
       report(report) {
         journal.queue(report);
         hooks.reported(plan.arn);
-        if (report.status === "STOPPED") checkIdle();
       },
+      finished: checkIdle,
       health: hooks.health,
       fatal: hooks.fatal,
       gone: () => runners.delete(plan.arn),
@@ -56,10 +56,10 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
     runners.set(plan.arn, runner);
     return runner;
   };
-  const checkIdle = () => {
+  function checkIdle(): void {
     if (![...runners.values()].every(({ finished }) => finished)) return;
     for (const resolve of idleWaiters.splice(0)) resolve();
-  };
+  }
 
   const start = (payload: PayloadTask) => {
     let plan: TaskPlan;

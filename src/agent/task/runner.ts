@@ -24,6 +24,8 @@ export interface RunnerHooks {
   gone(): void;
   /** The journal can't be written: nothing that this process knows may be acted upon any more. */
   fatal(error: unknown): void;
+  /** Stopped, logged and reported, in this life of the agent or an earlier one. */
+  finished(): void;
 }
 
 /** STOPPED is not held back longer than this by a runtime that does not answer. */
@@ -330,6 +332,7 @@ export class TaskRunner {
     if (this.#closed) return;
     this.#finished = true;
     this.#report();
+    this.#hooks.finished();
     const wait = (this.#state.stoppedAt ?? 0) + this.#world.config.cleanupWaitMs - this.#world.clock.now();
     this.#cancelCleanup = this.#world.clock.after(Math.max(1, wait), () => this.#guard(this.#cleanUp()));
   }

@@ -41,8 +41,6 @@ export interface RegistryLogins {
     plan: TaskPlan,
     container: ContainerPlan,
   ): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
-  /** The names to try, in order: an image of genuine ECR is looked for in the local registry first. */
-  candidates(image: string): readonly string[];
 }
 
 /** What a step is given: the task as it is now, never a copy that grows old. */

@@ -1,0 +1,338 @@
+import { join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { detectHierarchy, type Hierarchy } from "#agent/cgroups/hierarchy.ts";
+import { hasOomKill, readStats } from "#agent/cgroups/stats.ts";
+import { createHttp, type Http } from "#agent/images/http.ts";
+import { ImageStore } from "#agent/images/images.ts";
+import { hostPlatform } from "#agent/images/manifest.ts";
+import type { SourceOptions } from "#agent/images/sources.ts";
+import {
+  RuntimeError,
+  type ContainerSpec,
+  type ContainerStats,
+  type ExecResult,
+  type Exit,
+  type KnownContainer,
+  type Runtime,
+} from "#agent/runtime.ts";
+import { sleep, type Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import {
+  Code,
+  connectContainerd,
+  isAlreadyExists,
+  isCode,
+  isNotFound,
+  isUnavailable,
+  jsonAny,
+  messageOf,
+  runcOptions,
+  runtimeError,
+  unlessGone,
+  type Containerd,
+} from "./client.ts";
+import { execInContainer } from "./exec.ts";
+import { Status } from "./generated/api/types/task/task_pb.ts";
+import { SpecSource } from "./spec-source.ts";
+import { removeImageVolumes } from "./volumes.ts";
+
+export interface ContainerdRuntimeOptions extends SourceOptions {
+  readonly socket: string;
+  /** containerd's namespace of this Gantry: one Gantry sees nothing of another's. */
+  readonly namespace: string;
+  /** For exec outputs and the volumes of images. */
+  readonly stateDirectory: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Bytes that one layer may unpack to; default: as much as the disk has. */
+  readonly maxUnpackedBytes?: number;
+  /** containerd's root directory, so that a pull can see its disk filling up. */
+  readonly containerdRoot?: string;
+  /** Bytes of that disk which a pull leaves free; default 256 MiB. */
+  readonly reserveBytes?: number;
+  /** PEM certificates trusted beside the system's, for registries with a private authority. */
+  readonly registryCa?: string;
+  /** How long to wait for containerd to answer at first; default 10 s. */
+  readonly connectTimeoutMs?: number;
+}
+
+const cgroupLabel = "gantry.io/cgroup";
+const SIGKILL = 9;
+
+/** The Runtime over containerd's gRPC API. Fails with `Unavailable` when containerd does not answer. */
+export async function createContainerdRuntime(options: ContainerdRuntimeOptions): Promise<ContainerdRuntime> {
+  await mkdir(options.stateDirectory, { recursive: true });
+  await rm(join(options.stateDirectory, "exec"), { recursive: true, force: true });
+  const snapshotter = await chooseSnapshotter(options);
+  const containerd = connectContainerd({ socket: options.socket, namespace: options.namespace, snapshotter });
+  return new ContainerdRuntime(options, containerd);
+}
+
+/** overlayfs, or plain copies where the file system below cannot carry it: then containerd has not loaded that snapshotter. */
+async function chooseSnapshotter({ socket, namespace, clock, log, connectTimeoutMs = 10_000 }: ContainerdRuntimeOptions): Promise<string> {
+  const until = clock.now() + connectTimeoutMs;
+  const containerd = connectContainerd({ socket, namespace, snapshotter: "overlayfs" });
+  try {
+    for (;;) {
+      try {
+        await containerd.snapshots.stat({ snapshotter: "overlayfs", key: "none" }, { timeoutMs: 5000 });
+        return "overlayfs";
+      } catch (error) {
+        if (isNotFound(error)) return "overlayfs";
+        if (isCode(error, Code.InvalidArgument)) {
+          log.warn("containerd has no overlayfs here: snapshots are plain copies, which are slow and large");
+          return "native";
+        }
+        if (clock.now() >= until)
+          throw new RuntimeError("Unavailable", `containerd at ${socket} does not answer: ${messageOf(error)}`, { cause: error });
+        await sleep(clock, 100);
+      }
+    }
+  } finally {
+    containerd.close();
+  }
+}
+
+/** Keeps nothing but caches: containers, tasks and images are containerd's, and an ended task keeps its exit code there until `remove`. */
+export class ContainerdRuntime implements Runtime {
+  readonly images: ImageStore;
+  readonly #options: ContainerdRuntimeOptions;
+  readonly #containerd: Containerd;
+  readonly #http: Http;
+  readonly #hierarchy: Hierarchy = detectHierarchy();
+  readonly #specs: SpecSource;
+  /** Container to its cgroup. */
+  readonly #cgroups = new Map<string, string>();
+
+  constructor(options: ContainerdRuntimeOptions, containerd: Containerd) {
+    this.#options = options;
+    this.#containerd = containerd;
+    this.#http = createHttp({ ca: options.registryCa });
+    const { clock, log } = options;
+    const limits = {
+      maxUnpackedBytes: options.maxUnpackedBytes,
+      snapshotDirectory: options.containerdRoot,
+      reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024,
+    };
+    this.images = new ImageStore({
+      ...options,
+      containerd,
+      http: this.#http,
+      clock,
+      log,
+      limits,
+      platform: hostPlatform(),
+      parallelLayers: 3,
+    });
+    this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
+  }
+
+  async version(): Promise<{ name: string; version: string }> {
+    try {
+      const { version } = await this.#containerd.version.version({}, { timeoutMs: 5000 });
+      return { name: "containerd", version: version.split(/[~+]/)[0] ?? version };
+    } catch (error) {
+      throw runtimeError("Unavailable", error);
+    }
+  }
+
+  async create(spec: ContainerSpec): Promise<{ pid: number }> {
+    const { id } = spec;
+    const containerd = this.#containerd;
+    const { snapshotter } = containerd;
+    try {
+      const { oci, parent } = await this.#specs.build(spec);
+      const record = {
+        id,
+        labels: { ...spec.labels, [cgroupLabel]: oci.linux.cgroupsPath },
+        image: spec.image.name,
+        runtime: { name: runtimeName(spec), options: runcOptions(spec.runtime.binary) },
+        spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
+        snapshotter,
+        snapshotKey: id,
+      };
+      // The record first: it names the snapshot, so the garbage collector spares that from its first moment and no lease is needed.
+      const create = () => containerd.containers.create({ container: record });
+      await create().catch(async (error: unknown) => {
+        if (!isAlreadyExists(error)) throw error;
+        await this.#discard(id);
+        await create();
+      });
+      const prepare = () => containerd.snapshots.prepare({ snapshotter, key: id, parent });
+      const { mounts } = await prepare().catch(async (error: unknown) => {
+        if (!isAlreadyExists(error)) throw error;
+        await containerd.snapshots.remove({ snapshotter, key: id });
+        return prepare();
+      });
+      this.#cgroups.set(id, oci.linux.cgroupsPath);
+      return await this.#createTask(spec, mounts);
+    } catch (error) {
+      await this.#discard(id).catch((second: unknown) =>
+        this.#options.log.warn({ container: id, error: messageOf(second) }, "a failed container was not removed"),
+      );
+      throw runtimeError("CannotCreate", error);
+    }
+  }
+
+  async #createTask(spec: ContainerSpec, rootfs: Parameters<Containerd["tasks"]["create"]>[0]["rootfs"]): Promise<{ pid: number }> {
+    const { id, stdout, stderr } = spec;
+    const options = runcOptions(spec.runtime.binary);
+    const create = () => this.#containerd.tasks.create({ containerId: id, rootfs, stdout, stderr, options });
+    try {
+      const { pid } = await create();
+      return { pid };
+    } catch (error) {
+      // To Docker, and so to ECS, a container that runc refuses was created and failed to start.
+      throw runtimeError("CannotStart", error, "failed to create task for container: ");
+    }
+  }
+
+  async start(id: string): Promise<void> {
+    try {
+      await this.#containerd.tasks.start({ containerId: id });
+    } catch (error) {
+      if (isNotFound(error)) throw runtimeError("NotFound", error);
+      throw runtimeError("CannotStart", error, "failed to start container: ");
+    }
+  }
+
+  async kill(id: string, signal: number, all = false): Promise<void> {
+    try {
+      await this.#containerd.tasks.kill({ containerId: id, signal, all });
+    } catch (error) {
+      // "process already finished" has no code of its own.
+      if (
+        isNotFound(error) ||
+        isCode(error, Code.FailedPrecondition) ||
+        /already finished|not found|no such process/.test(messageOf(error))
+      )
+        return;
+      throw runtimeError("CannotStart", error);
+    }
+  }
+
+  async wait(id: string, signal?: AbortSignal): Promise<Exit> {
+    const { clock } = this.#options;
+    for (let failures = 0; ;) {
+      try {
+        const { exitStatus, exitedAt } = await this.#containerd.tasks.wait({ containerId: id }, { signal });
+        const at = exitedAt ? Number(exitedAt.seconds) * 1000 + Math.floor(exitedAt.nanos / 1e6) : 0;
+        return { exitCode: exitStatus, exitedAt: at > 0 ? at : clock.now(), outOfMemory: await this.#outOfMemory(id) };
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        if (isNotFound(error)) return await this.#lost(id);
+        // containerd is being restarted, or the shim was killed: the containers' record says what is left.
+        if (!isUnavailable(error) && ++failures > 5) throw runtimeError("Unavailable", error);
+        await sleep(clock, 200, signal);
+      }
+    }
+  }
+
+  /** A container whose task is gone without a word: the machine was restarted, or its shim killed. Docker reports 255 for it. */
+  async #lost(id: string): Promise<Exit> {
+    try {
+      await this.#containerd.containers.get({ id });
+    } catch (error) {
+      throw runtimeError("NotFound", error);
+    }
+    return { exitCode: 255, exitedAt: this.#options.clock.now(), outOfMemory: false };
+  }
+
+  async #outOfMemory(id: string): Promise<boolean> {
+    const cgroup = await this.#cgroup(id);
+    return cgroup !== undefined && hasOomKill(this.#hierarchy, cgroup);
+  }
+
+  async #cgroup(id: string): Promise<string | undefined> {
+    const known = this.#cgroups.get(id);
+    if (known) return known;
+    try {
+      const { container } = await this.#containerd.containers.get({ id });
+      const cgroup = container?.labels[cgroupLabel];
+      if (cgroup) this.#cgroups.set(id, cgroup);
+      return cgroup;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw runtimeError("Unavailable", error);
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    try {
+      await this.#discard(id);
+    } catch (error) {
+      throw runtimeError("CannotCreate", error);
+    }
+  }
+
+  /** Task, record, snapshot, volumes, in this order: while the record is there a crash in between is found by `list`. */
+  async #discard(id: string): Promise<void> {
+    const containerd = this.#containerd;
+    await this.#deleteTask(id);
+    await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
+    await removeImageVolumes(this.#specs.volumeDirectory(id));
+    await unlessGone(containerd.containers.delete({ id }));
+    this.#cgroups.delete(id);
+  }
+
+  async #deleteTask(id: string): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#containerd.tasks.delete({ containerId: id });
+        return;
+      } catch (error) {
+        if (isNotFound(error)) return;
+        if (attempt >= 5) throw error;
+        // It still runs.
+        await this.kill(id, SIGKILL, true);
+        await this.wait(id, AbortSignal.timeout(5000)).catch(() => undefined);
+      }
+    }
+  }
+
+  async list(): Promise<readonly KnownContainer[]> {
+    try {
+      const [{ containers }, { tasks }] = await Promise.all([
+        this.#containerd.containers.list({ filters: [] }),
+        this.#containerd.tasks.list({ filter: "" }),
+      ]);
+      const byId = new Map(tasks.map((task) => [task.containerId || task.id, task]));
+      return containers.map(({ id, labels }) => {
+        const task = byId.get(id);
+        const { [cgroupLabel]: cgroup, ...own } = labels;
+        if (cgroup) this.#cgroups.set(id, cgroup);
+        return { id, labels: own, state: stateOf(task?.status), pid: task?.pid ?? 0 };
+      });
+    } catch (error) {
+      throw runtimeError("Unavailable", error);
+    }
+  }
+
+  async exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult> {
+    const directory = join(this.#options.stateDirectory, "exec");
+    return execInContainer({ containerd: this.#containerd, clock: this.#options.clock, directory }, id, options);
+  }
+
+  async stats(id: string): Promise<ContainerStats | undefined> {
+    const cgroup = await this.#cgroup(id);
+    return cgroup === undefined ? undefined : readStats(this.#hierarchy, cgroup, this.#options.clock.now());
+  }
+
+  /** Containers run on. */
+  async close(): Promise<void> {
+    await this.images.settled();
+    this.#http.close();
+    this.#containerd.close();
+  }
+}
+
+function runtimeName({ runtime }: ContainerSpec): string {
+  return runtime.name === "runc" ? "io.containerd.runc.v2" : runtime.name;
+}
+
+function stateOf(status: Status | undefined): KnownContainer["state"] {
+  if (status === Status.CREATED) return "created";
+  if (status === Status.RUNNING || status === Status.PAUSED || status === Status.PAUSING) return "running";
+  if (status === Status.STOPPED) return "stopped";
+  return "unknown";
+}

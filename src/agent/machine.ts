@@ -1,0 +1,32 @@
+import { join } from "node:path";
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
+import { createTaskCgroup, removeTaskCgroup } from "./cgroups/cgroups.ts";
+import type { AgentConfig } from "./config.ts";
+import { createContainerdRuntime } from "./containerd/runtime.ts";
+import { rewriteToLocal } from "./registry-logins.ts";
+import type { Runtime } from "./runtime.ts";
+import type { TaskCgroups } from "./task/world.ts";
+
+/** The real machine beneath the agent: containerd by its socket, the kernel's cgroups. Waits until containerd answers. */
+export async function openMachine(
+  config: AgentConfig,
+  deps: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+): Promise<{ readonly runtime: Runtime; readonly cgroups: TaskCgroups }> {
+  const runtime = await createContainerdRuntime({
+    socket: config.containerdSocket,
+    namespace: `gantry-${config.instance}`,
+    stateDirectory: join(config.home, "runtime"),
+    containerdRoot: config.home,
+    rewrite: rewriteToLocal({ config, ...deps }),
+    ...deps,
+  });
+  return {
+    runtime,
+    cgroups: {
+      ensure: (parent, { cpus, memoryMiB }) => createTaskCgroup({ parent, cpuLimit: cpus, memoryMiB }),
+      remove: (parent) => removeTaskCgroup(parent),
+    },
+  };
+}
