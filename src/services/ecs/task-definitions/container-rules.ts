@@ -28,7 +28,7 @@ const ulimits = new Set([
   "sigpending",
   "stack",
 ]);
-const logDrivers = new Set(["awsfirelens", "awslogs", "fluentd", "gelf", "journald", "json-file", "logentries", "splunk", "syslog"]);
+const logDrivers = new Set(["awsfirelens", "awslogs", "fluentd", "gelf", "journald", "json-file", "splunk", "syslog"]);
 const capabilities = new Set(
   "ALL AUDIT_CONTROL AUDIT_WRITE BLOCK_SUSPEND CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW SETFCAP SETGID SETPCAP SETUID SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG SYSLOG WAKE_ALARM".split(
     " ",
@@ -50,10 +50,7 @@ export function checkContainer(container: ContainerDefinition, around: Container
   checkHealth(container, wrong);
   checkTimes(container, wrong);
   checkLinux(container, around, wrong);
-  if (container.links?.length && around.networkMode !== "bridge")
-    throw client(`Links are not supported when networkMode=${around.networkMode}.`);
-  if (around.networkMode !== "bridge" && around.networkMode !== "none" && container.hostname !== undefined)
-    throw client(`The hostname parameter is not supported when networkMode=${around.networkMode}.`);
+  checkNetwork(container, around.networkMode);
   for (const { name: key = "" } of container.environment ?? [])
     if (key === "") throw wrong("environment", "A variable's name must not be empty.");
   const secrets = new Set<string>();
@@ -73,10 +70,9 @@ export function checkContainer(container: ContainerDefinition, around: Container
   const log = container.logConfiguration;
   if (log) {
     if (!logDrivers.has(log.logDriver ?? "")) throw wrong("logConfiguration", `Unknown logDriver: ${String(log.logDriver)}`);
-    if (log.logDriver === "awslogs" && !log.options?.["awslogs-group"]) throw client("Log driver awslogs requires options: awslogs-group");
-    if (log.logDriver === "awslogs" && !log.options?.["awslogs-region"])
-      throw client("Log driver awslogs requires options: awslogs-region");
-    if (log.logDriver === "awslogs" && log.options?.["mode"] && !["blocking", "non-blocking"].includes(log.options["mode"]))
+    const missing = log.logDriver === "awslogs" ? ["awslogs-region", "awslogs-group"].filter((option) => !log.options?.[option]) : [];
+    if (missing.length > 0) throw client(`Log driver awslogs requires options: ${missing.join(", ")}`);
+    if (log.options?.["mode"] && !["blocking", "non-blocking"].includes(log.options["mode"]))
       throw wrong("logConfiguration", "mode must be blocking or non-blocking.");
   }
   for (const { type, value = "" } of container.environmentFiles ?? []) {
@@ -87,6 +83,20 @@ export function checkContainer(container: ContainerDefinition, around: Container
   }
 }
 
+/** Source: ECS Developer Guide, "Task definition parameters", for each of them; the words are AWS's. */
+function checkNetwork(container: ContainerDefinition, networkMode: string): void {
+  const refuse = (what: string) => ecsErrors.client(`${what} not supported on container when networkMode=${networkMode}.`);
+  if (container.links?.length && networkMode !== "bridge") throw ecsErrors.client(`Links are not supported when networkMode=${networkMode}.`);
+  if (networkMode === "bridge" || networkMode === "none") return;
+  if (container.hostname) throw refuse("hostname is");
+  if (networkMode !== "awsvpc") return;
+  if (container.extraHosts?.length) throw refuse("Extra hosts are");
+  if (container.disableNetworking) throw refuse("Disable Networking is");
+}
+
+/** MiB. The least that a container can be given. */
+export const leastMemoryMiB = 4;
+
 type Wrong = (setting: string, why: string) => Error;
 
 function checkMemory({ name, memory, memoryReservation }: ContainerDefinition, { taskMemory }: ContainerSurroundings, wrong: Wrong): void {
@@ -96,10 +106,16 @@ function checkMemory({ name, memory, memoryReservation }: ContainerDefinition, {
     ["memory", memory],
     ["memoryReservation", memoryReservation],
   ] as const)
-    if (value !== undefined && (!Number.isInteger(value) || value < 6)) throw wrong(setting, "It must be at least 6 MiB.");
+    if (value !== undefined && (!Number.isInteger(value) || value < leastMemoryMiB))
+      throw wrong(setting, `It must be at least ${leastMemoryMiB} MiB.`);
   if (memory !== undefined && memoryReservation !== undefined && memoryReservation > memory)
-    throw wrong("memoryReservation", "It must not be greater than 'memory'.");
-  if (taskMemory !== undefined && (memory ?? 0) > taskMemory) throw wrong("memory", "It must not be greater than the task's memory.");
+    throw ecsErrors.client(`Invalid setting for container '${name}'. 'memory' must be greater than or equal to 'memoryReservation'.`);
+  for (const [setting, value = 0] of [
+    ["memory", memory],
+    ["memoryReservation", memoryReservation],
+  ] as const)
+    if (taskMemory !== undefined && value > taskMemory)
+      throw ecsErrors.client(`The '${setting}' setting for container '${name}' is greater than for the task.`);
 }
 
 function checkMounts(
@@ -131,14 +147,15 @@ function checkHealth({ healthCheck }: ContainerDefinition, wrong: Wrong): void {
   range("startPeriod", healthCheck.startPeriod, 0, 300);
   const [kind, ...rest] = healthCheck.command ?? [];
   if (kind === undefined) throw wrong("healthCheck", "The command must not be empty.");
+  if (!["CMD", "CMD-SHELL", "NONE"].includes(kind)) throw wrong("healthCheck", "The command must begin with CMD or CMD-SHELL.");
   if ((kind === "CMD" || kind === "CMD-SHELL") && rest.length === 0) throw wrong("healthCheck", `${kind} needs a command.`);
 }
 
-function checkTimes({ startTimeout, stopTimeout, restartPolicy }: ContainerDefinition, wrong: Wrong): void {
+function checkTimes({ name, startTimeout, stopTimeout, restartPolicy }: ContainerDefinition, wrong: Wrong): void {
   if (startTimeout !== undefined && (!Number.isInteger(startTimeout) || startTimeout < 2))
-    throw wrong("startTimeout", "It must be at least 2 seconds.");
-  if (stopTimeout !== undefined && (!Number.isInteger(stopTimeout) || stopTimeout < 0))
-    throw wrong("stopTimeout", "It must not be negative.");
+    throw ecsErrors.client(`Granular start timeout on container '${name}' must be at least 2 seconds.`);
+  if (stopTimeout !== undefined && (!Number.isInteger(stopTimeout) || stopTimeout < 2))
+    throw ecsErrors.client(`Granular stop timeout on container '${name}' must be at least 2 seconds.`);
   const period = restartPolicy?.restartAttemptPeriod;
   if (period !== undefined && (!Number.isInteger(period) || period < 60 || period > 1800))
     throw wrong("restartPolicy", "restartAttemptPeriod must be between 60 and 1800 seconds.");

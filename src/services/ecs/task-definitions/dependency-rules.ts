@@ -11,15 +11,13 @@ export function checkDependencies(containers: readonly ContainerDefinition[]): v
     for (const { containerName = "", condition } of dependsOn ?? []) {
       const target = byName.get(containerName);
       if (!target)
-        throw client(
-          `Invalid 'dependsOn' setting for container '${name}'. The container '${containerName}' is not in the task definition.`,
-        );
+        throw client(`Cannot depend on container + '${containerName}' because it does not exist`);
       if (!conditions.includes(condition ?? ""))
         throw client(`Invalid 'dependsOn' setting for container '${name}'. Condition must be one of ${conditions.join(", ")}.`);
       if (condition === "HEALTHY" && !target.healthCheck)
-        throw client(`Invalid 'dependsOn' setting for container '${name}'. The container '${containerName}' has no health check.`);
+        throw client("A dependency container with HEALTHY condition must have health check configured");
       if ((condition === "COMPLETE" || condition === "SUCCESS") && target.essential !== false)
-        throw client(`A container that another container depends on with condition ${condition} can't be essential: '${containerName}'.`);
+        throw client("A dependency container with SUCCESS or COMPLETE condition cannot be an essential container");
     }
     for (const link of links ?? []) {
       const target = link.split(":")[0] ?? "";

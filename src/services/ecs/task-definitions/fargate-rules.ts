@@ -1,6 +1,6 @@
-import type { RegisterTaskDefinitionRequest } from "@aws-sdk/client-ecs";
+import type { ContainerDefinition, RegisterTaskDefinitionRequest } from "@aws-sdk/client-ecs";
 import { ecsErrors } from "../errors.ts";
-import { cpuUnits, memoryMiB } from "./rules.ts";
+import { cpuUnits, memoryMiB } from "./task-size.ts";
 
 /** CPU units → memory in MiB: from, to, in steps of. Source: ECS Developer Guide, "Task CPU and memory" of Fargate. */
 const sizes: Readonly<Record<number, readonly (readonly [from: number, to: number, step: number])[]>> = {
@@ -14,6 +14,10 @@ const sizes: Readonly<Record<number, readonly (readonly [from: number, to: numbe
   4096: [[8192, 30_720, 1024]],
   8192: [[16_384, 61_440, 4096]],
   16_384: [[32_768, 122_880, 8192]],
+  32_768: [
+    [61_440, 122_880, 61_440],
+    [249_856, 249_856, 1024],
+  ],
 };
 
 export function isFargateSize(cpu: number | undefined, memory: number | undefined): boolean {
@@ -26,41 +30,77 @@ export function isFargateSize(cpu: number | undefined, memory: number | undefine
 
 /** What Fargate forbids. Throws ClientException. */
 export function checkFargate(input: RegisterTaskDefinitionRequest): void {
-  const { client } = ecsErrors;
-  if (input.networkMode !== "awsvpc") throw client("Fargate only supports network mode ‘awsvpc’.");
-  if (input.cpu === undefined) throw client("Fargate requires that 'cpu' be defined at the task level.");
-  if (input.memory === undefined) throw client("Fargate requires that 'memory' be defined at the task level.");
+  const obstacle = fargateObstacle(input) ?? missingRole(input);
+  if (obstacle !== undefined) throw ecsErrors.client(obstacle);
+}
+
+const unsupported = (what: string) => `Fargate compatible task definitions do not support ${what}`;
+
+/**
+ * Why Fargate could not run this, in AWS's words, or undefined when it could. Source: ECS Developer Guide, "Amazon ECS task definition
+ * differences for Fargate".
+ */
+export function fargateObstacle(input: RegisterTaskDefinitionRequest): string | undefined {
+  if (input.networkMode !== "awsvpc") return "Fargate only supports network mode ‘awsvpc’.";
+  if (input.cpu === undefined) return "Fargate requires that 'cpu' be defined at the task level.";
+  if (input.memory === undefined) return "Fargate requires that 'memory' be defined at the task level.";
   const [cpu, memory] = [cpuUnits(input.cpu), memoryMiB(input.memory)];
-  if (!isFargateSize(cpu, memory))
-    throw client(
-      `No Fargate configuration exists for given values: ${cpu} CPU, ${memory} memory. See the Amazon ECS documentation for the valid values.`,
-    );
-  const storage = input.ephemeralStorage?.sizeInGiB;
-  if (storage !== undefined && (storage < 21 || storage > 200)) throw client("Ephemeral storage must be between 21 and 200 GiB.");
-  if (input.placementConstraints?.length) throw client("Fargate tasks do not support placement constraints.");
-  if (input.ipcMode || input.pidMode === "host") throw client("Fargate tasks do not support ipcMode, nor pidMode 'host'.");
-  for (const volume of input.volumes ?? [])
-    if (volume.host?.sourcePath || volume.dockerVolumeConfiguration)
-      throw client("Fargate compatible task definitions do not support sourcePath or dockerVolumeConfiguration.");
-  for (const container of input.containerDefinitions ?? []) {
-    if (container.privileged) throw client("Fargate compatible task definitions do not support privileged containers.");
-    const linux = container.linuxParameters;
-    if (
-      linux?.devices?.length ||
-      linux?.sharedMemorySize !== undefined ||
-      linux?.tmpfs?.length ||
-      linux?.maxSwap !== undefined ||
-      linux?.swappiness !== undefined
-    )
-      throw client("Fargate compatible task definitions do not support devices, sharedMemorySize, tmpfs, maxSwap and swappiness.");
-    if (linux?.capabilities?.add?.some((each) => each !== "SYS_PTRACE"))
-      throw client("Fargate compatible task definitions support the capability SYS_PTRACE only.");
-    const driver = container.logConfiguration?.logDriver;
-    if (driver && !["awslogs", "splunk", "awsfirelens"].includes(driver))
-      throw client("Fargate compatible task definitions support the log drivers awslogs, splunk and awsfirelens only.");
-    if (container.stopTimeout !== undefined && container.stopTimeout > 120)
-      throw client("Fargate compatible task definitions support a stopTimeout of at most 120 seconds.");
-    if (container.dockerSecurityOptions?.length || container.links?.length || container.extraHosts?.length || container.dnsServers?.length)
-      throw client("Fargate compatible task definitions do not support dockerSecurityOptions, links, extraHosts and dnsServers.");
+  const isWindows = input.runtimePlatform?.operatingSystemFamily?.startsWith("WINDOWS") ?? false;
+  if (!isFargateSize(cpu, memory) || (isWindows && cpu! < 1024))
+    return `No Fargate configuration exists for given values: ${cpu} CPU, ${memory} memory. See the Amazon ECS documentation for the valid values.`;
+  if (input.placementConstraints?.length) return unsupported("constraints");
+  if (input.ipcMode) return unsupported("ipcMode");
+  if (input.pidMode === "host") return "Fargate compatible task definitions only support the pidMode 'task'.";
+  for (const volume of input.volumes ?? []) {
+    if (volume.host?.sourcePath) return unsupported("sourcePath");
+    if (volume.dockerVolumeConfiguration) return unsupported("dockerVolumeConfiguration");
+    if (volume.fsxWindowsFileServerVolumeConfiguration) return unsupported("fsxWindowsFileServerVolumeConfiguration");
   }
+  for (const container of input.containerDefinitions ?? []) {
+    const obstacle = ofContainer(container);
+    if (obstacle !== undefined) return obstacle;
+  }
+  return undefined;
+}
+
+const logDrivers = ["awslogs", "splunk", "awsfirelens"];
+
+function ofContainer(container: ContainerDefinition): string | undefined {
+  const { linuxParameters: linux, logConfiguration: log } = container;
+  const present: readonly (readonly [what: string, given: unknown])[] = [
+    ["privileged", container.privileged],
+    ["links", container.links?.length],
+    ["disableNetworking", container.disableNetworking],
+    ["dnsServers", container.dnsServers?.length],
+    ["dnsSearchDomains", container.dnsSearchDomains?.length],
+    ["extraHosts", container.extraHosts?.length],
+    ["dockerSecurityOptions", container.dockerSecurityOptions?.length],
+    ["devices", linux?.devices?.length],
+    ["sharedMemorySize", linux?.sharedMemorySize !== undefined],
+    ["tmpfs", linux?.tmpfs?.length],
+    ["maxSwap", linux?.maxSwap !== undefined],
+    ["swappiness", linux?.swappiness !== undefined],
+    ["gpu", container.resourceRequirements?.some(({ type }) => type === "GPU")],
+  ];
+  const found = present.find(([, given]) => given);
+  if (found) return unsupported(found[0]);
+  if (linux?.capabilities?.add?.some((each) => each.replace(/^CAP_/, "") !== "SYS_PTRACE"))
+    return "Fargate compatible task definitions only support adding the capability SYS_PTRACE.";
+  if (log && !logDrivers.includes(log.logDriver ?? "")) return `${log.logDriver} is not a valid log driver. Must be one of [${logDrivers.join(",")}]`;
+  if (container.firelensConfiguration?.options?.["config-file-type"] === "s3")
+    return "Fargate launch type does not support FirelensConfiguration config file from 's3'";
+  for (const setting of ["startTimeout", "stopTimeout"] as const)
+    if ((container[setting] ?? 0) > 120)
+      return `Tasks using the Fargate launch type must have a container ${setting === "stopTimeout" ? "stop" : "start"} timeout of less than 120 seconds.`;
+  return undefined;
+}
+
+/** A definition made for Fargate needs the role that pulls and logs; one that merely would run there does not. */
+function missingRole({ executionRoleArn, containerDefinitions = [] }: RegisterTaskDefinitionRequest): string | undefined {
+  if (executionRoleArn) return undefined;
+  if (containerDefinitions.some(({ image = "" }) => /^\d{12}\.dkr\.ecr\./.test(image)))
+    return "Fargate requires task definition to have execution role ARN to support ECR images.";
+  if (containerDefinitions.some(({ logConfiguration }) => logConfiguration?.logDriver === "awslogs"))
+    return "Fargate requires task definition to have execution role ARN to support log driver awslogs.";
+  return undefined;
 }

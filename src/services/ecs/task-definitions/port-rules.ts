@@ -15,8 +15,8 @@ export function checkPorts({ name, portMappings = [] }: ContainerDefinition, net
       checkRange(containerPortRange, containerPort, hostPort, networkMode, wrong);
       continue;
     }
-    if (containerPort === undefined || !isPort(containerPort)) throw wrong("containerPort must be between 1 and 65535.");
-    if (hostPort !== undefined && hostPort !== 0 && !isPort(hostPort)) throw wrong("hostPort must be between 0 and 65535.");
+    if (containerPort === undefined || !isPort(containerPort)) throw client(`Invalid 'containerPort' setting for container '${name}'.`);
+    if (hostPort !== undefined && hostPort !== 0 && !isPort(hostPort)) throw client(`Invalid 'hostPort' setting for container '${name}'.`);
     if (networkMode !== "bridge" && hostPort !== undefined && hostPort !== containerPort)
       throw client(`When networkMode=${networkMode}, the host ports and container ports in port mappings must match.`);
     const key = `${hostPort ?? 0}/${protocol}`;
@@ -39,7 +39,7 @@ function checkRange(
   if (!match || !isPort(first) || !isPort(last) || first > last) throw wrong(`Invalid containerPortRange: ${range}`);
   if (last - first >= 100) throw wrong("A containerPortRange can have at most 100 ports.");
   if (containerPort !== undefined || hostPort !== undefined)
-    throw wrong("containerPort and hostPort can't be given beside containerPortRange.");
+    throw wrong("cannot specify both single port and port range");
   if (networkMode !== "bridge" && networkMode !== "awsvpc")
     throw wrong("A containerPortRange is supported with network modes bridge and awsvpc only.");
 }

@@ -1,103 +1,148 @@
-import type { ContainerDefinition, RegisterTaskDefinitionRequest } from "@aws-sdk/client-ecs";
-import { ApiError } from "#api/contract.ts";
-import { checkFargate } from "./fargate-rules.ts";
+import type { ContainerDefinition, RegisterTaskDefinitionRequest, Volume } from "@aws-sdk/client-ecs";
+import { fargateObstacle } from "./fargate-rules.ts";
+import { inSetOrder } from "./java-set-order.ts";
 
 interface Attribute {
   readonly name: string;
   readonly value?: string;
 }
 
-const old = "com.amazonaws.ecs.capability.";
-const now = "ecs.capability.";
-const isEcr = (image: string | undefined) => /^\d{12}\.dkr\.ecr\./.test(image ?? "");
+/** Adds `com.amazonaws.ecs.capability.…` (the older names), `ecs.capability.…`, or a version of the Docker API. */
+interface Needs {
+  old(name: string): void;
+  add(name: string): void;
+  api(minor: number): void;
+}
 
-/** What an instance's agent must be able to do to run this. Names are the standard agent's (ECS Developer Guide, "Amazon ECS container instance attributes"). */
+/**
+ * What an instance's agent must be able to do to run this, in the names of the standard agent (amazon-ecs-agent, agent_capability.go). Which
+ * parameter asks for which was read from answers of AWS that are public; java-set-order.test.ts keeps some of them.
+ */
 export function requiredAttributes(input: RegisterTaskDefinitionRequest): readonly Attribute[] {
   const names = new Set<string>();
-  const containers = input.containerDefinitions ?? [];
-  const api = (minor: number) => names.add(`${old}docker-remote-api.1.${minor}`);
-  if (input.taskRoleArn) {
-    names.add(`${old}task-iam-role`);
-    api(17);
-    if (input.networkMode === "host") names.add(`${old}task-iam-role-network-host`);
-  }
-  if (input.networkMode === "awsvpc") names.add(`${now}task-eni`);
-  if (input.pidMode || input.ipcMode) names.add(`${now}pid-ipc-namespace-sharing`);
-  if ((input.cpu !== undefined || input.memory !== undefined) && input.networkMode !== "awsvpc") names.add(`${now}task-cpu-mem-limit`);
-  if (input.proxyConfiguration) names.add(`${now}aws-appmesh`);
-  for (const volume of input.volumes ?? []) {
-    if (volume.efsVolumeConfiguration) names.add(`${now}efs`);
-    if (volume.dockerVolumeConfiguration) {
-      names.add(`${now}docker-plugin.${volume.dockerVolumeConfiguration.driver ?? "local"}`);
-      api(25);
-    }
-  }
-  for (const container of containers) ofContainer(container, input, names, api);
-  const cpuArchitecture = input.runtimePlatform?.cpuArchitecture;
-  const os = input.runtimePlatform?.operatingSystemFamily;
-  return [
-    ...[...names].map((name) => ({ name })),
-    ...(cpuArchitecture
-      ? [{ name: "ecs.cpu-architecture", value: cpuArchitecture === "X86_64" ? "x86_64" : cpuArchitecture.toLowerCase() }]
-      : []),
-    ...(os ? [{ name: "ecs.os-type", value: os.startsWith("WINDOWS") ? "windows" : "linux" }] : []),
-  ];
+  const needs: Needs = {
+    old: (name) => names.add(`com.amazonaws.ecs.capability.${name}`),
+    add: (name) => names.add(`ecs.capability.${name}`),
+    api: (minor) => names.add(`com.amazonaws.ecs.capability.docker-remote-api.1.${minor}`),
+  };
+  ofTask(input, needs);
+  for (const volume of input.volumes ?? []) ofVolume(volume, needs);
+  for (const container of input.containerDefinitions ?? []) ofContainer(container, input, needs);
+  return inSetOrder([...names].map((name) => ({ name })));
 }
 
-function ofContainer(
-  container: ContainerDefinition,
-  input: RegisterTaskDefinitionRequest,
-  names: Set<string>,
-  api: (minor: number) => void,
-): void {
-  const log = container.logConfiguration;
-  if (log) {
+function ofTask(input: RegisterTaskDefinitionRequest, { old, add, api }: Needs): void {
+  if (input.taskRoleArn) old(input.networkMode === "host" ? "task-iam-role-network-host" : "task-iam-role");
+  if (input.networkMode === "awsvpc") {
+    add("task-eni");
     api(18);
-    names.add(`${old}logging-driver.${log.logDriver}`);
-    if (log.logDriver === "awslogs") {
-      api(19);
-      if (input.executionRoleArn) names.add(`${now}execution-role-awslogs`);
-    }
-    if (log.logDriver === "awsfirelens") names.add(`${now}logging-driver.awsfirelens`);
-    if (log.secretOptions?.length)
-      for (const { valueFrom } of log.secretOptions)
-        names.add(`${now}secrets.${isSecretsManager(valueFrom) ? "asm" : "ssm"}.bootstrap.log-driver`);
   }
-  if (isEcr(container.image)) {
-    names.add(`${old}ecr-auth`);
-    api(19);
-    if (input.executionRoleArn) names.add(`${now}execution-role-ecr-pull`);
-  }
-  if (container.repositoryCredentials) names.add(`${now}private-registry-authentication.secretsmanager`);
-  for (const { valueFrom } of container.secrets ?? [])
-    names.add(`${now}secrets.${isSecretsManager(valueFrom) ? "asm" : "ssm"}.environment-variables`);
-  for (const { value = "" } of container.environmentFiles ?? []) names.add(`${now}env-files.${value.startsWith("/") ? "path" : "s3"}`);
-  if (container.healthCheck) {
-    names.add(`${now}container-health-check`);
-    api(24);
-  }
-  if (container.dependsOn?.length) names.add(`${now}container-ordering`);
-  if (container.restartPolicy?.enabled) names.add(`${now}container-restart-policy`);
-  if (container.privileged) names.add(`${old}privileged-container`);
-  if (container.memoryReservation !== undefined) api(21);
-  if (container.linuxParameters?.initProcessEnabled) api(25);
-  if (container.linuxParameters?.tmpfs?.length || container.linuxParameters?.sharedMemorySize !== undefined) api(22);
-  if (container.portMappings?.some(({ containerPortRange }) => containerPortRange)) names.add(`${now}network.container-port-range`);
-  if (container.firelensConfiguration) names.add(`${now}firelens.${container.firelensConfiguration.type}`);
-  for (const { type } of container.resourceRequirements ?? [])
-    names.add(type === "GPU" ? "ecs.capability.gpu-driver-version" : `${now}task-eia`);
+  if (input.pidMode || input.ipcMode) add("pid-ipc-namespace-sharing");
+  if (input.proxyConfiguration) add("aws-appmesh");
+  if (input.ephemeralStorage) add("extensible-ephemeral-storage");
+  if (input.enableFaultInjection) add("fault-injection");
 }
 
-const isSecretsManager = (valueFrom: string | undefined) => /^arn:aws[a-z-]*:secretsmanager:/.test(valueFrom ?? "");
-
-/** The launch types that the definition is valid for, whether asked for or not. */
-export function compatibilities(input: RegisterTaskDefinitionRequest): readonly string[] {
-  const found = input.networkMode === "awsvpc" ? ["EC2"] : ["EXTERNAL", "EC2"];
-  try {
-    checkFargate(input);
-    found.push("FARGATE");
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
+function ofVolume(volume: Volume, { add, api }: Needs): void {
+  const { efsVolumeConfiguration: efs, dockerVolumeConfiguration: docker } = volume;
+  if (efs) {
+    add("efs");
+    api(25);
+    if (efs.authorizationConfig || efs.transitEncryption === "ENABLED") add("efsAuth");
   }
+  if (volume.fsxWindowsFileServerVolumeConfiguration) add("fsxWindowsFileServer");
+  if (docker) {
+    add(`docker-plugin.${docker.driver ?? "local"}`);
+    api(25);
+  }
+}
+
+function ofContainer(container: ContainerDefinition, input: RegisterTaskDefinitionRequest, needs: Needs): void {
+  const { old, add, api } = needs;
+  const isEcr = /^\d{12}\.dkr\.ecr\./.test(container.image ?? "");
+  if (isEcr) {
+    old("ecr-auth");
+    if (input.executionRoleArn) add("execution-role-ecr-pull");
+    else api(19);
+  }
+  if (container.repositoryCredentials) add("private-registry-authentication.secretsmanager");
+  if (container.mountPoints?.length || container.user || container.workingDirectory || container.readonlyRootFilesystem !== undefined) api(17);
+  if (container.dockerLabels || container.ulimits || container.linuxParameters?.capabilities) api(18);
+  if (container.memoryReservation !== undefined) api(21);
+  if (container.privileged) old("privileged-container");
+  if (container.healthCheck) {
+    add("container-health-check");
+    api(container.healthCheck.startPeriod === undefined ? 24 : 29);
+  }
+  if (container.dependsOn?.length || container.startTimeout !== undefined || container.stopTimeout !== undefined) add("container-ordering");
+  if (container.restartPolicy?.enabled) add("container-restart-policy");
+  if (container.portMappings?.some(({ containerPortRange }) => containerPortRange)) add("network.container-port-range");
+  for (const { valueFrom } of container.secrets ?? []) add(`secrets.${secretSource(valueFrom)}.environment-variables`);
+  // A file on the machine is Gantry's own addition, and so is the attribute.
+  for (const { value = "" } of container.environmentFiles ?? []) add(value.startsWith("/") ? "env-files.path" : "env-files.s3");
+  for (const { type } of container.resourceRequirements ?? []) if (type === "InferenceAccelerator") add("task-eia");
+  if (container.credentialSpecs?.length) add(container.credentialSpecs.some((each) => each.startsWith("credentialspecdomainless:")) ? "gmsa-domainless" : "gmsa");
+  ofLinux(container, needs);
+  ofLogging(container, input, needs);
+  ofFireLens(container, needs);
+}
+
+function ofLinux({ linuxParameters: linux }: ContainerDefinition, { api }: Needs): void {
+  if (linux?.initProcessEnabled !== undefined) api(25);
+  if (linux?.tmpfs?.length || linux?.sharedMemorySize !== undefined) api(22);
+  if (linux?.maxSwap !== undefined || linux?.swappiness !== undefined) api(25);
+}
+
+function ofLogging({ logConfiguration: log }: ContainerDefinition, { executionRoleArn }: RegisterTaskDefinitionRequest, { old, add, api }: Needs): void {
+  if (!log) return;
+  old(`logging-driver.${log.logDriver}`);
+  switch (log.logDriver) {
+    case "json-file":
+    case "syslog":
+      api(18);
+      break;
+    case "splunk":
+      api(22);
+      break;
+    default:
+      api(19);
+  }
+  if (log.logDriver === "awslogs") {
+    if (executionRoleArn) add("execution-role-awslogs");
+    if (log.options?.["mode"] !== undefined || log.options?.["max-buffer-size"] !== undefined) api(28);
+    if (log.options?.["awslogs-create-group"] !== undefined) api(29);
+  }
+  if (log.logDriver === "awsfirelens" && log.options?.["log-driver-buffer-limit"] !== undefined)
+    add("logging-driver.awsfirelens.log-driver-buffer-limit");
+  for (const { valueFrom } of log.secretOptions ?? []) add(`secrets.${secretSource(valueFrom)}.bootstrap.log-driver`);
+}
+
+function ofFireLens({ firelensConfiguration: fireLens }: ContainerDefinition, { add }: Needs): void {
+  if (!fireLens) return;
+  add(`firelens.${fireLens.type}`);
+  const source = fireLens.options?.["config-file-type"];
+  if (source === "file" || source === "s3") add(`firelens.options.config.${source}`);
+}
+
+const secretSource = (valueFrom: string | undefined) => (/^arn:aws[a-z-]*:secretsmanager:/.test(valueFrom ?? "") ? "asm" : "ssm");
+
+/**
+ * The launch types that the definition is valid for, whether asked for or not. ECS Managed Instances are not among Gantry's machines, so
+ * MANAGED_INSTANCES is named only where it was asked for.
+ */
+export function compatibilities(input: RegisterTaskDefinitionRequest): readonly string[] {
+  const found = isExternal(input) ? ["EXTERNAL", "EC2"] : ["EC2"];
+  if (input.requiresCompatibilities?.includes("MANAGED_INSTANCES")) found.push("MANAGED_INSTANCES");
+  if (fargateObstacle(input) === undefined) found.push("FARGATE");
   return found;
+}
+
+/** Source: ECS Developer Guide, "Amazon ECS clusters for external instances": no awsvpc, no EFS, no App Mesh, no Service Connect. */
+function isExternal({ networkMode, volumes = [], proxyConfiguration, containerDefinitions = [] }: RegisterTaskDefinitionRequest): boolean {
+  return (
+    networkMode !== "awsvpc" &&
+    !proxyConfiguration &&
+    !volumes.some(({ efsVolumeConfiguration }) => efsVolumeConfiguration) &&
+    !containerDefinitions.some(({ portMappings = [] }) => portMappings.some(({ name, appProtocol }) => name !== undefined || appProtocol !== undefined))
+  );
 }

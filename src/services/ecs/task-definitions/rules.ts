@@ -1,15 +1,18 @@
 import type { ContainerDefinition, RegisterTaskDefinitionRequest } from "@aws-sdk/client-ecs";
 import { ecsErrors } from "../errors.ts";
-import { checkContainer } from "./container-rules.ts";
+import { checkContainer, leastMemoryMiB as least } from "./container-rules.ts";
 import { checkDependencies } from "./dependency-rules.ts";
 import { checkFargate } from "./fargate-rules.ts";
+import { cpuUnits, memoryMiB } from "./task-size.ts";
+
+const mostBytes = 64 * 1024;
 
 /** What RegisterTaskDefinition refuses, in AWS's words where they are known. Throws ClientException. Source: ECS API Reference, RegisterTaskDefinition. */
 export function checkTaskDefinition(input: RegisterTaskDefinitionRequest): void {
   const { client } = ecsErrors;
   const { family = "", networkMode, containerDefinitions = [], requiresCompatibilities = [], volumes = [] } = input;
   if (family === "") throw client("Family should not be null or empty.");
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$/.test(family)) throw client("Family contains invalid characters.");
+  if (!/^[A-Za-z0-9_-]{1,255}$/.test(family)) throw client("Family contains invalid characters.");
   if (networkMode !== undefined && !["bridge", "host", "awsvpc", "none"].includes(networkMode))
     throw client(`Invalid network mode: ${String(networkMode)}. Valid values: bridge, host, awsvpc, none`);
   for (const each of requiresCompatibilities)
@@ -17,8 +20,10 @@ export function checkTaskDefinition(input: RegisterTaskDefinitionRequest): void 
   if (requiresCompatibilities.includes("EXTERNAL") && networkMode === "awsvpc")
     throw client("EXTERNAL launch type does not support network mode 'awsvpc'.");
   if (containerDefinitions.length === 0) throw client("Container list cannot be empty.");
-  if (containerDefinitions.length > 10) throw client("A task definition can have at most 10 containers.");
-  if (Buffer.byteLength(JSON.stringify(input)) > 64 * 1024) throw client("Actual task definition size is larger than the limit of 64 KiB.");
+  if (containerDefinitions.length > 10) throw client("Too many containers.");
+  const { tags: _tags, ...counted } = input;
+  const length = Buffer.byteLength(JSON.stringify(counted));
+  if (length > mostBytes) throw client(`Actual length: '${length}'. Max allowed length is '${mostBytes}' bytes.`);
   checkTaskSize(input);
   for (const [name, value, allowed] of [
     ["pidMode", input.pidMode, ["host", "task"]],
@@ -38,12 +43,44 @@ export function checkTaskDefinition(input: RegisterTaskDefinitionRequest): void 
     });
   if (containerDefinitions.every(({ essential }) => essential === false))
     throw client("Invalid setting for essential in container definitions. At least one container must be marked as essential.");
-  checkMemoryTotal(input);
+  checkTotals(input);
   checkDependencies(containerDefinitions);
   checkPlacement(input);
-  if (input.proxyConfiguration && networkMode !== "awsvpc")
-    throw client("The proxyConfiguration is supported with network mode 'awsvpc' only.");
+  checkRoles(input);
+  if (input.proxyConfiguration) checkProxy(input);
+  const storage = input.ephemeralStorage?.sizeInGiB;
+  if (storage !== undefined && (!Number.isInteger(storage) || storage < 21 || storage > 200))
+    throw client("Invalid setting for ephemeral storage. Size must be between 21 GiB and 200 GiB.");
+  checkPlatform(input);
   if (requiresCompatibilities.includes("FARGATE")) checkFargate(input);
+}
+
+const isRole = (text: string) => !text.startsWith("arn:") || /^arn:aws[a-z-]*:iam::\d{12}:role\/.+$/.test(text);
+
+/** Roles are named by ARN or short name. Secrets are fetched by the execution role, so there has to be one. */
+function checkRoles({ taskRoleArn = "", executionRoleArn = "", containerDefinitions = [] }: RegisterTaskDefinitionRequest): void {
+  if (!isRole(taskRoleArn) || !isRole(executionRoleArn)) throw ecsErrors.client("Role is not valid");
+  const secret = containerDefinitions.some(({ secrets, logConfiguration }) => secrets?.length || logConfiguration?.secretOptions?.length);
+  if (secret && !executionRoleArn)
+    throw ecsErrors.client("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.");
+  if (containerDefinitions.some(({ repositoryCredentials }) => repositoryCredentials) && !executionRoleArn)
+    throw ecsErrors.client("When you are specifying repositoryCredentials, you must also specify a value for 'executionRoleArn'.");
+}
+
+function checkProxy({ proxyConfiguration, networkMode, containerDefinitions = [] }: RegisterTaskDefinitionRequest): void {
+  if (networkMode !== "awsvpc") throw ecsErrors.client("The proxyConfiguration is supported with network mode 'awsvpc' only.");
+  if (!containerDefinitions.some(({ name }) => name === proxyConfiguration?.containerName))
+    throw ecsErrors.client(`The proxyConfiguration names a container that is not in the task definition: '${proxyConfiguration?.containerName}'.`);
+}
+
+const architectures = ["X86_64", "ARM64"];
+
+function checkPlatform({ runtimePlatform }: RegisterTaskDefinitionRequest): void {
+  const { cpuArchitecture, operatingSystemFamily } = runtimePlatform ?? {};
+  if (cpuArchitecture !== undefined && !architectures.includes(cpuArchitecture))
+    throw ecsErrors.client(`Invalid cpuArchitecture: ${String(cpuArchitecture)}. Valid values: ${architectures.join(", ")}`);
+  if (operatingSystemFamily !== undefined && !/^(LINUX|WINDOWS_SERVER_\w+)$/.test(operatingSystemFamily))
+    throw ecsErrors.client(`Invalid operatingSystemFamily: ${String(operatingSystemFamily)}`);
 }
 
 function checkNames(containers: readonly ContainerDefinition[]): void {
@@ -56,38 +93,25 @@ function checkNames(containers: readonly ContainerDefinition[]): void {
   }
 }
 
-/** `512`, `0.5 GB`, `1GB` → MiB. */
-export function memoryMiB(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(\d+(?:\.\d+)?)\s*(gb)?$/i.exec(text.trim());
-  return match ? Number(match[1]) * (match[2] ? 1024 : 1) : Number.NaN;
-}
-
-/** `256`, `.25 vCPU`, `1 vcpu` → CPU units. */
-export function cpuUnits(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(\d*\.?\d+)\s*(vcpu)?$/i.exec(text.trim());
-  return match ? Number(match[1]) * (match[2] ? 1024 : 1) : Number.NaN;
-}
-
 function checkTaskSize({ cpu, memory }: RegisterTaskDefinitionRequest): void {
   const units = cpuUnits(cpu);
   if (units !== undefined && (!Number.isInteger(units) || units < 128 || units > 196_608))
-    throw ecsErrors.client(`Invalid 'cpu' setting for task. '${cpu}' must be between 128 (0.125 vCPU) and 196608 (192 vCPU) CPU units.`);
+    throw ecsErrors.client("Invalid 'cpu' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
   const size = memoryMiB(memory);
-  if (size !== undefined && (!Number.isInteger(size) || size < 6))
-    throw ecsErrors.client(`Invalid 'memory' setting for task: '${memory}'.`);
+  if (size !== undefined && (!Number.isInteger(size) || size < least))
+    throw ecsErrors.client("Invalid 'memory' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
 }
 
-function checkMemoryTotal({ memory, cpu, containerDefinitions = [] }: RegisterTaskDefinitionRequest): void {
+/** The containers together must fit into the task. */
+function checkTotals({ memory, cpu, containerDefinitions = [] }: RegisterTaskDefinitionRequest): void {
   const task = memoryMiB(memory);
-  const reserved = containerDefinitions.reduce((sum, each) => sum + (each.memoryReservation ?? each.memory ?? 0), 0);
+  const reserved = containerDefinitions.reduce((sum, each) => sum + (each.memoryReservation ?? 0), 0);
   if (task !== undefined && reserved > task)
-    throw ecsErrors.client(`Invalid setting for container memory: the containers reserve ${reserved} MiB together, the task has ${task}.`);
+    throw ecsErrors.client("The sum of all container 'memoryReservation' values cannot be greater than the value of the task 'memory'.");
   const units = cpuUnits(cpu);
   const total = containerDefinitions.reduce((sum, each) => sum + (each.cpu ?? 0), 0);
   if (units !== undefined && total > units)
-    throw ecsErrors.client(`Invalid setting for container cpu: the containers take ${total} CPU units together, the task has ${units}.`);
+    throw ecsErrors.client("The sum of all container 'cpu' values cannot be greater than the value of the task 'cpu'.");
 }
 
 function checkVolumes(volumes: NonNullable<RegisterTaskDefinitionRequest["volumes"]>): void {
