@@ -127,6 +127,11 @@ export class ContainerdRuntime implements Runtime {
     this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
   }
 
+  /** `overlayfs`, or `native` where that cannot be. */
+  get snapshotter(): string {
+    return this.#containerd.snapshotter;
+  }
+
   async version(): Promise<{ name: string; version: string }> {
     try {
       const { version } = await this.#containerd.version.version({}, { timeoutMs: 5000 });
