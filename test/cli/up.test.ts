@@ -1,12 +1,15 @@
 /** `up`, `status`, `down` and everything that can be killed in between, with containerd, server, agent and a task as they are. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { after, before, describe, test } from "node:test";
+import { startContainerd } from "#agent/containerd/daemon.ts";
+import { silentLogger } from "#platform/log.ts";
 import { describeRemains, findRemains } from "#cli/remains.ts";
-import { type RunningGantry, freePort, repository, startGantry } from "../support/gantry.ts";
+import { type GantryStatus, type RunningGantry, freePort, repository, startGantry } from "../support/gantry.ts";
 
 /** A number of seconds that no other process of this machine sleeps. */
 const seconds = 100_000 + process.pid;
@@ -130,21 +133,40 @@ describe("a whole Gantry", { timeout: 300_000 }, () => {
     } finally {
       await second.stop();
     }
-    assert.deepEqual(describeRemains(await findRemains({ home: second.home, ownSocket: join(second.home, "run/containerd.sock") })), []);
+    assert.deepEqual(describeRemains(await findRemains(second.home)), []);
     assert.equal((await gantry.status()).ok, true);
     assert.equal(await findSleeper(), sleeper);
   });
 
   test("down --all leaves nothing by the kernel's word, and the task stays STOPPED ever after", async () => {
-    const whose = { home: gantry.home, ownSocket: join(gantry.home, "run/containerd.sock") };
-    assert.notDeepEqual(describeRemains(await findRemains(whose)), []);
+    assert.notDeepEqual(describeRemains(await findRemains(gantry.home)), []);
     await gantry.gantry("down", "--all");
     assert.equal(await findSleeper(), undefined);
-    assert.deepEqual(describeRemains(await findRemains(whose)), []);
+    assert.deepEqual(describeRemains(await findRemains(gantry.home)), []);
     await gantry.gantry("up", "--detach");
     const task = await lastStatus();
     assert.equal(task.lastStatus, "STOPPED");
     assert.equal(await findSleeper(), undefined);
+  });
+
+  test("up --containerd uses another's containerd, and down --all leaves that one alone", async () => {
+    const [theirs, home] = [await mkdtemp(join(tmpdir(), "gantry-theirs-")), await mkdtemp(join(tmpdir(), "gantry-test-"))];
+    const containerd = await startContainerd({ home: theirs, log: silentLogger });
+    const env = { ...process.env, GANTRY_HOME: home, GANTRY_PORT: String(await freePort()) };
+    const run = async (...args: string[]) => (await promisify(execFile)(join(repository, "gantry"), args, { env })).stdout;
+    try {
+      await run("up", "--detach", "--containerd", containerd.socket);
+      const { ok, parts } = JSON.parse(await run("status", "--json")) as GantryStatus;
+      assert.ok(ok);
+      assert.ok(!parts.some(({ name }) => name === "containerd"));
+      await run("down", "--all");
+      assert.deepEqual(describeRemains(await findRemains(home)), []);
+      assert.equal(containerd.process.exitCode, null);
+    } finally {
+      await run("down", "--all");
+      await containerd.stop();
+      for (const directory of [theirs, home]) await rm(directory, { recursive: true, force: true });
+    }
   });
 
   test("Ctrl-C in the foreground stops all in order", async () => {
@@ -165,7 +187,7 @@ describe("a whole Gantry", { timeout: 300_000 }, () => {
     await new Promise<void>((resolve) =>
       spawn(join(repository, "gantry"), ["down", "--all"], { env, stdio: "ignore" }).once("exit", () => resolve()),
     );
-    assert.deepEqual(describeRemains(await findRemains({ home, ownSocket: join(home, "run/containerd.sock") })), []);
+    assert.deepEqual(describeRemains(await findRemains(home)), []);
     await rm(home, { recursive: true, force: true });
   });
 });
