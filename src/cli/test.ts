@@ -66,10 +66,11 @@ function result(totals: Totals, name: string, ok: boolean, detail: string): void
     totals.failed++;
     totals.failures.push(name);
   }
-  process.stdout.write(`${ok ? "ok  " : "FAIL"} ${name}\n${ok ? "" : `${detail}\n`}`);
+  process.stdout.write(`${clear}${ok ? "ok  " : "FAIL"} ${name}\n${ok ? "" : `${detail}\n`}`);
 }
 
 async function check(totals: Totals, name: string, tool: string, args: readonly string[]): Promise<void> {
+  show(`${name} …`);
   const child = spawn(`${root}node_modules/.bin/${tool}`, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   child.stdout.on("data", (data: Buffer) => (text += data.toString()));
@@ -93,7 +94,6 @@ async function runFiles(totals: Totals, files: readonly string[], concurrency: n
     timeout: 6 * 60_000,
     execArgv: ["--disable-warning=ExperimentalWarning"],
   });
-  const perFile = new Map<string, number>();
   await new Promise<void>((resolve) => {
     const leaf = (file: string | undefined) => (file ?? "").replace(root, "");
     stream.on("test:pass", (event) => {
@@ -102,7 +102,6 @@ async function runFiles(totals: Totals, files: readonly string[], concurrency: n
       if (reason !== undefined)
         totals.skipped.push(`${leaf(event.file)}: ${event.name}${typeof reason === "string" ? ` (${reason})` : ""}`);
       else totals.passed++;
-      perFile.set(leaf(event.file), (perFile.get(leaf(event.file)) ?? 0) + 1);
     });
     stream.on("test:fail", (event) => {
       const cause = event.details.error?.cause ?? event.details.error;
@@ -115,16 +114,26 @@ async function runFiles(totals: Totals, files: readonly string[], concurrency: n
         `FAIL ${leaf(event.file)}: ${event.name}\n${indent(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))}\n`,
       );
     });
+    stream.on("test:dequeue", (event) => {
+      if (event.nesting === 0) show(`${leaf(event.name)} …`);
+    });
     stream.on("test:stderr", (event) => process.stdout.write(indent(event.message)));
     stream.on("test:complete", (event) => {
       if (event.nesting === 0 && event.name.endsWith(".test.ts"))
         process.stdout.write(
-          `${event.details.passed ? "ok  " : "FAIL"} ${leaf(event.name)} (${perFile.get(leaf(event.name)) ?? 0} tests, ${(event.details.duration_ms / 1000).toFixed(1)} s)\n`,
+          `${clear}${event.details.passed ? "ok  " : "FAIL"} ${leaf(event.name)} (${(event.details.duration_ms / 1000).toFixed(1)} s)\n`,
         );
     });
     stream.on("end", () => resolve());
     stream.resume();
   });
+}
+
+const clear = process.stdout.isTTY ? "\x1b[2K" : "";
+
+/** What is being waited for, on a terminal's last line; the next line takes its place. */
+function show(text: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\x1b[2K${text}\r`);
 }
 
 const indent = (text: string) => text.replace(/^(?=.)/gm, "    ");
