@@ -12,10 +12,10 @@ export const ecsKeys = {
   clusters: (scope: Scope) => `${root(scope)}/cluster/`,
   cluster: (scope: Scope, name: string) => `${root(scope)}/cluster/${name}`,
   taskDefinitions: (scope: Scope) => `${root(scope)}/task-definition/`,
-  family: (scope: Scope, family: string) => `${root(scope)}/task-definition/${family}/`,
+  taskDefinitionsOf: (scope: Scope, family: string) => `${root(scope)}/task-definition/${family}/`,
   taskDefinition: (scope: Scope, family: string, revision: number) => `${root(scope)}/task-definition/${family}/${revisionText(revision)}`,
-  /** `{ revision: number }`: the highest revision ever given, which deleting does not lower. */
-  familyCounter: (scope: Scope, family: string) => `${root(scope)}/family-counter/${family}`,
+  families: (scope: Scope) => `${root(scope)}/family/`,
+  family: (scope: Scope, family: string) => `${root(scope)}/family/${family}`,
   containerInstances: (scope: Scope, cluster: string) => `${root(scope)}/container-instance/${cluster}/`,
   containerInstance: (scope: Scope, cluster: string, id: string) => `${root(scope)}/container-instance/${cluster}/${id}`,
   allocations: (scope: Scope, cluster: string) => `${root(scope)}/allocation/${cluster}/`,

@@ -40,6 +40,16 @@ export interface TaskDefinitionRecord {
   readonly tags: readonly Tag[];
 }
 
+/** Key `/ecs/<account>/<region>/family/<family>`. Writer: the task definition operations, always together with the revision that changes. */
+export interface FamilyRecord {
+  /** The highest revision ever given, which deleting does not lower. */
+  readonly revision: number;
+  /** The newest ACTIVE revision, so that nobody has to read a family of thousands to find it. */
+  readonly active?: number;
+  /** Revisions that are there, whatever their status. */
+  readonly kept: number;
+}
+
 /** Key `/ecs/<account>/<region>/container-instance/<cluster>/<id>`. Writer: the container instance operations. */
 export interface ContainerInstanceRecord {
   readonly arn: string;

@@ -40,6 +40,14 @@ const cases: [string, boolean][] = [
   ["runningTasksCount > 2 and runningTasksCount <= 3", true],
   ["registeredAt > 2026-01-01 and registeredAt < 2026-01-03T00:00:00Z", true],
   ["agentVersion == 1.83.0", true],
+  ["agentVersion > 1.9.0", true],
+  ["agentVersion less_than 1.100", true],
+  ["agentVersion >= 2", false],
+  ["agentConnected matches tr.e", true],
+  ["agentConnected in [false]", false],
+  ["(attribute:ecs.instance-type =~ t3.*)", true],
+  ['attribute:ecs.instance-type =~ "t3\\.s.*" and not(attribute:stack =~ d.*)', true],
+  ["attribute:ecs.instance-type =~ (t2|t3)\\.(small|large)", true],
   ["ec2InstanceId in ['i-1', 'i-2']", true],
 ];
 
@@ -59,7 +67,7 @@ test("errors say where", () => {
     ["runningTasksCount =~ 3", 18],
     ["runningTasksCount == many", 21],
     ["attribute:a =~ (", 15],
-    ['attribute:a =~ "(a+)+b"', 15],
+    ['attribute:a =~ "(a)\\1"', 15],
     ["attribute:a ~ b", 12],
   ];
   for (const [text, position] of wrong)

@@ -1,3 +1,8 @@
+import { linearPattern, PatternError } from "./linear-pattern.ts";
+import { QueryError, tokenize, type Token } from "./query-tokens.ts";
+
+export { QueryError };
+
 /**
  * The cluster query language: `attribute:ecs.instance-type =~ t3.* and not(task:group == service:web)`. Pure: text → a predicate.
  * Source: ECS Developer Guide, "Create expressions to define container instances for Amazon ECS tasks".
@@ -13,25 +18,11 @@ export interface QuerySubject {
 
 export type Query = (subject: QuerySubject) => boolean;
 
-/** `position` counts characters from 0. */
-export class QueryError extends Error {
-  readonly position: number;
-  constructor(message: string, position: number) {
-    super(`${message} at position ${position}`);
-    this.name = "QueryError";
-    this.position = position;
-  }
-}
+type FieldType = "text" | "number" | "boolean" | "version";
 
-interface Token {
-  readonly kind: "word" | "string" | "operator" | "(" | ")" | "[" | "]" | "," | "end";
-  readonly text: string;
-  readonly at: number;
-}
-
-const fields: Readonly<Record<string, "text" | "number" | "boolean">> = {
+const fields: Readonly<Record<string, FieldType>> = {
   agentConnected: "boolean",
-  agentVersion: "text",
+  agentVersion: "version",
   ec2InstanceId: "text",
   registeredAt: "number",
   runningTasksCount: "number",
@@ -60,43 +51,6 @@ export function parseQuery(text: string): Query {
   if (text.length > maxLength) throw new QueryError(`The expression is longer than ${maxLength} characters`, maxLength);
   const parser = new Parser(tokenize(text));
   return parser.whole();
-}
-
-function tokenize(text: string): Token[] {
-  const tokens: Token[] = [];
-  let at = 0;
-  while (at < text.length) {
-    const rest = text.slice(at);
-    const space = /^\s+/.exec(rest);
-    if (space) {
-      at += space[0].length;
-      continue;
-    }
-    const quoted = /^"((?:[^"\\]|\\.)*)"|^'((?:[^'\\]|\\.)*)'/.exec(rest);
-    if (quoted) {
-      tokens.push({ kind: "string", text: (quoted[1] ?? quoted[2] ?? "").replace(/\\(.)/g, "$1"), at });
-      at += quoted[0].length;
-      continue;
-    }
-    const mark = /^[()[\],]/.exec(rest);
-    if (mark) {
-      tokens.push({ kind: mark[0] as Token["kind"], text: mark[0], at });
-      at += 1;
-      continue;
-    }
-    const operator = /^(==|!=|>=|<=|=~|!~|&&|\|\||>|<|!in\b|!exists\b|!)/.exec(rest);
-    if (operator) {
-      tokens.push({ kind: "operator", text: operator[0], at });
-      at += operator[0].length;
-      continue;
-    }
-    const word = /^[^\s()[\],"'=!<>&|]+/.exec(rest);
-    if (!word) throw new QueryError(`Unexpected character '${rest[0]}'`, at);
-    tokens.push({ kind: "word", text: word[0], at });
-    at += word[0].length;
-  }
-  tokens.push({ kind: "end", text: "the end", at: text.length });
-  return tokens;
 }
 
 class Parser {
@@ -212,12 +166,12 @@ class Parser {
     return ({ groups }) => negated !== [...groups].some(test);
   }
 
-  #field(name: string, type: "text" | "number" | "boolean", { text: operator, at }: { text: string; at: number }): Query {
+  #field(name: string, type: FieldType, { text: operator, at }: { text: string; at: number }): Query {
     if (operator === "exists") return ({ field }) => field(name) !== undefined;
     if (operator === "!exists") return ({ field }) => field(name) === undefined;
     const valueAt = this.#peek().at;
-    if (type === "text") {
-      const test = this.#test(operator, at);
+    if (type === "text" || type === "version" || (type === "boolean" && (operator === "=~" || operator === "!~"))) {
+      const test = this.#test(operator, at, type === "version" ? versionOrder : order);
       return ({ field }) => test(String(field(name) ?? ""));
     }
     const read = (text: string): number => {
@@ -239,7 +193,7 @@ class Parser {
     };
   }
 
-  #test(operator: string, at: number): (value: string) => boolean {
+  #test(operator: string, at: number, compare = order): (value: string) => boolean {
     if (operator === "in" || operator === "!in") {
       const values = new Set(this.#list());
       return (value) => values.has(value) === (operator === "in");
@@ -252,17 +206,17 @@ class Parser {
       case "!=":
         return (value) => value !== wanted;
       case ">":
-        return (value) => order(value, wanted) > 0;
+        return (value) => compare(value, wanted) > 0;
       case ">=":
-        return (value) => order(value, wanted) >= 0;
+        return (value) => compare(value, wanted) >= 0;
       case "<":
-        return (value) => order(value, wanted) < 0;
+        return (value) => compare(value, wanted) < 0;
       case "<=":
-        return (value) => order(value, wanted) <= 0;
+        return (value) => compare(value, wanted) <= 0;
       case "=~":
       case "!~": {
-        const pattern = globOrPattern(wanted, valueAt);
-        return (value) => pattern.test(value) === (operator === "=~");
+        const matches = patternOf(wanted, valueAt);
+        return (value) => matches(value) === (operator === "=~");
       }
       default:
         throw new QueryError(`Unknown operator '${operator}'`, at);
@@ -313,21 +267,27 @@ function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** `1.9.0` is before `1.83.0`: part by part, numbers by size. */
+function versionOrder(a: string, b: string): number {
+  const [ours, theirs] = [a.split("."), b.split(".")];
+  for (let index = 0; index < Math.max(ours.length, theirs.length); index++) {
+    const difference = order(ours[index] ?? "0", theirs[index] ?? "0");
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
 /** `2026-11-21`, a time of ISO 8601, or a span back from now is not for a pure function: times are absolute. */
 function timeOf(text: string): number {
   return /^\d{4}-\d{2}-\d{2}([T ]|$)/.test(text) ? Date.parse(text.length === 10 ? `${text}T00:00:00Z` : text) : Number.NaN;
 }
 
-/**
- * A pattern in Java's syntax matches the whole value. Only its linear part is taken: literals, `.`, `*`, `+`, `?`, classes and alternatives, without
- * nested repetition, so that no expression can hold the scheduler up.
- */
-function globOrPattern(text: string, at: number): RegExp {
-  if (/[*+}]\s*\)\s*[*+{]|\\[1-9]|\(\?/.test(text) || text.length > 256 || (text.match(/[*+{]/g)?.length ?? 0) > 10)
-    throw new QueryError("The pattern is too complex", at);
+/** A pattern in Java's syntax; it matches the whole value. */
+function patternOf(text: string, at: number): (value: string) => boolean {
   try {
-    return new RegExp(`^(?:${text})$`, "u");
-  } catch {
-    throw new QueryError(`Invalid pattern '${text}'`, at);
+    return linearPattern(text);
+  } catch (error) {
+    if (error instanceof PatternError) throw new QueryError(`Invalid pattern '${text}': ${error.message}`, at);
+    throw error;
   }
 }

@@ -14,7 +14,7 @@ import { systemRandom } from "#platform/random.ts";
 import { createEcsTasks } from "#services/ecs/tasks/index.ts";
 import { ScriptedNetwork } from "#test/agent/scripted-network.ts";
 import { ScriptedRuntime } from "#test/agent/scripted-runtime.ts";
-import { clusterRecord, definitionRecord, instanceRecord, scope } from "#test/simulation/records.ts";
+import { clusterRecord, definitionWrites, instanceRecord, scope } from "#test/simulation/records.ts";
 import { accessKeyId, secretAccessKey, startServer, type TestServer } from "#test/support/http.ts";
 import { instanceId } from "./server.ts";
 
@@ -74,10 +74,7 @@ before(async () => {
   home = await mkdtemp(join(tmpdir(), "ecstasks-agent-"));
   server = await startServer({
     async parts(deps) {
-      const definition = (family: string) => ({
-        put: ecsKeys.taskDefinition(scope, family, 1),
-        value: definitionRecord(family, 1, { containerDefinitions: [container("main", family)] }),
-      });
+      const definition = (family: string) => definitionWrites(family, { containerDefinitions: [container("main", family)] });
       await deps.store.transaction({
         writes: [
           { put: ecsKeys.cluster(scope, "default"), value: clusterRecord("default") },
@@ -85,7 +82,7 @@ before(async () => {
             put: ecsKeys.containerInstance(scope, "default", instanceId),
             value: instanceRecord("default", instanceId),
           },
-          ...["job", "service", "missing"].map(definition),
+          ...["job", "service", "missing"].flatMap(definition),
         ],
       });
       return [createEcsTasks(deps), registration()];

@@ -13,7 +13,7 @@ import { createSealer } from "#platform/sealer.ts";
 import { createEcsTasks, type EcsTasks } from "#services/ecs/tasks/index.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import type { Store } from "#store/store.ts";
-import { clusterRecord, definitionRecord, hex, instanceRecord, scope } from "#test/simulation/records.ts";
+import { clusterRecord, definitionWrites, hex, instanceRecord, scope } from "#test/simulation/records.ts";
 
 export const instanceId = hex(1);
 
@@ -53,7 +53,7 @@ export async function fillStore(store: Store): Promise<void> {
         put: ecsKeys.containerInstance(scope, "default", instanceId),
         value: instanceRecord("default", instanceId, { cpu: 102_400, memory: 1_024_000 }),
       },
-      { put: ecsKeys.taskDefinition(scope, "app", 1), value: definitionRecord("app", 1, definition) },
+      ...definitionWrites("app", definition),
     ],
   });
 }

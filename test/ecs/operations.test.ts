@@ -86,7 +86,10 @@ describe("clusters", () => {
     await assert.rejects(ecs.send(new ListClustersCommand({ nextToken: "AAAA" })), refused("InvalidParameterException", "Invalid token"));
     const gone = await ecs.send(new DeleteClusterCommand({ cluster: "two" }));
     assert.equal(gone.cluster?.status, "INACTIVE");
-    await assert.rejects(ecs.send(new DeleteClusterCommand({ cluster: "two" })), refused("ClusterNotFoundException", "Cluster not found."));
+    await assert.rejects(
+      ecs.send(new DeleteClusterCommand({ cluster: "two" })),
+      refused("ClusterNotFoundException", "The referenced cluster was inactive."),
+    );
     await assert.rejects(ecs.send(new CreateClusterCommand({ clusterName: "no spaces" })), refused("InvalidParameterException"));
     await assert.rejects(ecs.send(new CreateClusterCommand({ clusterName: "x".repeat(256) })), refused("InvalidParameterException"));
     await ecs.send(new CreateClusterCommand({ clusterName: "x".repeat(255) }));
@@ -211,7 +214,10 @@ describe("task definitions", () => {
         "When networkMode=host, the host ports and container ports in port mappings must match.",
       ],
       [{ containerDefinitions: [{ ...container, mountPoints: [{ sourceVolume: "v", containerPath: "/v" }] }] }, "Unknown volume 'v'."],
-      [{ containerDefinitions: [{ ...container, dependsOn: [{ containerName: "x", condition: "START" }] }] }, /not in the task definition/],
+      [
+        { containerDefinitions: [{ ...container, dependsOn: [{ containerName: "x", condition: "START" }] }] },
+        "Cannot depend on container + 'x' because it does not exist",
+      ],
       [
         {
           containerDefinitions: [
@@ -230,7 +236,10 @@ describe("task definitions", () => {
         { containerDefinitions: [{ ...container, healthCheck: { command: ["CMD", "x"], interval: 1 } }] },
         /interval must be between 5 and 300/,
       ],
-      [{ containerDefinitions: [{ ...container, environment: [{ name: "x", value: "y".repeat(70_000) }] }] }, /64 KiB/],
+      [
+        { containerDefinitions: [{ ...container, environment: [{ name: "x", value: "y".repeat(70_000) }] }] },
+        /^Actual length: '70\d\d\d'. Max allowed length is '65536' bytes\.$/,
+      ],
       [{ tags: [{ key: "aws:x", value: "" }] }, /aws:/],
       [{ placementConstraints: [{ type: "memberOf", expression: "attribute:a ==" }] }, /position 14/],
     ];

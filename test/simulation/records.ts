@@ -1,4 +1,5 @@
-import type { ClusterRecord, ContainerInstanceRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
+import { ecsKeys } from "#model/ecs-keys.ts";
+import type { ClusterRecord, ContainerInstanceRecord, FamilyRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
 
 export const scope = { account: "000000000000", region: "us-east-1" };
 const arn = (resource: string) => `arn:aws:ecs:us-east-1:000000000000:${resource}`;
@@ -55,3 +56,11 @@ export function definitionRecord(family: string, revision: number, definition: R
 }
 
 export const hex = (n: number) => n.toString(16).padStart(32, "0");
+
+/** The first revision of a family, as RegisterTaskDefinition writes it. */
+export function definitionWrites(family: string, definition: Record<string, unknown>): { put: string; value: unknown }[] {
+  return [
+    { put: ecsKeys.taskDefinition(scope, family, 1), value: definitionRecord(family, 1, definition) },
+    { put: ecsKeys.family(scope, family), value: { revision: 1, active: 1, kept: 1 } satisfies FamilyRecord },
+  ];
+}

@@ -1,6 +1,7 @@
 import type { FromServer } from "#agent-protocol/messages.ts";
 import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
+import type { FamilyRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
 import { readConfig } from "#platform/config.ts";
 import { FakeClock } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
@@ -16,6 +17,8 @@ export class SmallWorld {
   readonly clock = new FakeClock();
   readonly disk = new MemoryDisk();
   readonly part: EcsTasks;
+  /** The newest ACTIVE revision by family. */
+  readonly #active = new Map<string, number>();
 
   constructor() {
     this.put(ecsKeys.cluster(scope, "default"), clusterRecord("default"));
@@ -35,7 +38,15 @@ export class SmallWorld {
   }
 
   define(family: string, definition: Record<string, unknown>, more: object = {}, revision = 1): void {
-    this.put(ecsKeys.taskDefinition(scope, family, revision), { ...definitionRecord(family, revision, definition), ...more });
+    const record: TaskDefinitionRecord = { ...definitionRecord(family, revision, definition), ...more };
+    this.put(ecsKeys.taskDefinition(scope, family, revision), record);
+    const active = record.status === "ACTIVE" ? revision : this.#active.get(family);
+    if (active !== undefined) this.#active.set(family, active);
+    this.put(ecsKeys.family(scope, family), {
+      revision,
+      kept: revision,
+      ...(active === undefined ? {} : { active }),
+    } satisfies FamilyRecord);
   }
 
   /** A registered instance whose agent is connected as far as the records say. */

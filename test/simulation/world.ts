@@ -14,7 +14,7 @@ import { createEcsTasks, type EcsTasks } from "#services/ecs/tasks/index.ts";
 import { StoreError, type WatchBatch } from "#store/store.ts";
 import { ScriptedAgent, type ServerDoor, type StateChange } from "./agent.ts";
 import { MemoryDisk, openSession, type Session } from "./memory-store.ts";
-import { clusterRecord, definitionRecord, hex, instanceRecord, scope } from "./records.ts";
+import { clusterRecord, definitionWrites, hex, instanceRecord, scope } from "./records.ts";
 
 const cluster = "sim";
 
@@ -65,7 +65,7 @@ export class World {
       big: { cpu: "1024", memory: "2048", containerDefinitions: [container("big", {})] },
     };
     for (const [family, definition] of Object.entries(definitions))
-      put(ecsKeys.taskDefinition(scope, family, 1), definitionRecord(family, 1, definition));
+      for (const write of definitionWrites(family, definition)) put(write.put, write.value);
     for (let i = 0; i < options.instances; i++) {
       const id = hex(i + 1);
       put(ecsKeys.containerInstance(scope, cluster, id), instanceRecord(cluster, id, { zone: i % 2 ? "us-east-1b" : "us-east-1a" }));

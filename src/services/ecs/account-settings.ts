@@ -13,7 +13,7 @@ import type { RequestContext } from "#api/contract.ts";
 import { pageOf } from "#api/pagination.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { Store } from "#store/store.ts";
-import { type EcsDeps, scopeOf } from "./context.ts";
+import { checkLimit, type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
 
 /** Each setting's values, the first the default. Source: ECS Developer Guide, "Account settings". */
@@ -23,6 +23,7 @@ const settings: Readonly<Record<string, readonly string[]>> = {
   containerInstanceLongArnFormat: ["enabled", "disabled"],
   defaultLogDriverMode: ["non-blocking", "blocking"],
   dualStackIPv6: ["enabled", "disabled"],
+  fargateEventWindows: ["disabled", "enabled"],
   fargateFIPSMode: ["disabled", "enabled"],
   fargateTaskRetirementWaitPeriod: ["7", "0", "14"],
   guardDutyActivate: ["off", "on"],
@@ -77,10 +78,18 @@ async function put(
   if (!allowed.includes(value))
     throw ecsErrors.invalid(`Invalid value for the account setting ${String(name)}: ${value}. Valid values: ${allowed.join(", ")}`);
   // New tasks, services and instances have had long ARNs only since 2021.
+  if (name === "guardDutyActivate") throw ecsErrors.invalid("guardDutyActivate is read-only: Amazon GuardDuty controls it.");
+  checkPrincipal(scopeOf(context), principalArn);
   if (name.endsWith("LongArnFormat") && value === "disabled") throw ecsErrors.invalid("The long ARN format can't be disabled.");
   const record: SettingRecord = { name, value, principalArn };
   await deps.store.transaction({ writes: [{ put: keyOf(scopeOf(context), principalArn, name), value: record }] });
   return { setting: view(record) };
+}
+
+/** A user, a role or the root user of the account. Throws InvalidParameterException. */
+function checkPrincipal({ account }: Scope, arn: string): void {
+  if (!new RegExp(`^arn:aws[a-z-]*:(iam|sts)::${account}:(root|(user|role|assumed-role|federated-user)/.+)$`).test(arn))
+    throw ecsErrors.invalid("Invalid principal ARN.");
 }
 
 const view = ({ name, value, principalArn }: SettingRecord): Setting => ({
@@ -98,6 +107,7 @@ export async function deleteAccountSetting(
   const scope = scopeOf(context);
   const { name = "" as never, principalArn = context.principal.arn } = input;
   if (!Object.hasOwn(settings, name)) throw ecsErrors.invalid(`Invalid account setting name: ${String(name)}`);
+  checkPrincipal(scope, principalArn);
   await deps.store.transaction({ writes: [{ delete: keyOf(scope, principalArn, name) }] });
   return { setting: view({ name, value: await effectiveSetting(deps.store, scope, principalArn, name), principalArn }) };
 }
@@ -109,6 +119,9 @@ export async function listAccountSettings(
 ): Promise<ListAccountSettingsResponse> {
   const scope = scopeOf(context);
   const principalArn = input.principalArn ?? context.principal.arn;
+  if (input.name !== undefined && !Object.hasOwn(settings, input.name))
+    throw ecsErrors.invalid(`Invalid account setting name: ${String(input.name)}`);
+  checkPrincipal(scope, principalArn);
   if (input.value !== undefined && input.name === undefined) throw ecsErrors.invalid("A value needs the name of its setting.");
   const found: SettingRecord[] = [];
   for (const name of Object.keys(settings).toSorted()) {
@@ -117,10 +130,8 @@ export async function listAccountSettings(
     const value = own?.value.value ?? (input.effectiveSettings ? await effectiveSetting(deps.store, scope, principalArn, name) : undefined);
     if (value !== undefined && (input.value === undefined || input.value === value)) found.push({ name, value, principalArn });
   }
-  // AWS's own page for these is 10.
-  const limit = input.maxResults ?? (input.effectiveSettings ? 100 : 10);
-  if (limit < 1 || limit > 100) throw ecsErrors.invalid("maxResults must be between 1 and 100.");
-  const scopeText = `ListAccountSettings/${ecsKeys.root(scope)}/${principalArn}/${input.effectiveSettings ?? false}`;
+  const limit = checkLimit(input.maxResults, 10);
+  const scopeText = `ListAccountSettings/${ecsKeys.root(scope)}/${principalArn}/${input.effectiveSettings ?? false}/${input.name ?? ""}/${input.value ?? ""}`;
   const { items, nextToken } = pageOf(deps.sealer, found, ({ name }) => name, {
     scope: scopeText,
     limit,

@@ -1,4 +1,5 @@
 import type {
+  AutoScalingGroupProvider,
   CapacityProvider,
   CreateCapacityProviderRequest,
   CreateCapacityProviderResponse,
@@ -6,14 +7,18 @@ import type {
   DeleteCapacityProviderResponse,
   DescribeCapacityProvidersRequest,
   DescribeCapacityProvidersResponse,
+  ManagedScaling,
+  UpdateCapacityProviderRequest,
+  UpdateCapacityProviderResponse,
 } from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { pageOf } from "#api/pagination.ts";
 import { formatArn } from "#model/arn.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, Tag } from "#model/ecs-records.ts";
-import { type EcsDeps, scopeOf } from "./context.ts";
+import { checkLimit, type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
+import { clusterOf } from "./tasks/lookup.ts";
 import { checkTags } from "./tasks/tags.ts";
 
 /** There in every account from the start. */
@@ -22,7 +27,9 @@ export const builtInProviders: readonly string[] = ["FARGATE", "FARGATE_SPOT"];
 /** A capacity provider on an Auto Scaling group. Key: capacityProviderKey. Writer: the operations here. */
 export interface CapacityProviderRecord {
   readonly name: string;
-  readonly autoScalingGroupProvider: unknown;
+  readonly autoScalingGroupProvider: Readonly<AutoScalingGroupProvider>;
+  /** How far the last update has come; absent before the first. */
+  readonly updateStatus?: "UPDATE_COMPLETE";
   readonly tags: readonly Tag[];
 }
 
@@ -37,23 +44,92 @@ export async function createCapacityProvider(
   const scope = scopeOf(context);
   const { name = "" } = input;
   if (!/^[A-Za-z0-9_-]{1,255}$/.test(name) || /^(aws|ecs|fargate)/i.test(name))
-    throw ecsErrors.invalid(
-      "The capacity provider name is invalid: up to 255 letters, numbers, underscores and hyphens, and not beginning with aws, ecs or fargate.",
+    throw ecsErrors.client(
+      'The specified capacity provider name is invalid. Up to 255 characters are allowed, including letters (upper and lowercase), numbers, underscores (_), and hyphens (-). The name cannot be prefixed with "aws", "ecs", or "fargate". Specify a valid name and try again.',
     );
-  if (!input.autoScalingGroupProvider) throw ecsErrors.client("A capacity provider needs an autoScalingGroupProvider.");
+  if (input.managedInstancesProvider) throw ecsErrors.notYet("managedInstancesProvider");
+  const provider = input.autoScalingGroupProvider;
+  if (!provider?.autoScalingGroupArn)
+    throw ecsErrors.client("A capacity provider needs an autoScalingGroupProvider with an autoScalingGroupArn.");
+  checkProvider(provider);
   checkTags(input.tags);
   const record: CapacityProviderRecord = {
     name,
-    autoScalingGroupProvider: input.autoScalingGroupProvider,
+    autoScalingGroupProvider: withProviderDefaults(provider),
     tags: (input.tags ?? []).map(({ key = "", value = "" }) => ({ key, value })),
   };
   await deps.writer.run("ecs-clusters", async (unit) => {
     const key = capacityProviderKey(scope, name);
-    if (await unit.get(key)) throw ecsErrors.client("A capacity provider with the name " + name + " already exists.");
+    if (await unit.get(key))
+      throw ecsErrors.client(
+        "The specified capacity provider already exists. To change the configuration of an existing capacity provider, update the capacity provider.",
+      );
     unit.put(key, record);
   });
   return { capacityProvider: view(scope, record, true) };
 }
+
+/** Source: ECS API Reference, AutoScalingGroupProvider and ManagedScaling. */
+function checkProvider({ managedScaling = {}, managedTerminationProtection, managedDraining }: Partial<AutoScalingGroupProvider>): void {
+  for (const [name, value] of Object.entries({ status: managedScaling.status, managedTerminationProtection, managedDraining }))
+    if (value !== undefined && value !== "ENABLED" && value !== "DISABLED")
+      throw ecsErrors.invalid(`${name} should be one of [ENABLED,DISABLED]`);
+  const range = (name: keyof ManagedScaling, least: number, most: number) => {
+    const value = managedScaling[name];
+    if (value !== undefined && (!Number.isInteger(value) || Number(value) < least || Number(value) > most))
+      throw ecsErrors.invalid(`${name} must be between ${least} and ${most}.`);
+  };
+  range("targetCapacity", 1, 100);
+  range("minimumScalingStepSize", 1, 10_000);
+  range("maximumScalingStepSize", 1, 10_000);
+  range("instanceWarmupPeriod", 0, 10_000);
+  if (managedTerminationProtection === "ENABLED" && managedScaling.status !== "ENABLED")
+    throw ecsErrors.client(
+      "The managed termination protection setting for the capacity provider is invalid. To enable managed termination protection for a capacity provider, enable managed scaling.",
+    );
+}
+
+const withProviderDefaults = (given: AutoScalingGroupProvider): AutoScalingGroupProvider => ({
+  ...given,
+  managedScaling: {
+    status: "DISABLED",
+    targetCapacity: 100,
+    minimumScalingStepSize: 1,
+    maximumScalingStepSize: 10_000,
+    instanceWarmupPeriod: 300,
+    ...given.managedScaling,
+  },
+  managedTerminationProtection: given.managedTerminationProtection ?? "DISABLED",
+  managedDraining: given.managedDraining ?? "ENABLED",
+});
+
+/** Keeps what is not named; the group itself can't be changed. */
+export async function updateCapacityProvider(
+  deps: EcsDeps,
+  input: UpdateCapacityProviderRequest,
+  context: RequestContext,
+): Promise<UpdateCapacityProviderResponse> {
+  const scope = scopeOf(context);
+  if (input.managedInstancesProvider) throw ecsErrors.notYet("managedInstancesProvider");
+  const { autoScalingGroupProvider: update } = input;
+  if (!update) throw ecsErrors.client("An update of a capacity provider needs an autoScalingGroupProvider.");
+  const name = nameOf(input.name);
+  if (builtInProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be updated.");
+  return deps.writer.run("ecs-clusters", async (unit) => {
+    const key = capacityProviderKey(scope, name);
+    const known = await unit.get<CapacityProviderRecord>(key);
+    if (!known) throw ecsErrors.client(notFound);
+    const before = known.autoScalingGroupProvider;
+    const provider = { ...before, ...update, managedScaling: { ...before.managedScaling, ...update.managedScaling } };
+    checkProvider(provider);
+    const record: CapacityProviderRecord = { ...known, autoScalingGroupProvider: provider, updateStatus: "UPDATE_COMPLETE" };
+    unit.put(key, record);
+    return { capacityProvider: view(scope, record, true) };
+  });
+}
+
+const notFound = "The specified capacity provider was not found. Specify a valid name or ARN and try again.";
+const nameOf = (text = "") => (text.startsWith("arn:") ? (text.split("/").at(-1) ?? "") : text);
 
 export async function describeCapacityProviders(
   deps: EcsDeps,
@@ -63,10 +139,18 @@ export async function describeCapacityProviders(
   const scope = scopeOf(context);
   const withTags = input.include?.includes("TAGS") ?? false;
   const { entries } = await deps.store.list<CapacityProviderRecord>(`${ecsKeys.root(scope)}/capacity-provider/`);
-  const all = [
-    ...builtInProviders.map((name): CapacityProvider => ({ capacityProviderArn: arnOf(scope, name), name, status: "ACTIVE", tags: [] })),
+  const ofCluster = input.cluster === undefined ? undefined : await clusterOf(deps.store, scope, input.cluster);
+  const every = [
+    ...builtInProviders.map((name): CapacityProvider => ({
+      capacityProviderArn: arnOf(scope, name),
+      name,
+      status: "ACTIVE",
+      type: name as CapacityProvider["type"],
+      tags: [],
+    })),
     ...entries.map(({ value }) => view(scope, value, withTags)),
   ];
+  const all = every.filter(({ name = "" }) => ofCluster?.capacityProviders.includes(name) ?? true);
   all.sort((a, b) => ((a.name ?? "") < (b.name ?? "") ? -1 : 1));
   const asked = input.capacityProviders;
   if (asked?.length) {
@@ -78,8 +162,7 @@ export async function describeCapacityProviders(
     });
     return { capacityProviders: found, failures };
   }
-  const limit = input.maxResults ?? 10;
-  if (limit < 1 || limit > 10) throw ecsErrors.invalid("maxResults must be between 1 and 10.");
+  const limit = checkLimit(input.maxResults, 10);
   const { items, nextToken } = pageOf(deps.sealer, all, ({ name }) => name ?? "", {
     scope: `DescribeCapacityProviders/${ecsKeys.root(scope)}`,
     limit,
@@ -95,13 +178,12 @@ export async function deleteCapacityProvider(
   context: RequestContext,
 ): Promise<DeleteCapacityProviderResponse> {
   const scope = scopeOf(context);
-  const text = input.capacityProvider ?? "";
-  const name = text.startsWith("arn:") ? (text.split("/").at(-1) ?? "") : text;
+  const name = nameOf(input.capacityProvider);
   if (builtInProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be deleted.");
   return deps.writer.run("ecs-clusters", async (unit) => {
     const key = capacityProviderKey(scope, name);
     const record = await unit.get<CapacityProviderRecord>(key);
-    if (!record) throw ecsErrors.client("The specified capacity provider was not found. Specify a valid name or ARN and try again.");
+    if (!record) throw ecsErrors.client(notFound);
     const clusters = await unit.list<ClusterRecord>(ecsKeys.clusters(scope));
     const user = [...clusters.values()].find((cluster) => cluster.status === "ACTIVE" && cluster.capacityProviders.includes(name));
     if (user)
@@ -118,7 +200,9 @@ function view(scope: Scope, record: CapacityProviderRecord, withTags: boolean): 
     capacityProviderArn: arnOf(scope, record.name),
     name: record.name,
     status: "ACTIVE",
-    autoScalingGroupProvider: record.autoScalingGroupProvider as CapacityProvider["autoScalingGroupProvider"],
+    type: "EC2_AUTOSCALING",
+    autoScalingGroupProvider: record.autoScalingGroupProvider,
+    ...(record.updateStatus ? { updateStatus: record.updateStatus } : {}),
     tags: withTags ? record.tags.map(({ key, value }) => ({ key, value })) : [],
   };
 }

@@ -20,7 +20,13 @@ export function textPage(
   input: { maxResults?: number; nextToken?: string },
   most = 100,
 ): { readonly items: readonly string[]; readonly nextToken?: string } {
-  const limit = input.maxResults ?? most;
-  if (!Number.isInteger(limit) || limit < 1 || limit > most) throw ecsErrors.invalid(`maxResults must be between 1 and ${most}.`);
+  const limit = checkLimit(input.maxResults, most);
   return pageOf(deps.sealer, all, (text) => text, { scope, limit, token: input.nextToken, badToken: ecsErrors.badToken });
+}
+
+/** Throws InvalidParameterException for a maxResults that is not between 1 and `most`. */
+export function checkLimit(maxResults: number | undefined, most: number): number {
+  const limit = maxResults ?? most;
+  if (!Number.isInteger(limit) || limit < 1 || limit > most) throw ecsErrors.invalid(`maxResults should be between 1 and ${most}`);
+  return limit;
 }

@@ -4,7 +4,7 @@ import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { createWriter } from "#store/unit.ts";
 import { deleteAccountSetting, listAccountSettings, putAccountSetting, putAccountSettingDefault } from "./account-settings.ts";
-import { createCapacityProvider, deleteCapacityProvider, describeCapacityProviders } from "./capacity-providers.ts";
+import { createCapacityProvider, deleteCapacityProvider, describeCapacityProviders, updateCapacityProvider } from "./capacity-providers.ts";
 import {
   createCluster,
   deleteCluster,
@@ -26,13 +26,8 @@ import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
 import { survivingMachines } from "./survivors.ts";
 import { listTagsForResource, tagResource, untagResource } from "./tag-operations.ts";
-import {
-  deleteTaskDefinitions,
-  deregisterTaskDefinition,
-  describeTaskDefinition,
-  listTaskDefinitionFamilies,
-  listTaskDefinitions,
-} from "./task-definitions/operations.ts";
+import { listTaskDefinitionFamilies, listTaskDefinitions } from "./task-definitions/list.ts";
+import { deleteTaskDefinitions, deregisterTaskDefinition, describeTaskDefinition } from "./task-definitions/operations.ts";
 import { registerTaskDefinition } from "./task-definitions/register.ts";
 import { createDefinitionSweep } from "./task-definitions/sweep.ts";
 import { createEcsTasks } from "./tasks/index.ts";
@@ -56,6 +51,7 @@ export function createEcs(serverDeps: ServerDeps): ServerPart {
     DeleteCluster: operation(deleteCluster),
     CreateCapacityProvider: operation(createCapacityProvider),
     DescribeCapacityProviders: operation(describeCapacityProviders),
+    UpdateCapacityProvider: operation(updateCapacityProvider),
     DeleteCapacityProvider: operation(deleteCapacityProvider),
     PutAccountSetting: operation(putAccountSetting),
     PutAccountSettingDefault: operation(putAccountSettingDefault),

@@ -11,41 +11,49 @@ import { parseArn } from "#model/arn.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { Tag } from "#model/ecs-records.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
-import { capacityProviderKey } from "./capacity-providers.ts";
+import { builtInProviders, capacityProviderKey } from "./capacity-providers.ts";
 import { type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
-import { parseRevision } from "./task-definitions/operations.ts";
+import { familyQueue } from "./task-definitions/families.ts";
+import { parseTaskDefinition } from "./tasks/lookup.ts";
 import { checkTags } from "./tasks/tags.ts";
 
-/** Where the record behind an ARN lies, and the queue of its writers. Throws InvalidParameterException for what cannot be tagged. */
-function recordOf(deps: EcsDeps, resourceArn: string, context: RequestContext): { readonly key: string; readonly queue: string } {
+/** Where the record behind an ARN lies, the queue of its writers, and the error when it is not there. */
+interface Place {
+  readonly key: string;
+  readonly queue: string;
+  readonly missing: () => Error;
+}
+
+/** Throws InvalidParameterException for what is no ARN of this account and region, and for what cannot be tagged. */
+function placeOf(resourceArn: string, context: RequestContext): Place {
   const scope = scopeOf(context);
   const arn = parseArn(resourceArn);
   const [kind, ...names] = arn?.resource.split("/") ?? [];
-  if (arn?.service !== "ecs" || names.length === 0) throw ecsErrors.invalid("Invalid ARN.");
+  const id = names.at(-1);
+  if (arn?.service !== "ecs" || !id) throw ecsErrors.invalid("Invalid ARN.");
   if (arn.account !== scope.account || arn.region !== scope.region)
     throw ecsErrors.invalid("The ARN belongs to another account or region.");
-  const id = names.at(-1)!;
-  const [cluster] = names.length > 1 ? names : ["default"];
+  const [cluster = ""] = names.length > 1 ? names : ["default"];
+  const missing = ecsErrors.resourceNotFound;
   switch (kind) {
     case "cluster":
-      return { key: ecsKeys.cluster(scope, id), queue: "ecs-clusters" };
+      return { key: ecsKeys.cluster(scope, id), queue: "ecs-clusters", missing: ecsErrors.clusterNotFound };
     case "task":
-      return { key: ecsKeys.task(scope, cluster!, id), queue: clusterQueue(scope, cluster!) };
+      return { key: ecsKeys.task(scope, cluster, id), queue: clusterQueue(scope, cluster), missing };
     case "container-instance":
-      return { key: ecsKeys.containerInstance(scope, cluster!, id), queue: clusterQueue(scope, cluster!) };
+      return { key: ecsKeys.containerInstance(scope, cluster, id), queue: clusterQueue(scope, cluster), missing };
     case "capacity-provider":
-      return { key: capacityProviderKey(scope, id), queue: "ecs-clusters" };
+      if (builtInProviders.includes(id)) throw ecsErrors.invalid(`The capacity provider ${id} can't be tagged.`);
+      return { key: capacityProviderKey(scope, id), queue: "ecs-clusters", missing };
     case "task-definition": {
-      const name = parseRevision(resourceArn);
-      if (name)
-        return {
-          key: ecsKeys.taskDefinition(scope, name.family, name.revision),
-          queue: `ecs-family/${ecsKeys.family(scope, name.family)}`,
-        };
+      const { family, revision } = parseTaskDefinition(scope, resourceArn) ?? {};
+      if (family === undefined || revision === undefined) throw ecsErrors.invalid("The ARN of a task definition must have its revision.");
+      return { key: ecsKeys.taskDefinition(scope, family, revision), queue: familyQueue(scope, family), missing };
     }
+    default:
+      throw ecsErrors.invalid(`Resources of the type ${kind} can't be tagged.`);
   }
-  throw ecsErrors.invalid(`Resources of the type ${kind} can't be tagged.`);
 }
 
 interface Tagged {
@@ -53,16 +61,19 @@ interface Tagged {
   readonly status?: string;
 }
 
+/** A cluster or an instance that is gone is shown for a while, but takes no tags any more. An INACTIVE definition is still there. */
+const isGone = (record: Tagged) => record.status === "INACTIVE" && !("definition" in record);
+
 async function change(
   deps: EcsDeps,
   resourceArn: string,
   context: RequestContext,
   to: (tags: readonly Tag[]) => readonly Tag[],
 ): Promise<void> {
-  const { key, queue } = recordOf(deps, resourceArn, context);
+  const { key, queue, missing } = placeOf(resourceArn, context);
   await deps.writer.run(queue, async (unit) => {
     const known = await unit.get<Tagged>(key);
-    if (!known) throw ecsErrors.invalid("The specified resource wasn't found.");
+    if (!known || isGone(known)) throw missing();
     unit.put(key, { ...known, tags: to(known.tags) });
   });
 }
@@ -97,7 +108,8 @@ export async function listTagsForResource(
   { resourceArn = "" }: ListTagsForResourceRequest,
   context: RequestContext,
 ): Promise<ListTagsForResourceResponse> {
-  const entry = await deps.store.get<Tagged>(recordOf(deps, resourceArn, context).key);
-  if (!entry) throw ecsErrors.invalid("The specified resource wasn't found.");
+  const place = placeOf(resourceArn, context);
+  const entry = await deps.store.get<Tagged>(place.key);
+  if (!entry) throw place.missing();
   return { tags: entry.value.tags.map(({ key, value }) => ({ key, value })) };
 }

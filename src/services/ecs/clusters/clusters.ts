@@ -21,11 +21,11 @@ import type { ClusterRecord, ContainerInstanceRecord, TaskObservation, TaskRecor
 import { type EcsDeps, scopeOf, textPage } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
 import { ecsArn } from "../tasks/identifiers.ts";
-import { clusterOf } from "../tasks/lookup.ts";
+import { clusterName, clusterOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
 import { effectiveSetting } from "../account-settings.ts";
-import { checkClusterName, checkProviders, checkSettings, checkStrategy } from "./rules.ts";
-import { clusterView } from "./view.ts";
+import { checkClusterName, checkConfiguration, checkProviders, checkSettings, checkStrategy } from "./rules.ts";
+import { clusterView, type TaskCounts } from "./view.ts";
 
 /** A cluster as it is made: ACTIVE and empty. */
 export function newCluster(scope: Scope, name: string, now: number, more: Partial<ClusterRecord> = {}): ClusterRecord {
@@ -49,6 +49,7 @@ export async function createCluster(deps: EcsDeps, input: CreateClusterRequest, 
   checkClusterName(name);
   checkTags(input.tags);
   checkSettings(input.settings);
+  checkConfiguration(input.configuration);
   await checkProviders(deps.store, scope, input.capacityProviders);
   checkStrategy(input.defaultCapacityProviderStrategy, input.capacityProviders ?? []);
   const insights = await effectiveSetting(deps.store, scope, context.principal.arn, "containerInsights");
@@ -84,14 +85,13 @@ export async function describeClusters(
 ): Promise<DescribeClustersResponse> {
   const scope = scopeOf(context);
   const names = input.clusters?.length ? input.clusters : ["default"];
-  if (names.length > 100) throw ecsErrors.invalid("At most 100 clusters can be described at once.");
+  if (names.length > 100) throw ecsErrors.invalid("Clusters cannot have more than 100 elements.");
   const clusters: Cluster[] = [];
   const failures: DescribeClustersResponse["failures"] = [];
   for (const text of names) {
-    const name = text.startsWith("arn:") ? /^arn:aws:ecs:[^:]*:\d{12}:cluster\/(.+)$/.exec(text)?.[1] : text;
+    const name = clusterName(scope, text);
     const entry = name === undefined ? undefined : await deps.store.get<ClusterRecord>(ecsKeys.cluster(scope, name));
-    if (!entry || (text.startsWith("arn:") && entry.value.arn !== text))
-      failures.push({ arn: text.startsWith("arn:") ? text : ecsArn.cluster(scope, text), reason: "MISSING" });
+    if (!entry) failures.push({ arn: text.startsWith("arn:") ? text : ecsArn.cluster(scope, text), reason: "MISSING" });
     else clusters.push(await describe(deps, scope, entry.value, input.include ?? []));
   }
   return { clusters, failures };
@@ -107,6 +107,7 @@ export async function listClusters(deps: EcsDeps, input: ListClustersRequest, co
 
 export async function updateCluster(deps: EcsDeps, input: UpdateClusterRequest, context: RequestContext): Promise<UpdateClusterResponse> {
   checkSettings(input.settings);
+  checkConfiguration(input.configuration);
   return change(deps, input.cluster, context, (record) => ({
     ...record,
     settings: mergeSettings(record.settings, input.settings),
@@ -192,12 +193,14 @@ async function describe(deps: EcsDeps, scope: Scope, record: ClusterRecord, incl
     deps.store.list<TaskObservation>(ecsKeys.tasksObserved(scope, record.name)),
   ]);
   const states = new Map(observed.entries.map(({ key, value }) => [key, value.lastStatus]));
-  let [running, pending] = [0, 0];
+  const counts: Record<string, TaskCounts> = {};
   for (const { value } of tasks.entries) {
     const status = states.get(ecsKeys.taskObserved(scope, record.name, value.id)) ?? "PENDING";
-    if (status === "RUNNING") running++;
-    else if (status === "PENDING" || status === "PROVISIONING" || status === "ACTIVATING") pending++;
+    const { running = 0, pending = 0 } = counts[value.launchType] ?? {};
+    if (status === "RUNNING") counts[value.launchType] = { running: running + 1, pending };
+    else if (status === "PENDING" || status === "PROVISIONING" || status === "ACTIVATING")
+      counts[value.launchType] = { running, pending: pending + 1 };
   }
   const registered = instances.entries.filter(({ value }) => value.status !== "INACTIVE").length;
-  return clusterView(record, { registered, running, pending }, include);
+  return clusterView(record, { registered, tasks: counts }, include);
 }

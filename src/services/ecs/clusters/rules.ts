@@ -1,4 +1,4 @@
-import type { CapacityProviderStrategyItem, ClusterSetting } from "@aws-sdk/client-ecs";
+import type { CapacityProviderStrategyItem, ClusterConfiguration, ClusterSetting } from "@aws-sdk/client-ecs";
 import type { Scope } from "#model/ecs-keys.ts";
 import type { Store } from "#store/store.ts";
 import { builtInProviders, capacityProviderKey } from "../capacity-providers.ts";
@@ -26,6 +26,17 @@ export async function checkProviders(store: Store, scope: Scope, names: readonly
   }
 }
 
+/** Source: ECS API Reference, ExecuteCommandConfiguration. */
+export function checkConfiguration(configuration: ClusterConfiguration | undefined): void {
+  const command = configuration?.executeCommandConfiguration;
+  if (!command) return;
+  const { logging = "DEFAULT", logConfiguration } = command;
+  if (!["NONE", "DEFAULT", "OVERRIDE"].includes(logging)) throw ecsErrors.invalid("logging should be one of [NONE,DEFAULT,OVERRIDE]");
+  if (logging === "OVERRIDE" && !logConfiguration) throw ecsErrors.invalid("A logConfiguration must be provided when logging is OVERRIDE.");
+  if (logging !== "OVERRIDE" && logConfiguration)
+    throw ecsErrors.invalid("A logConfiguration can be provided when logging is OVERRIDE only.");
+}
+
 /** A default strategy names providers of the cluster only, with AWS's limits of weight and base. */
 export function checkStrategy(strategy: readonly CapacityProviderStrategyItem[] | undefined, providers: readonly string[]): void {
   const items = strategy ?? [];
@@ -39,6 +50,16 @@ export function checkStrategy(strategy: readonly CapacityProviderStrategyItem[] 
     if (base < 0 || base > 100_000)
       throw ecsErrors.invalid("The specified capacity provider strategy base value must be between 0 and 100000.");
   }
+  if (items.length > 20) throw ecsErrors.invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.");
+  if (new Set(items.map(({ capacityProvider }) => capacityProvider)).size < items.length)
+    throw ecsErrors.invalid("A capacity provider strategy can name a capacity provider only once.");
+  const builtIn = items.filter(({ capacityProvider = "" }) => builtInProviders.includes(capacityProvider)).length;
+  if (builtIn > 0 && builtIn < items.length)
+    throw ecsErrors.invalid(
+      "A capacity provider strategy cannot contain a mix of capacity providers using Auto Scaling groups and Fargate providers.",
+    );
+  if (items.length > 0 && items.every(({ weight = 0 }) => weight === 0))
+    throw ecsErrors.invalid("A capacity provider strategy needs at least one capacity provider with a weight greater than zero.");
   if (items.filter(({ base = 0 }) => base > 0).length > 1)
     throw ecsErrors.invalid("Only one capacity provider in a capacity provider strategy can have a base value greater than zero.");
 }

@@ -12,10 +12,10 @@ import { pageOf } from "#api/pagination.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
-import { type EcsDeps, scopeOf } from "../context.ts";
+import { checkLimit, type EcsDeps, scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
-import { containerInstanceId } from "../tasks/identifiers.ts";
 import { clusterOf } from "../tasks/lookup.ts";
+import { instanceIn } from "./instance-name.ts";
 
 /** Source: ECS API Reference, Attribute. */
 export function checkAttributes(attributes: readonly Attribute[] | undefined): void {
@@ -28,11 +28,16 @@ export function checkAttributes(attributes: readonly Attribute[] | undefined): v
 
 export function putAttributes(deps: EcsDeps, input: PutAttributesRequest, context: RequestContext): Promise<PutAttributesResponse> {
   checkAttributes(input.attributes);
-  return change(deps, input, context, (known, { name = "", value }) => [
-    ...known.filter((each) => each.name !== name),
-    value === undefined ? { name } : { name, value },
-  ]);
+  return change(deps, input, context, (known, { name = "", value }) => {
+    const next = [...known.filter((each) => each.name !== name), value === undefined ? { name } : { name, value }];
+    if (isCustom(name) && next.filter((each) => isCustom(each.name)).length > mostCustom) throw ecsErrors.attributeLimit();
+    return next;
+  });
 }
+
+/** AWS's own names are those that the agent and the service set. */
+const isCustom = (name: string) => !/^(com\.amazonaws\.)?ecs\./.test(name);
+const mostCustom = 10;
 
 export function deleteAttributes(
   deps: EcsDeps,
@@ -63,7 +68,7 @@ async function change(
     for (const attribute of attributes) {
       if (attribute.targetType !== undefined && attribute.targetType !== "container-instance")
         throw ecsErrors.invalid(`Invalid targetType: ${String(attribute.targetType)}`);
-      const id = containerInstanceId(attribute.targetId ?? "", cluster);
+      const id = instanceIn(attribute.targetId ?? "", cluster);
       const key = ecsKeys.containerInstance(scope, cluster, id ?? "");
       const record = id ? await unit.get<ContainerInstanceRecord>(key) : undefined;
       if (!record || record.status === "INACTIVE") throw ecsErrors.targetNotFound(attribute.targetId ?? "no targetId was given");
@@ -83,7 +88,7 @@ export async function listAttributes(
   const { name: cluster } = await clusterOf(deps.store, scope, input.cluster);
   if (input.targetType !== "container-instance") throw ecsErrors.invalid(`Invalid targetType: ${String(input.targetType)}`);
   if (input.attributeValue !== undefined && input.attributeName === undefined)
-    throw ecsErrors.invalid("An attributeValue needs an attributeName.");
+    throw ecsErrors.invalid("attributeName must be specified when attributeValue is specified.");
   const { entries } = await deps.store.list<ContainerInstanceRecord>(ecsKeys.containerInstances(scope, cluster));
   const all = entries
     .filter(({ value }) => value.status !== "INACTIVE")
@@ -96,8 +101,7 @@ export async function listAttributes(
         (input.attributeValue === undefined || value === input.attributeValue),
     )
     .toSorted((a, b) => (position(a) < position(b) ? -1 : 1));
-  const limit = input.maxResults ?? 100;
-  if (limit < 1 || limit > 100) throw ecsErrors.invalid("maxResults must be between 1 and 100.");
+  const limit = checkLimit(input.maxResults, 100);
   const token = `ListAttributes/${ecsKeys.root(scope)}/${cluster}/${input.attributeName ?? ""}/${input.attributeValue ?? ""}`;
   const { items, nextToken } = pageOf(deps.sealer, all, position, {
     scope: token,

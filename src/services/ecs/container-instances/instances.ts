@@ -12,28 +12,21 @@ import type {
   UpdateContainerInstancesStateRequest,
   UpdateContainerInstancesStateResponse,
 } from "@aws-sdk/client-ecs";
-import { ApiError, type RequestContext } from "#api/contract.ts";
+import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { parseQuery, QueryError } from "#model/query-language.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { type EcsDeps, scopeOf, textPage } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
-import { containerInstanceId, ecsArn } from "../tasks/identifiers.ts";
+import { ecsArn } from "../tasks/identifiers.ts";
 import { clusterOf } from "../tasks/lookup.ts";
+import { instanceId, instanceIn } from "./instance-name.ts";
 import { querySubject } from "./query-subject.ts";
 import { instanceView, readInstanceState } from "./view.ts";
 
-/** The id of an instance by id or ARN. Throws InvalidParameterException for what is neither. */
-export function instanceId(text: string, cluster: string): string {
-  const id = containerInstanceId(text, cluster);
-  if (id === undefined || !/^[0-9a-f-]{32,36}$/.test(id))
-    throw ecsErrors.invalid(`Invalid container instance: ${text}. containerInstanceId length should be one of [32,36].`);
-  return id;
-}
-
 async function read(deps: EcsDeps, scope: Scope, cluster: string, text: string): Promise<ContainerInstanceRecord | undefined> {
-  const id = containerInstanceId(text, cluster);
+  const id = instanceIn(text, cluster);
   return id === undefined
     ? undefined
     : (await deps.store.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, cluster, id)))?.value;
@@ -53,7 +46,7 @@ export async function describeContainerInstances(
   const { name } = await clusterOf(deps.store, scope, input.cluster);
   const asked = input.containerInstances ?? [];
   if (asked.length === 0) throw ecsErrors.invalid("Container instances cannot be empty.");
-  if (asked.length > 100) throw ecsErrors.invalid("At most 100 container instances can be described at once.");
+  if (asked.length > 100) throw ecsErrors.invalid("Container instances cannot have more than 100 elements.");
   const containerInstances: ContainerInstance[] = [];
   const failures: Failure[] = [];
   for (const text of asked) {
@@ -113,7 +106,7 @@ export async function updateContainerInstancesState(
   const containerInstances: ContainerInstance[] = [];
   const failures: Failure[] = [];
   for (const text of asked) {
-    const id = containerInstanceId(text, name);
+    const id = instanceIn(text, name);
     const record =
       id === undefined
         ? undefined
@@ -165,5 +158,5 @@ export async function updateContainerAgent(
   const id = instanceId(input.containerInstance ?? "", name);
   if (!(await deps.store.get(ecsKeys.containerInstance(scope, name, id))))
     throw ecsErrors.invalid("Referenced container instance not found.");
-  throw new ApiError("NoUpdateAvailableException", "There's no update available for this Amazon ECS container agent.");
+  throw ecsErrors.noUpdate();
 }

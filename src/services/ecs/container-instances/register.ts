@@ -3,12 +3,17 @@ import type { RequestContext } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ContainerInstanceRecord, Resources } from "#model/ecs-records.ts";
+import { clientTokenRetentionMs } from "#reconcilers/limits.ts";
+import type { Unit } from "#store/unit.ts";
 import { newCluster } from "../clusters/clusters.ts";
 import { type EcsDeps, scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
 import { ecsArn } from "../tasks/identifiers.ts";
+import { clusterName } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
 import { checkAttributes } from "./attributes.ts";
+import { machineIdentity } from "./identity-document.ts";
+import { instanceIn } from "./instance-name.ts";
 import { instanceView, readInstanceState } from "./view.ts";
 
 /** The SDK's model lacks the token that agents send. */
@@ -24,10 +29,12 @@ export async function registerContainerInstance(
   context: RequestContext,
 ): Promise<RegisterContainerInstanceResponse> {
   const scope = scopeOf(context);
-  const cluster = clusterName(input.cluster);
+  const cluster = clusterName(scope, input.cluster);
+  if (cluster === undefined) throw ecsErrors.clusterNotFound();
   checkTags(input.tags);
   checkAttributes(input.attributes);
   const resources = resourcesOf(input.totalResources);
+  const machine = machineIdentity(input.instanceIdentityDocument);
   const record = await deps.writer.run("ecs-clusters", async (unit) => {
     const clusterKey = ecsKeys.cluster(scope, cluster);
     const known = await unit.get<ClusterRecord>(clusterKey);
@@ -36,75 +43,83 @@ export async function registerContainerInstance(
       if (cluster !== "default") throw ecsErrors.clusterNotFound();
       unit.put(clusterKey, newCluster(scope, cluster, context.now));
     }
-    const id = await identityOf(deps, scope, cluster, input, unit);
+    const id = (await earlierIdentity(scope, cluster, input, unit)) ?? deps.random.hex(16);
     const key = ecsKeys.containerInstance(scope, cluster, id);
     const before = await unit.get<ContainerInstanceRecord>(key);
     const sent = (input.attributes ?? []).map(({ name = "", value }) => (value === undefined ? { name } : { name, value }));
-    const names = new Set(sent.map(({ name }) => name));
+    const typeBefore = before?.attributes.find(({ name }) => name === instanceType)?.value;
+    const type = sent.find(({ name }) => name === instanceType)?.value ?? machine.instanceType;
+    // The standard agent knows this sentence: it then registers as a new instance.
+    if (typeBefore !== undefined && type !== undefined && type !== typeBefore)
+      throw ecsErrors.client(
+        `Container instance type changes are not supported. Container instance ${id} was previously registered as ${typeBefore}.`,
+      );
     const next: ContainerInstanceRecord = {
       arn: ecsArn.containerInstance(scope, cluster, id),
       id,
       cluster,
-      ec2InstanceId: instanceIdOf(input.instanceIdentityDocument) ?? before?.ec2InstanceId ?? `mi-${id.slice(0, 17)}`,
+      ec2InstanceId: machine.instanceId ?? before?.ec2InstanceId ?? `mi-${id.slice(0, 17)}`,
       status: before?.status === "DRAINING" ? "DRAINING" : "ACTIVE",
       registeredAt: before?.registeredAt ?? context.now,
       registeredResources: resources,
-      // Attributes that users put on the instance outlive the agent's restart.
-      attributes: [...sent, ...(before?.attributes ?? []).filter(({ name }) => !names.has(name) && !isAgents(name))],
+      attributes: mergeAttributes(sent, machine.attributes, before?.attributes ?? []),
       versionInfo: { ...input.versionInfo },
       tags: input.tags?.length ? input.tags.map(({ key: tagKey = "", value = "" }) => ({ key: tagKey, value })) : (before?.tags ?? []),
       version: (before?.version ?? 0) + 1,
     };
     unit.put(key, next);
-    if (input.clientToken) unit.put(ecsKeys.clientToken(scope, "RegisterContainerInstance", input.clientToken), { id, cluster });
+    if (input.clientToken) {
+      const tokenKey = ecsKeys.clientToken(scope, operation, input.clientToken);
+      unit.put(tokenKey, { id, cluster });
+      unit.put(ecsKeys.expiry("client-token", context.now + clientTokenRetentionMs, deps.random.hex(16)), { keys: [tokenKey] });
+    }
     return next;
   });
   return { containerInstance: instanceView(record, await readInstanceState(deps.store, scope, record), ["TAGS"]) };
 }
 
+const operation = "RegisterContainerInstance";
+const instanceType = "ecs.instance-type";
+
+type Attributes = ContainerInstanceRecord["attributes"];
+
+/** What the agent sent, exactly; then what its machine adds; then what users put on the instance, which outlives the agent's restart. */
+function mergeAttributes(sent: Attributes, ofMachine: Attributes, before: Attributes): Attributes {
+  const merged = [...sent];
+  const names = new Set(sent.map(({ name }) => name));
+  for (const attribute of [...ofMachine, ...before.filter(({ name }) => !isAgents(name))]) {
+    if (names.has(attribute.name)) continue;
+    names.add(attribute.name);
+    merged.push(attribute);
+  }
+  return merged;
+}
+
 /** Attributes of these names are the agent's: it sends all that are true at each registration. */
 const isAgents = (name: string) => name.startsWith("com.amazonaws.ecs.capability.") || name.startsWith("ecs.capability.");
 
-async function identityOf(
-  deps: EcsDeps,
-  scope: Scope,
-  cluster: string,
-  input: Registration,
-  unit: { get<T>(key: string): Promise<T | undefined> },
-): Promise<string> {
-  if (input.containerInstanceArn) {
-    const arn = parseArn(input.containerInstanceArn);
-    const names = arn?.resource.split("/") ?? [];
-    if (arn?.service !== "ecs" || names[0] !== "container-instance") throw ecsErrors.invalid("Invalid container instance ARN.");
-    const id = names.at(-1)!;
-    const before = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, cluster, id));
-    if (before && before.status !== "INACTIVE") return id;
-    // A deregistered instance that comes back is a new one; so is one of a store that was emptied.
-    return deps.random.hex(16);
-  }
-  if (input.clientToken) {
-    const earlier = await unit.get<{ id: string; cluster: string }>(
-      ecsKeys.clientToken(scope, "RegisterContainerInstance", input.clientToken),
-    );
-    if (earlier?.cluster === cluster) return earlier.id;
-  }
-  return deps.random.hex(16);
+/**
+ * The id of the instance that registers again: by the ARN that it was given, or by the token of a request that it repeats. Undefined for
+ * a new one, and for one that was deregistered: that never comes back. An ARN that nobody knows (the store was emptied) keeps its id,
+ * because a standard agent goes on by the ARN that it remembers, whatever the answer says.
+ */
+async function earlierIdentity(scope: Scope, cluster: string, input: Registration, unit: Pick<Unit, "get">): Promise<string | undefined> {
+  const id = input.containerInstanceArn ? ofArn(scope, cluster, input.containerInstanceArn) : await ofToken(scope, cluster, input, unit);
+  if (id === undefined) return undefined;
+  const before = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, cluster, id));
+  return before?.status === "INACTIVE" ? undefined : id;
 }
 
-function clusterName(text: string | undefined): string {
-  if (!text) return "default";
-  return text.startsWith("arn:") ? (parseArn(text)?.resource.replace(/^cluster\//, "") ?? text) : text;
+function ofArn(scope: Scope, cluster: string, text: string): string | undefined {
+  const arn = parseArn(text);
+  if (arn?.account !== scope.account || arn.region !== scope.region) throw ecsErrors.invalid("Invalid container instance ARN.");
+  return instanceIn(text, cluster);
 }
 
-/** The EC2 instance id of the identity document, which an external instance leaves empty. */
-function instanceIdOf(document: string | undefined): string | undefined {
-  if (!document) return undefined;
-  try {
-    const { instanceId } = JSON.parse(document) as { instanceId?: unknown };
-    return typeof instanceId === "string" && /^m?i-[0-9a-f]{8,17}$/.test(instanceId) ? instanceId : undefined;
-  } catch {
-    throw ecsErrors.client("The instance identity document is not valid JSON.");
-  }
+async function ofToken(scope: Scope, cluster: string, { clientToken }: Registration, unit: Pick<Unit, "get">): Promise<string | undefined> {
+  if (!clientToken) return undefined;
+  const earlier = await unit.get<{ id: string; cluster: string }>(ecsKeys.clientToken(scope, operation, clientToken));
+  return earlier?.cluster === cluster ? earlier.id : undefined;
 }
 
 function resourcesOf(resources: readonly Resource[] | undefined): Resources {

@@ -54,9 +54,8 @@ export function instanceView(record: ContainerInstanceRecord, state: InstanceSta
     registeredAt: new Date(record.registeredAt),
     attachments: [],
     tags: include.includes("TAGS") ? record.tags.map(({ key, value }) => ({ key, value })) : [],
-    ...(include.includes("CONTAINER_INSTANCE_HEALTH")
-      ? { healthStatus: { overallStatus: state.connection?.connected ? "OK" : "INSUFFICIENT_DATA", details: [] } }
-      : {}),
+    // No health check of an instance is kept, so there is nothing that its health could be told from.
+    ...(include.includes("CONTAINER_INSTANCE_HEALTH") ? { healthStatus: { overallStatus: "INSUFFICIENT_DATA", details: [] } } : {}),
   };
 }
 

@@ -86,7 +86,8 @@ export function checkContainer(container: ContainerDefinition, around: Container
 /** Source: ECS Developer Guide, "Task definition parameters", for each of them; the words are AWS's. */
 function checkNetwork(container: ContainerDefinition, networkMode: string): void {
   const refuse = (what: string) => ecsErrors.client(`${what} not supported on container when networkMode=${networkMode}.`);
-  if (container.links?.length && networkMode !== "bridge") throw ecsErrors.client(`Links are not supported when networkMode=${networkMode}.`);
+  if (container.links?.length && networkMode !== "bridge")
+    throw ecsErrors.client(`Links are not supported when networkMode=${networkMode}.`);
   if (networkMode === "bridge" || networkMode === "none") return;
   if (container.hostname) throw refuse("hostname is");
   if (networkMode !== "awsvpc") return;

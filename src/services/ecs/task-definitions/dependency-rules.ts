@@ -10,8 +10,7 @@ export function checkDependencies(containers: readonly ContainerDefinition[]): v
   for (const { name, dependsOn, links } of containers) {
     for (const { containerName = "", condition } of dependsOn ?? []) {
       const target = byName.get(containerName);
-      if (!target)
-        throw client(`Cannot depend on container + '${containerName}' because it does not exist`);
+      if (!target) throw client(`Cannot depend on container + '${containerName}' because it does not exist`);
       if (!conditions.includes(condition ?? ""))
         throw client(`Invalid 'dependsOn' setting for container '${name}'. Condition must be one of ${conditions.join(", ")}.`);
       if (condition === "HEALTHY" && !target.healthCheck)

@@ -86,7 +86,8 @@ function ofContainer(container: ContainerDefinition): string | undefined {
   if (found) return unsupported(found[0]);
   if (linux?.capabilities?.add?.some((each) => each.replace(/^CAP_/, "") !== "SYS_PTRACE"))
     return "Fargate compatible task definitions only support adding the capability SYS_PTRACE.";
-  if (log && !logDrivers.includes(log.logDriver ?? "")) return `${log.logDriver} is not a valid log driver. Must be one of [${logDrivers.join(",")}]`;
+  if (log && !logDrivers.includes(log.logDriver ?? ""))
+    return `${log.logDriver} is not a valid log driver. Must be one of [${logDrivers.join(",")}]`;
   if (container.firelensConfiguration?.options?.["config-file-type"] === "s3")
     return "Fargate launch type does not support FirelensConfiguration config file from 's3'";
   for (const setting of ["startTimeout", "stopTimeout"] as const)

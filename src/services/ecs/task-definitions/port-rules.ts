@@ -38,8 +38,7 @@ function checkRange(
   const [first, last] = [Number(match?.[1]), Number(match?.[2])];
   if (!match || !isPort(first) || !isPort(last) || first > last) throw wrong(`Invalid containerPortRange: ${range}`);
   if (last - first >= 100) throw wrong("A containerPortRange can have at most 100 ports.");
-  if (containerPort !== undefined || hostPort !== undefined)
-    throw wrong("cannot specify both single port and port range");
+  if (containerPort !== undefined || hostPort !== undefined) throw wrong("cannot specify both single port and port range");
   if (networkMode !== "bridge" && networkMode !== "awsvpc")
     throw wrong("A containerPortRange is supported with network modes bridge and awsvpc only.");
 }

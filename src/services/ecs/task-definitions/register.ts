@@ -1,13 +1,14 @@
 import type { RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse } from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { formatArn } from "#model/arn.ts";
-import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import type { Scope } from "#model/ecs-keys.ts";
 import type { TaskDefinitionRecord } from "#model/ecs-records.ts";
 import { parseQuery, QueryError } from "#model/query-language.ts";
 import { type EcsDeps, scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
 import { checkTags } from "../tasks/tags.ts";
 import { withDefaults } from "./defaults.ts";
+import { addRevision, familyQueue, readFamily } from "./families.ts";
 import { compatibilities, requiredAttributes } from "./requirements.ts";
 import { checkTaskDefinition } from "./rules.ts";
 import { tagsView, taskDefinitionView } from "./view.ts";
@@ -28,9 +29,9 @@ export async function registerTaskDefinition(
   const family = input.family!;
   const tags = (input.tags ?? []).map(({ key = "", value = "" }) => ({ key, value }));
   const draft = { definition: withDefaults(input), compatibilities: compatibilities(input), requiresAttributes: requiredAttributes(input) };
-  const record = await deps.writer.run(`ecs-family/${ecsKeys.family(scope, family)}`, async (unit) => {
-    const counterKey = ecsKeys.familyCounter(scope, family);
-    const revision = ((await unit.get<{ revision: number }>(counterKey))?.revision ?? 0) + 1;
+  const record = await deps.writer.run(familyQueue(scope, family), async (unit) => {
+    const known = await readFamily(unit, scope, family);
+    const revision = known.revision + 1;
     const made: TaskDefinitionRecord = {
       arn: taskDefinitionArn(scope, family, revision),
       family,
@@ -41,8 +42,7 @@ export async function registerTaskDefinition(
       ...draft,
       tags,
     };
-    unit.put(counterKey, { revision });
-    unit.put(ecsKeys.taskDefinition(scope, family, revision), made);
+    addRevision(unit, scope, known, made);
     return made;
   });
   return { taskDefinition: taskDefinitionView(record), ...(tags.length > 0 ? { tags: tagsView(tags) } : {}) };

@@ -16,7 +16,7 @@ interface Needs {
 
 /**
  * What an instance's agent must be able to do to run this, in the names of the standard agent (amazon-ecs-agent, agent_capability.go). Which
- * parameter asks for which was read from answers of AWS that are public; java-set-order.test.ts keeps some of them.
+ * parameter asks for which was read from answers of AWS that are public; requirements.test.ts keeps some of them.
  */
 export function requiredAttributes(input: RegisterTaskDefinitionRequest): readonly Attribute[] {
   const names = new Set<string>();
@@ -28,14 +28,15 @@ export function requiredAttributes(input: RegisterTaskDefinitionRequest): readon
   ofTask(input, needs);
   for (const volume of input.volumes ?? []) ofVolume(volume, needs);
   for (const container of input.containerDefinitions ?? []) ofContainer(container, input, needs);
+  for (const container of input.containerDefinitions ?? []) ofLogging(container, input, needs);
   return inSetOrder([...names].map((name) => ({ name })));
 }
 
 function ofTask(input: RegisterTaskDefinitionRequest, { old, add, api }: Needs): void {
   if (input.taskRoleArn) old(input.networkMode === "host" ? "task-iam-role-network-host" : "task-iam-role");
   if (input.networkMode === "awsvpc") {
-    add("task-eni");
     api(18);
+    add("task-eni");
   }
   if (input.pidMode || input.ipcMode) add("pid-ipc-namespace-sharing");
   if (input.proxyConfiguration) add("aws-appmesh");
@@ -66,7 +67,8 @@ function ofContainer(container: ContainerDefinition, input: RegisterTaskDefiniti
     else api(19);
   }
   if (container.repositoryCredentials) add("private-registry-authentication.secretsmanager");
-  if (container.mountPoints?.length || container.user || container.workingDirectory || container.readonlyRootFilesystem !== undefined) api(17);
+  if (container.mountPoints?.length || container.user || container.workingDirectory || container.readonlyRootFilesystem !== undefined)
+    api(17);
   if (container.dockerLabels || container.ulimits || container.linuxParameters?.capabilities) api(18);
   if (container.memoryReservation !== undefined) api(21);
   if (container.privileged) old("privileged-container");
@@ -81,9 +83,9 @@ function ofContainer(container: ContainerDefinition, input: RegisterTaskDefiniti
   // A file on the machine is Gantry's own addition, and so is the attribute.
   for (const { value = "" } of container.environmentFiles ?? []) add(value.startsWith("/") ? "env-files.path" : "env-files.s3");
   for (const { type } of container.resourceRequirements ?? []) if (type === "InferenceAccelerator") add("task-eia");
-  if (container.credentialSpecs?.length) add(container.credentialSpecs.some((each) => each.startsWith("credentialspecdomainless:")) ? "gmsa-domainless" : "gmsa");
+  if (container.credentialSpecs?.length)
+    add(container.credentialSpecs.some((each) => each.startsWith("credentialspecdomainless:")) ? "gmsa-domainless" : "gmsa");
   ofLinux(container, needs);
-  ofLogging(container, input, needs);
   ofFireLens(container, needs);
 }
 
@@ -93,7 +95,11 @@ function ofLinux({ linuxParameters: linux }: ContainerDefinition, { api }: Needs
   if (linux?.maxSwap !== undefined || linux?.swappiness !== undefined) api(25);
 }
 
-function ofLogging({ logConfiguration: log }: ContainerDefinition, { executionRoleArn }: RegisterTaskDefinitionRequest, { old, add, api }: Needs): void {
+function ofLogging(
+  { logConfiguration: log }: ContainerDefinition,
+  { executionRoleArn }: RegisterTaskDefinitionRequest,
+  { old, add, api }: Needs,
+): void {
   if (!log) return;
   old(`logging-driver.${log.logDriver}`);
   switch (log.logDriver) {
@@ -143,6 +149,8 @@ function isExternal({ networkMode, volumes = [], proxyConfiguration, containerDe
     networkMode !== "awsvpc" &&
     !proxyConfiguration &&
     !volumes.some(({ efsVolumeConfiguration }) => efsVolumeConfiguration) &&
-    !containerDefinitions.some(({ portMappings = [] }) => portMappings.some(({ name, appProtocol }) => name !== undefined || appProtocol !== undefined))
+    !containerDefinitions.some(({ portMappings = [] }) =>
+      portMappings.some(({ name, appProtocol }) => name !== undefined || appProtocol !== undefined),
+    )
   );
 }

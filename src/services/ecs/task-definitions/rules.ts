@@ -70,7 +70,9 @@ function checkRoles({ taskRoleArn = "", executionRoleArn = "", containerDefiniti
 function checkProxy({ proxyConfiguration, networkMode, containerDefinitions = [] }: RegisterTaskDefinitionRequest): void {
   if (networkMode !== "awsvpc") throw ecsErrors.client("The proxyConfiguration is supported with network mode 'awsvpc' only.");
   if (!containerDefinitions.some(({ name }) => name === proxyConfiguration?.containerName))
-    throw ecsErrors.client(`The proxyConfiguration names a container that is not in the task definition: '${proxyConfiguration?.containerName}'.`);
+    throw ecsErrors.client(
+      `The proxyConfiguration names a container that is not in the task definition: '${proxyConfiguration?.containerName}'.`,
+    );
 }
 
 const architectures = ["X86_64", "ARM64"];
@@ -96,10 +98,14 @@ function checkNames(containers: readonly ContainerDefinition[]): void {
 function checkTaskSize({ cpu, memory }: RegisterTaskDefinitionRequest): void {
   const units = cpuUnits(cpu);
   if (units !== undefined && (!Number.isInteger(units) || units < 128 || units > 196_608))
-    throw ecsErrors.client("Invalid 'cpu' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
+    throw ecsErrors.client(
+      "Invalid 'cpu' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+    );
   const size = memoryMiB(memory);
   if (size !== undefined && (!Number.isInteger(size) || size < least))
-    throw ecsErrors.client("Invalid 'memory' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
+    throw ecsErrors.client(
+      "Invalid 'memory' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+    );
 }
 
 /** The containers together must fit into the task. */
