@@ -128,6 +128,7 @@ export async function tableOf(service: string): Promise<ServiceTable> {
       shapes[key] = {
         s: fields,
         r: (schema[6] as number | undefined) ?? 0,
+        ...(kind === 4 ? { u: 1 } : {}),
         ...withTraits(traits),
         ...(error?.error
           ? {

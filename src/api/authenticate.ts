@@ -1,15 +1,14 @@
 import type { ApiError, Principal } from "./contract.ts";
 import { type CredentialSource, openPrincipal } from "./credentials.ts";
-import { commonErrors } from "./errors.ts";
+import { commonErrors, familyOf } from "./errors.ts";
 import type { Protocol } from "./schema.ts";
-import { parseSignature, type Signature, type SignatureProblem, type SignedRequest, signingKey, verifySignature } from "./sigv4.ts";
+import { type Signature, type SignatureProblem, type SignedRequest, verifySignature } from "./sigv4.ts";
 
 export interface Authenticated {
   readonly principal: Principal;
   readonly region: string;
-  readonly signature: Signature | undefined;
   /** For chunk signatures; undefined in open mode. */
-  readonly signingKey: Buffer | undefined;
+  readonly proof: { readonly signature: Signature; readonly secretAccessKey: string } | undefined;
 }
 
 export interface AuthenticatorOptions {
@@ -19,49 +18,66 @@ export interface AuthenticatorOptions {
   readonly region: string;
 }
 
+/** What is to be proved: that `signature` is good for the request and was made for the service that answers it. */
+export interface Claim {
+  readonly request: SignedRequest;
+  readonly signature: Signature | SignatureProblem;
+  /** As verifySignature wants it; not asked in open mode. */
+  readonly payloadHash: () => string;
+  /** Undefined: the request asks for no service that we know. */
+  readonly signingName: string | undefined;
+  readonly protocol: Protocol;
+}
+
 /** Who sends this request. Throws the protocol's own error when that cannot be proved. */
-export async function authenticate(
-  options: AuthenticatorOptions,
-  request: SignedRequest,
-  payloadHash: () => string,
-  now: number,
-  protocol: Protocol,
-): Promise<Authenticated> {
-  const parsed = parseSignature(request);
+export async function authenticate(options: AuthenticatorOptions, claim: Claim, now: number): Promise<Authenticated> {
+  const { signature, protocol, signingName } = claim;
   if (options.open) {
-    const signature = "problem" in parsed ? undefined : parsed;
+    const named = "problem" in signature ? undefined : signature;
     return {
-      principal: openPrincipal(signature?.accessKeyId, options.account),
-      region: signature ? regionOf(signature.region, options.region) : options.region,
-      signature,
-      signingKey: undefined,
+      principal: openPrincipal(named?.accessKeyId, options.account),
+      region: named ? regionOf(named.region, options.region) : options.region,
+      proof: undefined,
     };
   }
-  if ("problem" in parsed) throw problemError(parsed, protocol);
-  const known = await options.credentials.lookup(parsed.accessKeyId, parsed.sessionToken);
-  if (!known) throw commonErrors.unknownClient(protocol, "The security token included in the request is invalid.");
-  const problem = verifySignature(request, parsed, known.secretAccessKey, payloadHash(), now);
+  if ("problem" in signature) throw problemError(signature, protocol);
+  const held = await options.credentials.lookup(signature.accessKeyId, signature.sessionToken);
+  if (!held) throw said(commonErrors.unknownClient, protocol, "The security token included in the request is invalid.");
+  const problem = verifySignature(claim.request, signature, held.secretAccessKey, claim.payloadHash(), now);
   if (problem) throw problemError(problem, protocol);
+  if (held.expiresAt !== undefined && held.expiresAt <= now)
+    throw commonErrors.expiredToken(protocol, "The security token included in the request is expired");
+  if (signingName !== undefined && signature.service !== signingName)
+    throw said(commonErrors.badSignature, protocol, `Credential should be scoped to correct service: '${signingName}'. `);
   return {
-    principal: known.principal,
-    region: regionOf(parsed.region, options.region),
-    signature: parsed,
-    signingKey: signingKey(known.secretAccessKey, parsed.date, parsed.region, parsed.service),
+    principal: held.principal,
+    region: regionOf(signature.region, options.region),
+    proof: { signature, secretAccessKey: held.secretAccessKey },
   };
 }
 
 /** Global services sign with `aws-global` or us-east-1; anything that is no region's name falls back to ours. */
 const regionOf = (signed: string, ours: string) => (/^[a-z]{2}(-[a-z]+)+-\d$/.test(signed) ? signed : ours);
 
+/** EC2 tells nobody why; whoever runs their own servers should know, so the reason follows AWS's sentence. */
+function said(error: (protocol: Protocol, message: string) => ApiError, protocol: Protocol, message: string): ApiError {
+  if (familyOf(protocol) !== "ec2") return error(protocol, message);
+  return error(protocol, `AWS was not able to validate the provided access credentials. ${message}`);
+}
+
 function problemError({ problem, message }: SignatureProblem, protocol: Protocol): ApiError {
   switch (problem) {
     case "missing":
-      return commonErrors.missingToken(protocol, "Missing Authentication Token");
+      return said(
+        commonErrors.missingToken,
+        protocol,
+        familyOf(protocol) === "query" ? "Request is missing Authentication Token" : "Missing Authentication Token",
+      );
     case "incomplete":
-      return commonErrors.incompleteSignature(protocol, message);
+      return said(commonErrors.incompleteSignature, protocol, message);
     case "presignExpired":
       return commonErrors.expiredRequest(protocol, message);
     default:
-      return commonErrors.badSignature(protocol, message);
+      return said(commonErrors.badSignature, protocol, message);
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cbor } from "@smithy/core/cbor";
 import fc from "fast-check";
-import { formatCbor, parseCbor } from "./cbor.ts";
+import { formatCbor, parseCbor, Tagged } from "./cbor.ts";
 
 const tree = fc.jsonValue({ maxDepth: 4 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 
@@ -32,7 +32,7 @@ test("RFC 8949's examples", () => {
     ["7f657374726561646d696e67ff", "streaming"],
     ["9f018202039f0405ffff", [1, [2, 3], [4, 5]]],
     ["bf61610161629f0203ffff", { a: 1, b: [2, 3] }],
-    ["c11a514b67b0", { tag: 1, value: 1363896240 }],
+    ["c11a514b67b0", new Tagged(1, 1363896240)],
   ];
   for (const [hex, value] of examples) assert.deepEqual(parseCbor(Buffer.from(hex, "hex")), value, hex);
 });

@@ -5,21 +5,24 @@ import { validDate } from "./json-codec.ts";
  * CBOR (RFC 8949) for Smithy RPC v2 CBOR. Ours because the input is a stranger's: the SDK's decoder writes to the console and believes
  * lengths that the bytes do not hold.
  */
-export interface Tagged {
+export class Tagged {
   readonly tag: number;
   readonly value: unknown;
-}
 
-const isTagged = (value: unknown): value is Tagged => typeof value === "object" && value !== null && "tag" in value && "value" in value;
+  constructor(tag: number, value: unknown) {
+    this.tag = tag;
+    this.value = value;
+  }
+}
 
 /** The same tree as JSON, with timestamps as tag 1 and blobs as bytes. Source: Smithy, "Smithy RPC v2 CBOR". */
 export const cborDialect: JsonDialect = {
   jsonName: false,
   decodeTimestamp(_ref, value) {
-    const seconds = isTagged(value) && value.tag === 1 ? value.value : value;
+    const seconds = value instanceof Tagged && value.tag === 1 ? value.value : value;
     return typeof seconds === "number" ? validDate(new Date(seconds * 1000)) : undefined;
   },
-  encodeTimestamp: (_ref, value): Tagged => ({ tag: 1, value: value.getTime() / 1000 }),
+  encodeTimestamp: (_ref, value) => new Tagged(1, value.getTime() / 1000),
   decodeBlob: (value) => (value instanceof Uint8Array ? value : undefined),
   encodeBlob: (value) => value,
 };
@@ -97,7 +100,7 @@ class Reader {
         return this.#map(argument, depth);
       default:
         if (argument < 0) throw new Error("a tag without a number");
-        return { tag: argument, value: this.#definite(depth) } satisfies Tagged;
+        return new Tagged(argument, this.#definite(depth));
     }
   }
 
@@ -206,7 +209,7 @@ function write(value: unknown, parts: Buffer[]): void {
   else if (Array.isArray(value)) {
     parts.push(head(4, value.length));
     for (const each of value) write(each, parts);
-  } else if (isTagged(value)) {
+  } else if (value instanceof Tagged) {
     parts.push(head(6, value.tag));
     write(value.value, parts);
   } else {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
+import { createSecretKey } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { decodeAwsChunked } from "./aws-chunked.ts";
@@ -9,7 +9,8 @@ import { decodeInput, encodeOutput, jsonDialect } from "./json-codec.ts";
 import { readInput } from "./protocols.ts";
 import { decodeForm, parseForm } from "./query-codec.ts";
 import { serviceTable, type ServiceTable } from "./schema.ts";
-import { sha256, type Signature } from "./sigv4.ts";
+import type { Signature } from "./sigv4.ts";
+import { hmacHex, sha256 } from "./sigv4-sign.ts";
 import { escapeXml } from "./xml.ts";
 
 /** A value of the shape, as an SDK user would write it. */
@@ -65,9 +66,9 @@ for (const [service, operation] of [
     fc.assert(
       fc.property(valueOf(table, ref), (value) => {
         const json = JSON.stringify(encodeOutput(table, jsonDialect(false), ref, value));
-        assert.deepEqual(plain(decodeInput(table, jsonDialect(false), ref, JSON.parse(json))), plain(value));
+        assert.deepEqual(plain(decodeInput(table, "awsJson1_1", jsonDialect(false), ref, JSON.parse(json))), plain(value));
         const cbor = formatCbor(encodeOutput(table, cborDialect, ref, value));
-        assert.deepEqual(plain(decodeInput(table, cborDialect, ref, parseCbor(cbor))), plain(value));
+        assert.deepEqual(plain(decodeInput(table, "rpcV2Cbor", cborDialect, ref, parseCbor(cbor))), plain(value));
       }),
       { numRuns: 60 },
     );
@@ -124,46 +125,71 @@ test("a form: lists in order of their numbers, maps, empty lists, odd names", ()
   );
 });
 
-test("chunked bodies: signed chunks are checked, cut ones refused", () => {
-  const key = Buffer.alloc(32, 3);
-  const signature = { signature: "a".repeat(64), timestamp: "20260101T000000Z", date: "20260101", region: "r", service: "s3" } as Signature;
-  const build = (chunks: readonly Buffer[]) => {
-    let previous = signature.signature;
-    const parts: Buffer[] = [];
-    for (const chunk of [...chunks, Buffer.alloc(0)]) {
-      const text = [
-        "AWS4-HMAC-SHA256-PAYLOAD",
-        signature.timestamp,
-        "20260101/r/s3/aws4_request",
-        previous,
-        sha256(""),
-        sha256(chunk),
-      ].join("\n");
-      previous = createHmac("sha256", key).update(text).digest("hex");
-      parts.push(Buffer.from(`${chunk.length.toString(16)};chunk-signature=${previous}\r\n`), chunk, Buffer.from("\r\n"));
-    }
-    return Buffer.concat(parts);
-  };
+const key = createSecretKey(Buffer.alloc(32, 3));
+const signature = { signature: "a".repeat(64), timestamp: "20260101T000000Z", date: "20260101", region: "r", service: "s3" } as Signature;
+const proof = { signature, key };
+
+/** What a client sends; `trailer` is the value of x-amz-checksum-crc32. */
+function chunked(chunks: readonly Buffer[], trailer?: string): Buffer {
+  const link = (kind: string, rest: string) => hmacHex(key, [kind, signature.timestamp, "20260101/r/s3/aws4_request", rest].join("\n"));
+  let previous = signature.signature;
+  const parts: Buffer[] = [];
+  for (const chunk of [...chunks, Buffer.alloc(0)]) {
+    previous = link("AWS4-HMAC-SHA256-PAYLOAD", [previous, sha256(""), sha256(chunk)].join("\n"));
+    const tail = chunk.length === 0 && trailer !== undefined ? "" : "\r\n";
+    parts.push(Buffer.from(`${chunk.length.toString(16)};chunk-signature=${previous}\r\n`), chunk, Buffer.from(tail));
+  }
+  if (trailer !== undefined) {
+    const proved = link("AWS4-HMAC-SHA256-TRAILER", `${previous}\n${sha256(`x-amz-checksum-crc32:${trailer}\n`)}`);
+    parts.push(Buffer.from(`x-amz-checksum-crc32:${trailer}\r\nx-amz-trailer-signature:${proved}\r\n\r\n`));
+  }
+  return Buffer.concat(parts);
+}
+
+test("chunked bodies: signed chunks and trailers are checked, cut and changed ones refused", () => {
   fc.assert(
     fc.property(
       fc.array(fc.uint8Array({ minLength: 1, maxLength: 50 }), { maxLength: 4 }),
+      fc.option(fc.stringMatching(/^[A-Za-z0-9+/=]{1,12}$/), { nil: undefined }),
       fc.nat(),
       fc.nat({ max: 255 }),
-      (chunks, at, byte) => {
-        const body = build(chunks.map(Buffer.from));
+      (chunks, trailer, at, byte) => {
+        const body = chunked(chunks.map(Buffer.from), trailer);
         const data = Buffer.concat(chunks);
-        assert.deepEqual(Buffer.from(decodeAwsChunked(body, signature, key)), data);
-        const cut = body.subarray(0, at % (body.length - 2));
-        assert.throws(() => decodeAwsChunked(cut, signature, key), ApiError);
+        const read = (bytes: Buffer) => Buffer.from(decodeAwsChunked(bytes, trailer !== undefined, proof));
+        assert.deepEqual(read(body), data);
+        // The empty line at the end may be missing: what is proved is there before it.
+        assert.throws(() => read(body.subarray(0, at % (body.length - 4))), ApiError);
         const changed = Buffer.from(body);
         changed[at % body.length] = byte;
         try {
-          assert.deepEqual(Buffer.from(decodeAwsChunked(changed, signature, key)), data);
+          assert.deepEqual(read(changed), data);
         } catch (error) {
           assert.ok(error instanceof ApiError, String(error));
         }
       },
     ),
+    { numRuns: 300 },
+  );
+});
+
+test("chunked bodies that nobody signed: any bytes give data or an error", () => {
+  assert.equal(Buffer.from(decodeAwsChunked(Buffer.from("3\r\nabc\r\n0\r\n\r\n"), false, undefined)).toString(), "abc");
+  assert.throws(() => decodeAwsChunked(Buffer.from("3\r\nabc\r\n0\r\n\r\nmore"), false, undefined), { code: "IncompleteBody" });
+  const piece = fc.constantFrom("3", "ffffffff", "0", "\r\n", "abc", ";chunk-signature=", "a".repeat(64), "x:y", ":", "\n");
+  const odd = fc.oneof(
+    fc.uint8Array().map(Buffer.from),
+    fc.array(piece).map((pieces) => Buffer.from(pieces.join(""))),
+  );
+  fc.assert(
+    fc.property(odd, fc.boolean(), fc.boolean(), (bytes, trailers, signed) => {
+      try {
+        decodeAwsChunked(bytes, trailers, signed ? proof : undefined);
+      } catch (error) {
+        assert.ok(error instanceof ApiError, String(error));
+      }
+    }),
+    { numRuns: 500 },
   );
 });
 

@@ -2,12 +2,13 @@ import type { IncomingMessage } from "node:http";
 import { authenticate, type AuthenticatorOptions } from "./authenticate.ts";
 import { decodeAwsChunked } from "./aws-chunked.ts";
 import { readBody } from "./body.ts";
-import { ApiError, type Handler, type RequestContext } from "./contract.ts";
+import { ApiError, type Handler, type Principal, type RequestContext } from "./contract.ts";
 import { commonErrors, notImplemented } from "./errors.ts";
 import { type Call, readInput, type WireAnswer, writeError, writeOutput } from "./protocols.ts";
 import { resolveCall, type Unresolved } from "./resolve.ts";
-import { parseSignature, sha256 } from "./sigv4.ts";
 import type { Protocol, ServiceTable } from "./schema.ts";
+import { parseSignature } from "./sigv4.ts";
+import { sha256, signingKey } from "./sigv4-sign.ts";
 
 /** AWS's own limits differ by service; ECR takes layer parts of 20 MiB in base64. */
 const bodyLimit = 10 * 1024 * 1024;
@@ -18,93 +19,89 @@ export interface DispatchOptions extends AuthenticatorOptions {
   readonly throttle: (account: string, operation: string) => boolean;
 }
 
+/** A request as it came in. */
+export interface Arrival extends Pick<RequestContext, "requestId" | "now" | "log"> {
+  readonly request: IncomingMessage;
+  readonly rawPath: string;
+  readonly rawQuery: string;
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly continue: (() => void) | undefined;
+  context(principal: Principal, region: string): RequestContext;
+}
+
 export interface DispatchedAnswer extends WireAnswer {
+  /** Empty when the request could not be told to belong to one. */
   readonly service: string;
   readonly operation: string;
   /** The body was not read to its end: the connection must close. */
   readonly unread?: boolean;
 }
 
-type Base = Omit<RequestContext, "account" | "region" | "principal">;
-
-/** One AWS API request, from its bytes to the bytes of its answer. Never rejects but for a client that went away. */
-export async function dispatch(
-  options: DispatchOptions,
-  request: IncomingMessage,
-  rawPath: string,
-  rawQuery: string,
-  base: Base,
-): Promise<DispatchedAnswer> {
-  const query = new URLSearchParams(rawQuery);
-  const method = request.method ?? "GET";
-  const headers = request.headers;
+/** One AWS API request, from its bytes to the bytes of its answer. Rejects only when the client went away. */
+export async function dispatch(options: DispatchOptions, arrival: Arrival): Promise<DispatchedAnswer> {
+  const { request, rawPath, rawQuery, requestId, now } = arrival;
+  const { headers, method = "GET" } = request;
   const signed = { method, rawPath, rawQuery, headers };
   const signature = parseSignature(signed);
   const signingName = "problem" in signature ? undefined : signature.service;
-  const limit = bodyLimits[signingName ?? ""] ?? bodyLimit;
-  const read = await readBody(request, limit);
-  const empty = Buffer.alloc(0);
-  let body: Uint8Array = read ?? empty;
+  const query = new URLSearchParams(rawQuery);
 
-  let call: Call | Unresolved = resolveCall(method, rawPath, query, headers, signingName, body);
+  const limit = bodyLimits[signingName ?? ""] ?? bodyLimit;
+  if (Number(headers["content-length"] ?? 0) <= limit) arrival.continue?.();
+  const read = await readBody(request, limit);
+  let body: Uint8Array = "bytes" in read ? read.bytes : Buffer.alloc(0);
+  const resolve = () => resolveCall({ method, rawPath, query, headers, signingName, body });
+
+  let call: Call | Unresolved = resolve();
   const protocol: Protocol = call.protocol;
-  const table: ServiceTable | undefined = "table" in call ? call.table : undefined;
-  const operation = "operation" in call ? call.operation : "";
-  const answer = (wire: WireAnswer, extra: { unread?: boolean } = {}): DispatchedAnswer => ({
-    ...wire,
-    ...extra,
+  const table: ServiceTable | undefined = call.table;
+  const fail = (error: ApiError): DispatchedAnswer => ({
+    ...writeError(protocol, table, error, requestId, headers["x-amzn-query-mode"] === "true"),
     service: table?.service ?? "",
-    operation,
+    operation: call.operation ?? "",
+    unread: "refused" in read,
   });
-  const queryMode = "queryMode" in call && call.queryMode === true;
 
   try {
-    if (!read)
-      return answer(
-        writeError(
-          protocol,
-          table,
-          commonErrors.tooLarge(protocol, `The request body is longer than ${limit} bytes.`),
-          base.requestId,
-          queryMode,
-        ),
-        { unread: true },
-      );
+    if ("refused" in read)
+      throw read.refused === "tooLarge"
+        ? commonErrors.tooLarge(protocol, `The request body is longer than ${limit} bytes.`)
+        : commonErrors.tooSlow(protocol, "The request body did not arrive in time.");
     const declared = headers["x-amz-content-sha256"];
-    const payloadHash = () =>
-      typeof declared === "string" && (declared === "UNSIGNED-PAYLOAD" || declared.startsWith("STREAMING-")) ? declared : sha256(body);
-    const who = await authenticate(options, signed, payloadHash, base.now, protocol);
-    if (typeof declared === "string" && /^[0-9a-f]{64}$/.test(declared) && declared !== sha256(body))
-      throw commonErrors.badSignature(protocol, "The provided 'x-amz-content-sha256' header does not match what was computed.");
-    if ("error" in call) throw call.error;
-    if (typeof declared === "string" && declared.startsWith("STREAMING-")) {
-      const sealed = declared.startsWith("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
-      body = decodeAwsChunked(body, sealed ? who.signature : undefined, sealed ? who.signingKey : undefined);
-      call = resolveCall(method, rawPath, query, headers, signingName, body) as Call;
-    }
-    const known = call as Call;
-    const handler = options.handlers.get(known.table.service)?.[known.operation];
-    if (!handler) throw notImplemented(known.table.serviceId, known.operation);
-    if (!options.throttle(who.principal.account, `${known.table.service}:${known.operation}`))
-      throw commonErrors.throttled(protocol, "Rate exceeded");
-    const input = readInput(known, body, query, headers);
-    const context: RequestContext = { ...base, account: who.principal.account, region: who.region, principal: who.principal };
-    const output = (await handler(input as never, context)) as Record<string, unknown> | undefined;
-    return answer(writeOutput(known, output ?? {}, base.requestId));
-  } catch (error) {
-    if (error instanceof ApiError) return answer(writeError(protocol, table, error, base.requestId, queryMode));
-    base.log.error({ err: error, requestId: base.requestId, service: table?.service, operation }, "a handler failed");
-    return answer(
-      writeError(
-        protocol,
-        table,
-        commonErrors.internal(
-          protocol,
-          `We encountered an internal error (request ${base.requestId}). Please try again; the server's log has the cause.`,
-        ),
-        base.requestId,
-        queryMode,
-      ),
+    const streaming = typeof declared === "string" && declared.startsWith("STREAMING-");
+    const who = await authenticate(
+      options,
+      { request: signed, signature, protocol, signingName: table?.signingName, payloadHash: () => payloadHash(declared, body, protocol) },
+      now,
     );
+    if (streaming) {
+      const sealed = declared.startsWith("STREAMING-AWS4-HMAC-SHA256-PAYLOAD") ? who.proof : undefined;
+      const proof = sealed && { signature: sealed.signature, key: signingKey(sealed.secretAccessKey, sealed.signature) };
+      body = decodeAwsChunked(body, declared.endsWith("-TRAILER"), proof);
+      call = resolve();
+    }
+    if ("error" in call) throw call.error;
+    const handler = options.handlers.get(call.table.service)?.[call.operation];
+    if (!handler) throw notImplemented(call.table.serviceId, call.operation);
+    if (!options.throttle(who.principal.account, `${call.table.service}:${call.operation}`))
+      throw commonErrors.throttled(protocol, "Rate exceeded");
+    const input = readInput(call, body, query, headers);
+    const output = await handler(input as never, arrival.context(who.principal, who.region));
+    const wire = writeOutput(call, (output ?? {}) as Record<string, unknown>, requestId);
+    return { ...wire, service: call.table.service, operation: call.operation };
+  } catch (error) {
+    if (error instanceof ApiError) return fail(error);
+    arrival.log.error({ err: error, requestId, service: table?.service, operation: call.operation }, "a handler failed");
+    const message = `We encountered an internal error (request ${requestId}). Please try again; the server's log has the cause.`;
+    return fail(commonErrors.internal(protocol, message));
   }
+}
+
+/** What the client signed as its payload; a digest that it declared must be the body's. */
+function payloadHash(declared: string | string[] | undefined, body: Uint8Array, protocol: Protocol): string {
+  if (typeof declared === "string" && (declared === "UNSIGNED-PAYLOAD" || declared.startsWith("STREAMING-"))) return declared;
+  const actual = sha256(body);
+  if (typeof declared === "string" && declared !== actual)
+    throw commonErrors.badSignature(protocol, "The provided 'x-amz-content-sha256' header does not match what was computed.");
+  return actual;
 }

@@ -1,14 +1,18 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { arrivalOf, isForeign, splitTarget } from "./arrival.ts";
 import { authenticate } from "./authenticate.ts";
 import { ApiError, type Handler, type RawRoute, type ServerPart, type UpgradeRoute } from "./contract.ts";
 import type { CredentialSource } from "./credentials.ts";
 import type { ServerDeps } from "./deps.ts";
+import { drain } from "./body.ts";
 import { dispatch, type DispatchOptions } from "./dispatch.ts";
 import { createMetrics } from "./metrics.ts";
+import { ownRoutes, reply } from "./own-routes.ts";
 import { writeError } from "./protocols.ts";
-import { sha256 } from "./sigv4.ts";
+import { parseSignature } from "./sigv4.ts";
+import { emptyHash } from "./sigv4-sign.ts";
 import { createThrottle } from "./throttle.ts";
 
 export interface FrontDoorOptions {
@@ -32,8 +36,8 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
   const handlers = new Map<string, Record<string, Handler>>();
   for (const { service, handlers: more } of parts.flatMap((part) => part.registrations ?? []))
     handlers.set(service, { ...handlers.get(service), ...more });
-  const routes = parts.flatMap((part) => part.routes ?? []).toSorted((a, b) => b.prefix.length - a.prefix.length);
-  const upgrades = parts.flatMap((part) => part.upgrades ?? []).toSorted((a, b) => b.prefix.length - a.prefix.length);
+  const routes = byLength(parts.flatMap((part) => part.routes ?? []));
+  const upgrades = byLength(parts.flatMap((part) => part.upgrades ?? []));
   const metrics = createMetrics(clock.now());
   const options: DispatchOptions = {
     credentials,
@@ -44,19 +48,21 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     throttle: createThrottle(config.requestsPerSecond, clock),
   };
   const own = ownRoutes(parts, metrics.text, config.open ? reset : undefined);
-  let sockets = new Set<Duplex>();
+  const sockets = new Set<Duplex>();
 
   const server = createServer({
     keepAlive: true,
+    // Bodies have their own time limit: a registry upload may take hours.
     requestTimeout: 0,
     headersTimeout: 60_000,
     keepAliveTimeout: 75_000,
     maxHeaderSize: 64 * 1024,
+    // Some HTTP clients (Java's) offer h2c with every request: they are answered as if they had not.
+    shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === "websocket",
   });
-  server.on("request", (request, response) => void answer(request, response));
+  server.on("request", (request, response) => void answer(request, response, undefined));
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    response.writeContinue();
-    void answer(request, response);
+    void answer(request, response, () => response.writeContinue());
   });
   server.on("upgrade", (request, socket, head) => void upgrade(request, socket, head));
   server.on("connection", (socket) => {
@@ -64,69 +70,73 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.on("clientError", (_error, socket) => {
-    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const status = malformed[error.code ?? ""] ?? "400 Bad Request";
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    else socket.destroy();
   });
 
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function answer(request: IncomingMessage, response: ServerResponse, goOn: (() => void) | undefined): Promise<void> {
     const began = performance.now();
     const requestId = random.uuid();
-    const [rawPath, rawQuery] = splitTarget(request.url ?? "/");
-    const now = clock.now();
+    const target = splitTarget(request.url ?? "/");
     const endpoint = `http://${request.headers.host ?? `127.0.0.1:${config.port}`}`;
+    const base = { requestId, now: clock.now(), endpoint, log };
     response.setHeader("x-amzn-requestid", requestId);
     try {
-      const route = pick(own, rawPath) ?? pick(routes, rawPath);
-      if (route) {
-        await route.handle(request, response, { requestId, path: rawPath, query: new URLSearchParams(rawQuery), endpoint, now, log });
+      const route = own.has(target.path) ? undefined : pick(routes, target.path);
+      const handle = own.get(target.path) ?? route?.handle.bind(route);
+      if (isForeign(request, handle !== undefined)) {
+        response.shouldKeepAlive = false;
+        reply(response, 403, JSON.stringify({ __type: foreign.code, message: foreign.message }));
         return;
       }
-      const gone = new AbortController();
-      response.once("close", () => gone.abort());
-      const base = {
-        requestId,
-        now,
-        endpoint,
-        sourceIp: request.socket.remoteAddress ?? "",
-        userAgent: String(request.headers["user-agent"] ?? ""),
-        signal: gone.signal,
-        log,
-      };
-      const { status, headers, body, service, operation, unread } = await dispatch(options, request, rawPath, rawQuery, base);
-      metrics.observe(service, operation, status, (performance.now() - began) / 1000);
-      if (unread) response.shouldKeepAlive = false;
-      response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
+      if (handle) {
+        goOn?.();
+        const where = route?.prefix ?? target.path;
+        response.once("close", () => metrics.observe("http", where, response.statusCode, (performance.now() - began) / 1000));
+        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query) });
+        return;
+      }
+      const answered = await dispatch(options, arrivalOf(request, response, target, { ...base, continue: goOn }));
+      const { status, headers, body } = answered;
+      metrics.observe(answered.service, answered.operation, status, (performance.now() - began) / 1000);
+      if (answered.unread) response.shouldKeepAlive = false;
+      headers["content-length"] = String(Buffer.byteLength(body));
+      response.writeHead(status, headers);
       response.end(request.method === "HEAD" ? undefined : body);
-      if (unread) response.once("finish", () => request.destroy());
+      if (answered.unread) drain(request, 64 * 1024 * 1024, 5000);
     } catch (error) {
-      if (!request.destroyed && !response.destroyed) log.error({ err: error, requestId, path: rawPath }, "a request failed");
+      if (!request.destroyed && !response.destroyed) log.error({ err: error, requestId, path: target.path }, "a request failed");
       if (response.headersSent) response.destroy();
-      else response.writeHead(500, { "content-length": 0 }).end();
+      else reply(response, 500, '{"__type":"InternalFailure","message":"The server failed; its log has the cause."}');
     }
   }
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const requestId = random.uuid();
-    const [rawPath, rawQuery] = splitTarget(request.url ?? "/");
+    const target = splitTarget(request.url ?? "/");
     socket.on("error", () => socket.destroy());
-    const route = pick(upgrades, rawPath);
-    if (!route) {
-      refuse(socket, new ApiError("NotFound", "No such websocket.", 404), requestId);
-      return;
-    }
     try {
-      const signed = { method: "GET", rawPath, rawQuery, headers: request.headers };
-      const who = await authenticate(options, signed, () => sha256(""), clock.now(), "awsJson1_1");
-      route.upgrade(request, socket, head, {
-        requestId,
-        path: rawPath,
-        query: new URLSearchParams(rawQuery),
-        principal: who.principal,
-        region: who.region,
-        log,
-      });
+      const route = pick(upgrades, target.path);
+      if (!route) throw new ApiError("NotFound", "No such websocket.", 404);
+      if (isForeign(request, false)) throw foreign;
+      const signed = { method: request.method ?? "GET", rawPath: target.path, rawQuery: target.query, headers: request.headers };
+      const who = await authenticate(
+        options,
+        {
+          request: signed,
+          signature: parseSignature(signed),
+          payloadHash: () => emptyHash,
+          signingName: "ecs",
+          protocol: "awsJson1_1",
+        },
+        clock.now(),
+      );
+      const info = { requestId, path: target.path, query: new URLSearchParams(target.query), log };
+      route.upgrade(request, socket, head, { ...info, principal: who.principal, region: who.region });
     } catch (error) {
-      if (!(error instanceof ApiError)) log.error({ err: error, requestId, path: rawPath }, "an upgrade failed");
+      if (!(error instanceof ApiError)) log.error({ err: error, requestId, path: target.path }, "an upgrade failed");
       refuse(socket, error instanceof ApiError ? error : new ApiError("ServerException", "The server failed.", 500), requestId);
     }
   }
@@ -139,25 +149,32 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
       }),
     close: (graceMs = 2000) =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-        const cancel = setTimeout(() => {
+        const timer = setTimeout(() => {
           for (const socket of sockets) socket.destroy();
-          sockets = new Set();
         }, graceMs);
-        server.once("close", () => clearTimeout(cancel));
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+        server.closeIdleConnections();
       }),
   };
 }
 
-function splitTarget(target: string): [string, string] {
-  const at = target.indexOf("?");
-  return at < 0 ? [target, ""] : [target.slice(0, at), target.slice(at + 1)];
-}
+const foreign = new ApiError("AccessDeniedException", "Requests from pages of other origins are refused.", 403);
 
-function pick<T extends RawRoute | UpgradeRoute>(candidates: readonly T[], path: string): T | undefined {
-  return candidates.find(({ prefix }) => path.startsWith(prefix) || path === prefix.replace(/\/$/, ""));
-}
+/** What Node's parser refuses before there is a request. */
+const malformed: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+const byLength = <T extends RawRoute | UpgradeRoute>(routes: readonly T[]): readonly T[] =>
+  routes.toSorted((a, b) => b.prefix.length - a.prefix.length);
+
+/** `/v2/` answers `/v2` too. */
+const pick = <T extends RawRoute | UpgradeRoute>(routes: readonly T[], path: string): T | undefined =>
+  routes.find(({ prefix }) => path.startsWith(prefix) || (path.length === prefix.length - 1 && prefix === `${path}/`));
 
 function refuse(socket: Duplex, error: ApiError, requestId: string): void {
   const { status, body, headers } = writeError("awsJson1_1", undefined, error, requestId);
@@ -167,47 +184,5 @@ function refuse(socket: Duplex, error: ApiError, requestId: string): void {
     "content-length": String(Buffer.byteLength(body)),
     connection: "close",
   }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} Refused\r\n${lines.join("")}\r\n${body as string}`);
-}
-
-function ownRoutes(parts: readonly ServerPart[], metrics: () => string, reset: (() => Promise<void>) | undefined): readonly RawRoute[] {
-  const reply = (response: ServerResponse, status: number, type: string, body: string) => {
-    response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
-  };
-  const health = async () => {
-    const all = await Promise.all(parts.map(async (part) => part.status?.()));
-    const known = all.filter((each) => each !== undefined);
-    return { ok: known.every(({ problem }) => problem === undefined), pid: process.pid, parts: known };
-  };
-  const statusRoute = (prefix: string): RawRoute => ({
-    prefix,
-    async handle(_request, response) {
-      const now = await health();
-      reply(response, now.ok ? 200 : 503, "application/json", JSON.stringify(now));
-    },
-  });
-  return [
-    statusRoute("/healthz"),
-    statusRoute("/_gantry/status"),
-    {
-      prefix: "/metrics",
-      handle: async (_request, response) => reply(response, 200, "text/plain; version=0.0.4; charset=utf-8", metrics()),
-    },
-    {
-      prefix: "/_gantry/reset",
-      async handle(request, response) {
-        if (request.method !== "POST")
-          return reply(response, 405, "application/json", '{"message":"POST /_gantry/reset empties everything."}');
-        if (!reset)
-          return reply(
-            response,
-            403,
-            "application/json",
-            '{"message":"Reset is for --open mode only: this Gantry was started without it."}',
-          );
-        await reset();
-        reply(response, 200, "application/json", "{}");
-      },
-    },
-  ];
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n${lines.join("")}\r\n${body as string}`);
 }

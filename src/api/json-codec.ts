@@ -1,6 +1,6 @@
 import { ApiError } from "./contract.ts";
-import { missingMember } from "./errors.ts";
-import type { Ref, ServiceTable } from "./schema.ts";
+import { missingMembers } from "./errors.ts";
+import type { Protocol, Ref, ServiceTable, Structure } from "./schema.ts";
 
 /** No shape of AWS nests deeper; recursion through recursive shapes and documents ends here. */
 const maxDepth = 64;
@@ -38,9 +38,10 @@ export function jsonDialect(restJson: boolean): JsonDialect {
 
 export const validDate = (date: Date) => (Number.isNaN(date.getTime()) ? undefined : date);
 
+/** AWS's words for the types; the schemas don't say which numbers are integers, nearly all are. */
 const wanted: Readonly<Record<string, string>> = {
   s: "String",
-  n: "Number",
+  n: "Integer",
   b: "Boolean",
   t: "Timestamp",
   td: "Timestamp",
@@ -50,28 +51,42 @@ const wanted: Readonly<Record<string, string>> = {
   xs: "Blob",
 };
 
+/** AWS's sentences, and where it happened, which AWS does not tell. */
 function wrongType(ref: string, value: unknown, path: string): ApiError {
-  const given = Array.isArray(value)
-    ? "LIST_VALUE"
-    : value === null
-      ? "NULL_VALUE"
-      : typeof value === "object"
-        ? "STRUCTURE_VALUE"
-        : `${(typeof value).toUpperCase()}_VALUE`;
-  return new ApiError(
-    "SerializationException",
-    `${given} can not be converted to ${wanted[ref] ?? ref}${path ? ` at '${path}'` : ""}`,
-    400,
-  );
+  const type = wanted[ref];
+  const where = path ? ` at '${path}'` : "";
+  const error = (message: string) => new ApiError("SerializationException", `${message}${where}`, 400);
+  if (Array.isArray(value)) return error("Start of list found where not expected");
+  if (typeof value === "object" && value !== null) return error("Start of structure or map found where not expected");
+  if (type === undefined) return error(ref === "List" ? "Expected list or null" : "Unexpected value where a structure or map is expected");
+  const given = typeof value === "boolean" ? `${String(value).toUpperCase()}_VALUE` : `${(typeof value).toUpperCase()}_VALUE`;
+  return error(`${given} cannot be converted to ${type}`);
 }
 
 /** JSON → the operation's input. Checks types and required members; unknown members and nulls are dropped, as AWS does. */
-export function decodeInput(table: ServiceTable, dialect: JsonDialect, ref: Ref, value: unknown): Record<string, unknown> {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) throw wrongType("Structure", value, "");
+export function decodeInput(
+  table: ServiceTable,
+  protocol: Protocol,
+  dialect: JsonDialect,
+  ref: Ref,
+  value: unknown,
+): Record<string, unknown> {
   const missing: string[] = [];
-  const input = decode(table, dialect, ref, value, "", 0, missing);
-  if (missing[0] !== undefined) throw missingMember(table.service, table.protocol, missing[0]);
-  return input as Record<string, unknown>;
+  const input = decodeMembers(table, dialect, table.shapes[ref] as Structure | undefined, value, missing);
+  if (missing.length > 0) throw missingMembers(table, protocol, ref, missing);
+  return input;
+}
+
+/** The members of a structure; the paths of required ones that are absent are added to `missing`. */
+export function decodeMembers(
+  table: ServiceTable,
+  dialect: JsonDialect,
+  shape: Structure | undefined,
+  value: unknown,
+  missing: string[],
+): Record<string, unknown> {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) throw wrongType("Structure", value, "");
+  return shape ? decodeStructure(table, dialect, shape, value as Record<string, unknown>, "", 0, missing) : {};
 }
 
 function decode(
@@ -134,6 +149,19 @@ function decode(
     }
     return map;
   }
+  return decodeStructure(table, dialect, shape, given, path, depth, missing);
+}
+
+function decodeStructure(
+  table: ServiceTable,
+  dialect: JsonDialect,
+  shape: Structure,
+  given: Record<string, unknown>,
+  path: string,
+  depth: number,
+  missing: string[],
+): Record<string, unknown> {
+  const prefix = path ? `${path}.` : "";
   const structure: Record<string, unknown> = {};
   let index = 0;
   for (const name in shape.s) {

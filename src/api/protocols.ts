@@ -3,7 +3,8 @@ import { ApiError } from "./contract.ts";
 import { familyOf, unknownOperation } from "./errors.ts";
 import { decodeInput, encodeOutput, jsonDialect } from "./json-codec.ts";
 import { decodeForm, parseForm } from "./query-codec.ts";
-import { decodeRest, encodeRest, type RestMatch } from "./rest.ts";
+import { decodeRest, encodeRest } from "./rest.ts";
+import type { RestMatch } from "./rest-match.ts";
 import type { Protocol, ServiceTable, Structure } from "./schema.ts";
 import { encodeMembers, escapeXml } from "./xml.ts";
 
@@ -40,9 +41,9 @@ export function readInput(
   switch (protocol) {
     case "awsJson1_0":
     case "awsJson1_1":
-      return decodeInput(table, json, known.i, parseJson(body));
+      return decodeInput(table, protocol, json, known.i, parseJson(body));
     case "rpcV2Cbor":
-      return decodeInput(table, cborDialect, known.i, body.length === 0 ? {} : cborOrError(body));
+      return decodeInput(table, protocol, cborDialect, known.i, body.length === 0 ? {} : cborOrError(body));
     case "awsQuery":
     case "ec2Query":
       return decodeForm({ ...table, protocol }, known.i, call.fields ?? parseForm(Buffer.from(body).toString("utf8")));

@@ -1,6 +1,6 @@
 import { ApiError } from "./contract.ts";
-import { missingMember } from "./errors.ts";
-import { validDate } from "./json-codec.ts";
+import { missingMembers } from "./errors.ts";
+import { decodeText } from "./http-text.ts";
 import type { Ref, ServiceTable, Traits } from "./schema.ts";
 
 /** AWS Query and EC2 Query: form fields in. Source: Smithy, "AWS query protocol" and "AWS EC2 query protocol". */
@@ -23,6 +23,7 @@ export function parseForm(body: string): Map<string, string> {
 }
 
 export function decodeForm(table: ServiceTable, ref: Ref, fields: ReadonlyMap<string, string>): Record<string, unknown> {
+  if (!(ref in table.shapes)) return {};
   const root: Node = { children: new Map() };
   for (const [name, value] of fields) {
     if (name === "Action" || name === "Version") continue;
@@ -41,7 +42,7 @@ export function decodeForm(table: ServiceTable, ref: Ref, fields: ReadonlyMap<st
   }
   const missing: string[] = [];
   const input = decode(table, ref, root, "", missing);
-  if (missing[0] !== undefined) throw missingMember(table.service, table.protocol, missing[0]);
+  if (missing.length > 0) throw missingMembers(table, table.protocol, ref, missing);
   return input as Record<string, unknown>;
 }
 
@@ -54,38 +55,8 @@ function fieldName(table: ServiceTable, name: string, traits: Traits | undefined
 }
 
 function decode(table: ServiceTable, ref: Ref, node: Node, path: string, missing: string[], traits?: Traits): unknown {
-  const bad = (type: string) =>
-    new ApiError(
-      table.protocol === "ec2Query" ? "InvalidParameterValue" : "MalformedInput",
-      `Value (${node.value ?? ""}) for parameter ${path} is invalid. Expected ${type}.`,
-      400,
-    );
-  switch (ref) {
-    case "s":
-    case "d":
-      return node.value ?? "";
-    case "n": {
-      const number = Number(node.value);
-      if (node.value === undefined || node.value.trim() === "" || (Number.isNaN(number) && node.value !== "NaN")) throw bad("a number");
-      return number;
-    }
-    case "b":
-      if (/^(true|false)$/i.test(node.value ?? "")) return node.value?.toLowerCase() === "true";
-      throw bad("true or false");
-    case "t":
-    case "td":
-    case "th":
-    case "te": {
-      const date = validDate(/^-?\d+(\.\d+)?$/.test(node.value ?? "") ? new Date(Number(node.value) * 1000) : new Date(node.value ?? ""));
-      if (!date) throw bad("a timestamp");
-      return date;
-    }
-    case "x":
-    case "xs":
-      return Buffer.from(node.value ?? "", "base64");
-  }
   const shape = table.shapes[ref];
-  if (!shape) return undefined;
+  if (!shape) return decodeText(table.protocol, ref, node.value ?? "", path);
   const prefix = path ? `${path}.` : "";
   if ("l" in shape) {
     const flat = table.protocol === "ec2Query" || traits?.xmlFlattened;

@@ -1,88 +1,99 @@
 import { ApiError } from "./contract.ts";
 import { unknownOperation } from "./errors.ts";
-import { type Call } from "./protocols.ts";
+import type { Call } from "./protocols.ts";
 import { parseForm } from "./query-codec.ts";
-import { matchRest } from "./rest.ts";
-import { type Protocol, serviceTable } from "./schema.ts";
-import { serviceBySigningName, serviceByTarget, services } from "./services.ts";
+import { matchRest } from "./rest-match.ts";
+import { type Protocol, serviceTable, type ServiceTable } from "./schema.ts";
+import { serviceBySigningName, serviceByTarget, serviceByVersion, services } from "./services.ts";
 
+/** Nothing that we can answer, and how to say so. */
 export interface Unresolved {
   readonly protocol: Protocol;
+  readonly table?: ServiceTable;
+  readonly operation?: undefined;
   readonly error: ApiError;
+}
+
+export interface Addressed {
+  readonly method: string;
+  readonly rawPath: string;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The service in the credential scope; undefined for unsigned requests. */
+  readonly signingName: string | undefined;
+  readonly body: Uint8Array;
 }
 
 /**
  * Finds service, protocol and operation. In this order: the CBOR path, X-Amz-Target, a form with an Action (the service from the
- * credential scope, else the first service that knows action and version), a REST path of the signed service.
+ * credential scope, the Host, or the version), a REST path of the signed service.
  */
-export function resolveCall(
-  method: string,
-  rawPath: string,
-  query: URLSearchParams,
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-  signingName: string | undefined,
-  body: Uint8Array,
-): Call | Unresolved {
-  const contentType = String(headers["content-type"] ?? "");
+export function resolveCall(request: Addressed): Call | Unresolved {
+  const { rawPath, headers } = request;
   const queryMode = headers["x-amzn-query-mode"] === "true";
-
-  const cbor = /^\/service\/([^/]+)\/operation\/([^/]+)\/?$/.exec(rawPath);
-  if (cbor) {
-    const known = serviceByTarget.get(cbor[1]!) ?? serviceBySigningName.get(signingName ?? "");
-    if (!known) return { protocol: "rpcV2Cbor", error: unknownOperation("rpcV2Cbor", cbor[2]!, "") };
-    return checked({ table: serviceTable(known.service), protocol: "rpcV2Cbor", operation: cbor[2]!, queryMode });
-  }
-
   const target = headers["x-amz-target"];
   if (typeof target === "string") {
-    const protocol = contentType.includes("x-amz-json-1.0") ? "awsJson1_0" : "awsJson1_1";
+    const protocol = String(headers["content-type"]).includes("x-amz-json-1.0") ? "awsJson1_0" : "awsJson1_1";
     const dot = target.lastIndexOf(".");
-    const known = serviceByTarget.get(target.slice(0, dot));
-    if (!known) return { protocol, error: unknownOperation(protocol, target, "") };
-    return checked({ table: serviceTable(known.service), protocol, operation: target.slice(dot + 1), queryMode });
+    return named(protocol, serviceByTarget.get(target.slice(0, dot))?.service, target.slice(dot + 1), queryMode, target);
   }
-
-  const isForm = contentType.startsWith("application/x-www-form-urlencoded") || query.has("Action");
-  if (isForm) {
-    let fields: Map<string, string>;
-    try {
-      fields = parseForm(query.has("Action") ? query.toString() : Buffer.from(body).toString("utf8"));
-    } catch (error) {
-      return { protocol: "awsQuery", error: error as ApiError };
-    }
-    const action = fields.get("Action");
-    const version = fields.get("Version") ?? "";
-    const known = serviceBySigningName.get(signingName ?? "")?.service ?? guessService(action ?? "", version);
-    const protocol = known === "ec2" ? "ec2Query" : "awsQuery";
-    if (!action) return { protocol, error: new ApiError("MissingAction", "The request must contain the parameter Action", 400) };
-    if (!known) return { protocol, error: unknownOperation(protocol, action, version) };
-    return checked({ table: serviceTable(known), protocol, operation: action, fields });
+  const cbor = /^\/service\/([^/]+)\/operation\/([^/]+)\/?$/.exec(rawPath);
+  if (cbor) {
+    const known = serviceByTarget.get(cbor[1]!) ?? serviceBySigningName.get(request.signingName ?? "");
+    return named("rpcV2Cbor", known?.service, cbor[2]!, queryMode, `${cbor[1]}.${cbor[2]}`);
   }
-
-  const candidates = services.filter((each) => each.rest && (signingName === undefined || each.signingName === signingName));
-  for (const { service } of candidates) {
-    const table = serviceTable(service);
-    try {
-      const rest = matchRest(service, method, rawPath, query);
-      if (rest) return { table, protocol: table.protocol, operation: rest.operation, rest };
-    } catch (error) {
-      return { protocol: table.protocol, error: error as ApiError };
-    }
-  }
-  const signed = serviceBySigningName.get(signingName ?? "");
-  const protocol = signed ? serviceTable(signed.service).protocol : "awsJson1_1";
-  return { protocol, error: unknownOperation(protocol, "", "") };
+  const signed = serviceBySigningName.get(request.signingName ?? serviceOfHost(headers.host) ?? "")?.service;
+  const isForm = String(headers["content-type"]).startsWith("application/x-www-form-urlencoded");
+  if (isForm || request.query.has("Action")) return form(request, signed, isForm);
+  return rest(request, signed);
 }
 
-function checked(call: Call): Call | Unresolved {
-  if (Object.hasOwn(call.table.operations, call.operation)) return call;
-  return { protocol: call.protocol, error: unknownOperation(call.protocol, call.operation, call.table.version) };
+function named(protocol: Protocol, service: string | undefined, operation: string, queryMode: boolean, asked: string): Call | Unresolved {
+  if (service === undefined) return { protocol, error: unknownOperation(protocol, asked, "") };
+  return known({ table: serviceTable(service), protocol, operation, queryMode });
 }
 
-function guessService(action: string, version: string): string | undefined {
-  const speakers = ["sts", "iam", "ec2", "elbv2", "autoscaling", "cloudwatch"];
-  return speakers.find((service) => {
+function known(call: Call): Call | Unresolved {
+  const { table, protocol, operation } = call;
+  if (Object.hasOwn(table.operations, operation)) return call;
+  return { protocol, table, error: unknownOperation(protocol, operation, table.version) };
+}
+
+function form({ query, body }: Addressed, signed: string | undefined, isForm: boolean): Call | Unresolved {
+  const text = isForm ? Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8") : "";
+  let fields: Map<string, string>;
+  try {
+    fields = parseForm(query.size > 0 ? `${query.toString()}&${text}` : text);
+  } catch (error) {
+    return { protocol: signed === "ec2" ? "ec2Query" : "awsQuery", error: error as ApiError };
+  }
+  const action = fields.get("Action");
+  const version = fields.get("Version") ?? "";
+  const service = signed ?? serviceByVersion.get(version)?.service;
+  const protocol = service === "ec2" ? "ec2Query" : "awsQuery";
+  if (!action) return { protocol, error: new ApiError("MissingAction", "The request must contain the parameter Action", 400) };
+  if (service === undefined) return { protocol, error: unknownOperation(protocol, action, version) };
+  return known({ table: serviceTable(service), protocol, operation: action, fields });
+}
+
+function rest({ method, rawPath, query }: Addressed, signed: string | undefined): Call | Unresolved {
+  for (const { service } of services.filter((each) => each.rest && (signed === undefined || each.service === signed))) {
     const table = serviceTable(service);
-    return table.version === version && Object.hasOwn(table.operations, action);
-  });
+    try {
+      const match = matchRest(service, method, rawPath, query);
+      if (match) return { table, protocol: table.protocol, operation: match.operation, rest: match };
+    } catch (error) {
+      return { protocol: table.protocol, table, error: error as ApiError };
+    }
+  }
+  const table = signed === undefined ? undefined : serviceTable(signed);
+  const protocol = table?.protocol ?? "awsJson1_1";
+  return { protocol, table, error: unknownOperation(protocol, "", "") };
+}
+
+/** `ecs.us-east-1.amazonaws.com`, `api.ecr.…`, `sts.localhost`: for requests that nobody signed. */
+function serviceOfHost(host: string | undefined | string[]): string | undefined {
+  return String(host ?? "")
+    .split(".", 2)
+    .find((label) => serviceBySigningName.has(label));
 }

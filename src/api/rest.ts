@@ -1,207 +1,129 @@
-import { XMLParser } from "fast-xml-parser";
 import { ApiError } from "./contract.ts";
-import { missingMember } from "./errors.ts";
-import { decodeInput, encodeOutput, jsonDialect, validDate } from "./json-codec.ts";
-import { type Member, type Ref, type ServiceTable, type Structure, serviceTable } from "./schema.ts";
-import { encodeMember, encodeText } from "./xml.ts";
+import { missingMembers } from "./errors.ts";
+import { decodeText, encodeText, isTimestamp } from "./http-text.ts";
+import { decodeMembers, encodeOutput, jsonDialect } from "./json-codec.ts";
+import type { RestMatch } from "./rest-match.ts";
+import type { Member, Ref, ServiceTable, Structure } from "./schema.ts";
+import { encodeMember } from "./xml.ts";
+import { decodeMember, decodeXml, parseBody } from "./xml-decode.ts";
 
 /** REST-JSON and REST-XML: where a member of the input or output stands in the HTTP message. Source: Smithy, "HTTP binding traits". */
-interface Route {
-  readonly operation: string;
-  readonly method: string;
-  readonly pattern: RegExp;
-  readonly labels: readonly string[];
-  readonly query: ReadonlyMap<string, string>;
-  /** Literal characters: the more, the more specific. */
-  readonly weight: number;
-}
-
-const routes = new Map<string, readonly Route[]>();
-
-function routesOf(service: string): readonly Route[] {
-  let known = routes.get(service);
-  if (!known) {
-    known = Object.entries(serviceTable(service).operations)
-      .flatMap(([operation, { h }]) => (h ? [compile(operation, h[0], h[1])] : []))
-      .sort((a, b) => b.weight - a.weight);
-    routes.set(service, known);
-  }
-  return known;
-}
-
-function compile(operation: string, method: string, uri: string): Route {
-  const [path, query = ""] = uri.split("?") as [string, string?];
-  const labels: string[] = [];
-  const source = path.split("/").map((part) => {
-    const label = /^\{(\w+)(\+?)\}$/.exec(part);
-    if (!label) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    labels.push(label[1]!);
-    return label[2] ? "(.+)" : "([^/]+)";
-  });
-  return {
-    operation,
-    method,
-    labels,
-    pattern: new RegExp(`^${source.join("/").replace(/\/$/, "")}/?$`),
-    query: new Map(new URLSearchParams(query)),
-    weight: path.replace(/\{[^}]*\}/g, "").length + query.length,
-  };
-}
-
-export interface RestMatch {
-  readonly operation: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-export function matchRest(service: string, method: string, rawPath: string, query: URLSearchParams): RestMatch | undefined {
-  for (const route of routesOf(service)) {
-    if (route.method !== method) continue;
-    const found = route.pattern.exec(rawPath);
-    if (!found || ![...route.query].every(([name, value]) => query.has(name) && (value === "" || query.get(name) === value))) continue;
-    const labels: Record<string, string> = {};
-    try {
-      route.labels.forEach((label, i) => (labels[label] = decodeURIComponent(found[i + 1]!)));
-    } catch {
-      throw new ApiError("SerializationException", "The path is not valid percent-encoding", 400);
-    }
-    return { operation: route.operation, labels };
-  }
-  return undefined;
-}
-
 export interface RestRequest {
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: RestMatch["labels"];
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Uint8Array;
 }
 
+const json = jsonDialect(true);
+const noShape: Structure = { s: {}, r: 0 };
+const structureOf = (table: ServiceTable, ref: Ref): Structure => (table.shapes[ref] as Structure | undefined) ?? noShape;
+
 export function decodeRest(table: ServiceTable, ref: Ref, request: RestRequest): Record<string, unknown> {
-  const shape = table.shapes[ref] as Structure | undefined;
-  const bound: Record<string, unknown> = {};
-  const rest: Record<string, Member> = {};
-  let payload: [string, Member] | undefined;
-  for (const [name, member] of Object.entries(shape?.s ?? {})) {
-    const [memberRef, traits] = member;
-    if (traits?.httpLabel) bound[name] = text(table, memberRef, request.labels[name] ?? "", name);
-    else if (traits?.httpQuery) {
-      const values = request.query.getAll(traits.httpQuery);
-      const list = table.shapes[memberRef];
-      if (values.length > 0)
-        bound[name] =
-          list && "l" in list ? values.map((value) => text(table, list.l[0], value, name)) : text(table, memberRef, values[0]!, name);
-    } else if (traits?.httpHeader) {
-      const value = request.headers[traits.httpHeader.toLowerCase()];
-      if (value !== undefined) bound[name] = text(table, memberRef, String(value), name);
-    } else if (traits?.httpPayload) payload = [name, member];
-    else rest[name] = member;
-  }
-  if (payload) {
-    const [name, [payloadRef]] = payload;
-    if (payloadRef === "x" || payloadRef === "xs") bound[name] = request.body;
-    else if (payloadRef === "s") bound[name] = Buffer.from(request.body).toString("utf8");
-    else if (request.body.length > 0) bound[name] = decodeBody(table, payloadRef, request.body);
-  } else if (Object.keys(rest).length > 0 && request.body.length > 0) {
-    Object.assign(bound, decodeBody(table, ref, request.body, new Set(Object.keys(bound))));
-  }
+  const shape = structureOf(table, ref);
+  const inBody = readBody(table, shape, request.body);
+  const missing: string[] = [];
+  const input: Record<string, unknown> = {};
   let index = 0;
-  for (const [name, [, traits]] of Object.entries(shape?.s ?? {})) {
-    if (index++ < (shape?.r ?? 0) && bound[name] === undefined && !traits?.idempotencyToken)
-      throw missingMember(table.service, table.protocol, name);
+  for (const name in shape.s) {
+    const member = shape.s[name]!;
+    const value = bound(table, shape, name, member, request) ?? inBody(name, member, missing);
+    if (value !== undefined) input[name] = value;
+    else if (index < shape.r && !member[1]?.idempotencyToken) missing.push(name);
+    index++;
   }
-  return bound;
+  if (missing.length > 0) throw missingMembers(table, table.protocol, ref, missing);
+  return input;
 }
 
-function decodeBody(table: ServiceTable, ref: Ref, body: Uint8Array, skip: ReadonlySet<string> = new Set()): Record<string, unknown> {
-  const lenient = { ...table, shapes: { ...table.shapes } };
-  // What is bound elsewhere is not missing here.
-  const shape = table.shapes[ref] as Structure;
-  lenient.shapes[ref] = { ...shape, r: 0 };
-  if (table.protocol === "restJson1") {
-    let value: unknown;
-    try {
-      value = JSON.parse(Buffer.from(body).toString("utf8"));
-    } catch {
-      throw new ApiError("SerializationException", "The body is not valid JSON", 400);
-    }
-    const input = decodeInput(lenient, jsonDialect(true), ref, value);
-    for (const name of skip) delete input[name];
-    return input;
+/** A member's value from path, query or headers; undefined when it is not there or belongs into the body. */
+function bound(table: ServiceTable, shape: Structure, name: string, [ref, traits]: Member, request: RestRequest): unknown {
+  if (!traits) return undefined;
+  const { labels, query, headers } = request;
+  const text = (value: string, of = ref) => decodeText(table.protocol, of, value, name);
+  const list = table.shapes[ref];
+  if (traits.httpLabel) return text(labels[name] ?? "");
+  if (traits.httpQuery !== undefined) {
+    const values = query.getAll(traits.httpQuery);
+    if (values.length === 0) return undefined;
+    return list && "l" in list ? values.map((value) => text(value, list.l[0])) : text(values[0]!);
   }
-  return decodeXml(lenient, ref, body);
+  if (traits.httpQueryParams) {
+    const taken = new Set(Object.values(shape.s).map(([, each]) => each?.httpQuery));
+    const rest = [...query.keys()].filter((key) => !taken.has(key));
+    const many = list && "m" in list && list.m[1][0] in table.shapes;
+    return rest.length === 0 ? undefined : Object.fromEntries(rest.map((key) => [key, many ? query.getAll(key) : query.get(key)]));
+  }
+  if (traits.httpHeader !== undefined) {
+    const value = headers[traits.httpHeader.toLowerCase()];
+    if (value === undefined) return undefined;
+    if (list && "l" in list) return splitHeader(String(value), isTimestamp(list.l[0])).map((each) => text(each, list.l[0]));
+    return text(String(value));
+  }
+  if (traits.httpPrefixHeaders !== undefined) {
+    const prefix = traits.httpPrefixHeaders.toLowerCase();
+    const found = Object.entries(headers).filter(([key]) => key.startsWith(prefix));
+    return found.length === 0 ? undefined : Object.fromEntries(found.map(([key, value]) => [key.slice(prefix.length), String(value)]));
+  }
+  return undefined;
 }
 
-const parser = new XMLParser({
-  ignoreAttributes: true,
-  parseTagValue: false,
-  removeNSPrefix: true,
-  processEntities: true,
-  trimValues: false,
-  ignoreDeclaration: true,
-});
+/** A list in a header; an http-date has a comma of its own. */
+const splitHeader = (value: string, dates: boolean) =>
+  dates ? (value.match(/[^,]+,[^,]+/g) ?? []).map((each) => each.trim()) : value.split(",").map((each) => each.trim());
 
-function decodeXml(table: ServiceTable, ref: Ref, body: Uint8Array): Record<string, unknown> {
-  let tree: Record<string, unknown>;
-  try {
-    tree = parser.parse(Buffer.from(body).toString("utf8"), true) as Record<string, unknown>;
-  } catch (error) {
-    throw new ApiError("MalformedInput", `The body is not well-formed XML: ${(error as Error).message}`, 400);
+type InBody = (name: string, member: Member, missing: string[]) => unknown;
+
+/** What the body says of a member that stands nowhere else. Nested members that are missing are added to the list. */
+function readBody(table: ServiceTable, shape: Structure, body: Uint8Array): InBody {
+  const members = Object.entries(shape.s);
+  const payload = members.find(([, [, traits]]) => traits?.httpPayload)?.[0];
+  if (payload !== undefined)
+    return (name, member, missing) => (name === payload ? readPayload(table, name, member, body, missing) : undefined);
+  if (body.length === 0) return () => undefined;
+  if (!members.some(([, [, traits]]) => inBodyOnly(traits))) return () => undefined;
+  if (table.protocol === "restXml") {
+    const root = parseBody(body);
+    return (name, member, paths) => (inBodyOnly(member[1]) ? decodeMember(table, name, member, root, { paths, prefix: "" }) : undefined);
   }
-  const root = Object.values(tree).find((value) => typeof value === "object") ?? {};
-  return fromXml(table, [ref], root, 0) as Record<string, unknown>;
+  const own: Structure = { s: Object.fromEntries(members.filter(([, [, traits]]) => inBodyOnly(traits))), r: 0 };
+  let decoded: Record<string, unknown> | undefined;
+  return (name, _member, missing) => {
+    decoded ??= decodeMembers(table, json, own, parseJson(body), missing);
+    return decoded[name];
+  };
 }
 
-const asList = (value: unknown) => (value === undefined ? [] : Array.isArray(value) ? value : [value]);
+const inBodyOnly = (traits: Member[1]) =>
+  !traits ||
+  !(
+    traits.httpLabel ??
+    traits.httpQuery ??
+    traits.httpQueryParams ??
+    traits.httpHeader ??
+    traits.httpPrefixHeaders ??
+    traits.httpResponseCode
+  );
 
-function fromXml(table: ServiceTable, [ref, traits]: Member, value: unknown, depth: number): unknown {
-  if (depth > 64) throw new ApiError("MalformedInput", "The body nests too deep", 400);
-  const shape = table.shapes[ref];
-  if (!shape) return text(table, ref, typeof value === "object" ? "" : String(value as string), "");
-  const node = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
-  if ("l" in shape) {
-    const items = traits?.xmlFlattened ? asList(value) : asList(node[shape.l[1]?.xmlName ?? "member"]);
-    return items.map((item) => fromXml(table, shape.l, item, depth + 1));
-  }
-  if ("m" in shape) {
-    const entries = asList(traits?.xmlFlattened ? value : node.entry) as Record<string, unknown>[];
-    return Object.fromEntries(
-      entries.map((entry) => [
-        String(entry[shape.m[0][1]?.xmlName ?? "key"]),
-        fromXml(table, shape.m[1], entry[shape.m[1][1]?.xmlName ?? "value"], depth + 1),
-      ]),
-    );
-  }
-  const structure: Record<string, unknown> = {};
-  for (const [name, member] of Object.entries(shape.s)) {
-    const child = node[member[1]?.xmlName ?? name];
-    if (child !== undefined) structure[name] = fromXml(table, member, child, depth + 1);
-  }
-  return structure;
-}
-
-function text(table: ServiceTable, ref: Ref, value: string, name: string): unknown {
-  const bad = () =>
-    new ApiError(
-      table.protocol === "restXml" ? "MalformedInput" : "SerializationException",
-      `Value '${value.slice(0, 128)}' of '${name}' has the wrong type`,
-      400,
-    );
-  if (ref === "n") {
-    const number = Number(value);
-    if (value.trim() === "" || Number.isNaN(number)) throw bad();
-    return number;
-  }
-  if (ref === "b") {
-    if (value !== "true" && value !== "false") throw bad();
-    return value === "true";
-  }
-  if (ref.startsWith("t") && ref.length <= 2) {
-    const date = validDate(/^\d+(\.\d+)?$/.test(value) ? new Date(Number(value) * 1000) : new Date(value));
-    if (!date) throw bad();
-    return date;
-  }
-  if (ref === "x" || ref === "xs") return Buffer.from(value, "base64");
+function readPayload(table: ServiceTable, name: string, member: Member, body: Uint8Array, missing: string[]): unknown {
+  const [ref] = member;
+  if (ref === "x" || ref === "xs") return body;
+  if (body.length === 0) return undefined;
+  if (ref === "s") return Buffer.from(body).toString("utf8");
+  if (table.protocol === "restXml") return decodeXml(table, member, parseBody(body), { paths: missing, prefix: `${name}.` });
+  if (ref === "d") return parseJson(body);
+  const inner: string[] = [];
+  const value = decodeMembers(table, json, structureOf(table, ref), parseJson(body), inner);
+  missing.push(...inner.map((path) => `${name}.${path}`));
   return value;
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+  } catch {
+    throw new ApiError("SerializationException", "The request body is not valid JSON.", 400);
+  }
 }
 
 export interface RestResponse {
@@ -212,37 +134,45 @@ export interface RestResponse {
 
 export function encodeRest(table: ServiceTable, operation: string, output: Record<string, unknown>): RestResponse {
   const { o, h } = table.operations[operation]!;
-  const shape = table.shapes[o] as Structure | undefined;
+  const shape = structureOf(table, o);
+  const isXml = table.protocol === "restXml";
   const headers: Record<string, string> = {};
   const rest: Record<string, unknown> = {};
   let status = h?.[2] ?? 200;
   let body: string | Uint8Array | undefined;
   let xml = "";
-  for (const [name, member] of Object.entries(shape?.s ?? {})) {
+  for (const name in shape.s) {
+    const member = shape.s[name]!;
     const value = output[name];
     if (value === undefined || value === null) continue;
     const [ref, traits] = member;
-    if (traits?.httpHeader)
-      headers[traits.httpHeader] = ref.startsWith("t") && ref.length <= 2 ? (value as Date).toUTCString() : String(value as string);
+    if (traits?.httpHeader !== undefined) headers[traits.httpHeader] = headerText(table, ref, value);
+    else if (traits?.httpPrefixHeaders !== undefined)
+      for (const [key, text] of Object.entries(value as Record<string, string>)) headers[`${traits.httpPrefixHeaders}${key}`] = text;
     else if (traits?.httpResponseCode) status = value as number;
-    else if (traits?.httpPayload)
-      body = table.shapes[ref]
-        ? table.protocol === "restXml"
-          ? encodeMember(table, name, member, value)
-          : JSON.stringify(encodeOutput(table, jsonDialect(true), ref, value))
-        : ref === "x" || ref === "xs"
-          ? (value as Uint8Array)
-          : encodeText(ref, value);
-    else if (table.protocol === "restXml") xml += encodeMember(table, name, member, value);
-    else rest[traits?.jsonName ?? name] = encodeOutput(table, jsonDialect(true), ref, value);
+    else if (traits?.httpPayload) body = payloadBody(table, name, member, value);
+    else if (isXml) xml += encodeMember(table, name, member, value);
+    else rest[traits?.jsonName ?? name] = encodeOutput(table, json, ref, value);
   }
-  if (table.protocol === "restXml") {
-    headers["content-type"] = "text/xml";
-    const root = shape?.t?.xmlName ?? o;
-    body ??= `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${table.namespace ? ` xmlns="${table.namespace}"` : ""}>${xml}</${root}>`;
-  } else {
-    headers["content-type"] = "application/json";
-    body ??= JSON.stringify(rest);
-  }
+  headers["content-type"] = isXml ? "text/xml" : "application/json";
+  if (status === 204) return { status, headers: {}, body: "" };
+  const root = shape.t?.xmlName ?? o;
+  body ??= isXml
+    ? `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${table.namespace ? ` xmlns="${table.namespace}"` : ""}>${xml}</${root}>`
+    : JSON.stringify(rest);
   return { status, headers, body };
+}
+
+function payloadBody(table: ServiceTable, name: string, member: Member, value: unknown): string | Uint8Array {
+  const [ref] = member;
+  if (ref === "x" || ref === "xs") return value as Uint8Array;
+  if (ref === "s") return value as string;
+  if (table.protocol === "restXml") return encodeMember(table, table.shapes[ref]?.t?.xmlName ?? name, member, value);
+  return JSON.stringify(encodeOutput(table, json, ref, value));
+}
+
+function headerText(table: ServiceTable, ref: Ref, value: unknown): string {
+  const list = table.shapes[ref];
+  if (list && "l" in list) return (value as unknown[]).map((each) => encodeText(list.l[0], each, "th")).join(", ");
+  return encodeText(ref, value, "th");
 }

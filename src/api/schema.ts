@@ -32,6 +32,8 @@ export interface Structure {
   readonly s: Readonly<Record<string, Member>>;
   /** How many of the members, from the first, are required. */
   readonly r: number;
+  /** A union: one member at a time. */
+  readonly u?: 1;
   readonly t?: Traits;
   /** Of an error: 1 when it is the server's fault, HTTP status, code in Query protocols. */
   readonly e?: readonly [fault: 0 | 1, status: number, queryCode: string];

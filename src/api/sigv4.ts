@@ -1,4 +1,5 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
+import { algorithm, sign } from "./sigv4-sign.ts";
 
 /** A request as it was signed. Source: AWS "Signature Version 4 signing process". */
 export interface SignedRequest {
@@ -33,7 +34,6 @@ export type SignatureProblem = {
   readonly message: string;
 };
 
-const algorithm = "AWS4-HMAC-SHA256";
 /** AWS allows five minutes of difference between clocks. */
 export const allowedSkewMs = 5 * 60_000;
 
@@ -120,7 +120,7 @@ function assemble(
     date,
     region,
     service,
-    signedHeaders: signedHeaders.split(";"),
+    signedHeaders: signedHeaders.toLowerCase().split(";"),
     signature,
     timestamp,
     presigned,
@@ -171,9 +171,7 @@ export function verifySignature(
   }
   if (!signature.signedHeaders.includes("host"))
     return { problem: "mismatch", message: "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization." };
-  const expected = sign(request, signature, secret, payloadHash);
-  const [a, b] = [Buffer.from(expected), Buffer.from(signature.signature)];
-  if (a.length === b.length && timingSafeEqual(a, b)) return undefined;
+  if (sameText(sign(request, signature, secret, payloadHash), signature.signature)) return undefined;
   return {
     problem: "mismatch",
     message:
@@ -181,74 +179,8 @@ export function verifySignature(
   };
 }
 
-/** The signature, lower-case hex. */
-export function sign(
-  request: SignedRequest,
-  scope: Pick<Signature, "date" | "region" | "service" | "signedHeaders" | "timestamp" | "presigned">,
-  secret: string,
-  payloadHash: string,
-): string {
-  const headers = scope.signedHeaders.map((name) => `${name}:${canonicalValue(request.headers[name])}\n`).join("");
-  const path = scope.service === "s3" ? request.rawPath : encodePath(request.rawPath);
-  const canonical = [
-    request.method,
-    path,
-    canonicalQuery(request.rawQuery, scope.presigned),
-    headers,
-    scope.signedHeaders.join(";"),
-    payloadHash,
-  ].join("\n");
-  const text = [algorithm, scope.timestamp, `${scope.date}/${scope.region}/${scope.service}/aws4_request`, sha256(canonical)].join("\n");
-  return createHmac("sha256", signingKey(secret, scope.date, scope.region, scope.service))
-    .update(text)
-    .digest("hex");
-}
-
-export const sha256 = (data: string | Uint8Array) => createHash("sha256").update(data).digest("hex");
-
-const canonicalValue = (value: string | string[] | undefined) =>
-  (Array.isArray(value) ? value : [value ?? ""]).map((each) => each.trim().replace(/\s+/g, " ")).join(",");
-
-function encodePath(rawPath: string): string {
-  return rawPath.split("/").map(encode).join("/") || "/";
-}
-
-const encode = (text: string) =>
-  encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
-
-function canonicalQuery(rawQuery: string, presigned: boolean): string {
-  if (rawQuery === "") return "";
-  const pairs: [string, string][] = [];
-  for (const part of rawQuery.split("&")) {
-    if (part === "") continue;
-    const equals = part.indexOf("=");
-    const name = safeDecode(equals < 0 ? part : part.slice(0, equals));
-    if (presigned && name === "X-Amz-Signature") continue;
-    pairs.push([encode(name), encode(safeDecode(equals < 0 ? "" : part.slice(equals + 1)))]);
-  }
-  pairs.sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : x > y ? 1 : 0));
-  return pairs.map(([name, value]) => `${name}=${value}`).join("&");
-}
-
-function safeDecode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-/** The derived key is good for a day, region and service: a few are kept, so that a request costs two HMACs less. */
-const keys = new Map<string, Buffer>();
-
-export function signingKey(secret: string, date: string, region: string, service: string): Buffer {
-  const id = `${secret}/${date}/${region}/${service}`;
-  let key = keys.get(id);
-  if (!key) {
-    const step = (by: string | Buffer, text: string) => createHmac("sha256", by).update(text).digest();
-    key = step(step(step(step(`AWS4${secret}`, date), region), service), "aws4_request");
-    if (keys.size > 256) keys.clear();
-    keys.set(id, key);
-  }
-  return key;
+/** Takes the same time wherever the texts differ. */
+export function sameText(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }

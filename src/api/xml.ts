@@ -1,3 +1,4 @@
+import { encodeText } from "./http-text.ts";
 import type { Member, Ref, ServiceTable, Traits } from "./schema.ts";
 
 export function escapeXml(text: string): string {
@@ -6,7 +7,7 @@ export function escapeXml(text: string): string {
 }
 const named: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" };
 
-/** The members of a structure as XML elements. `ec2`: EC2 writes list items as `<item>` and flattens nothing. Source: Smithy, "XML binding traits". */
+/** The members of a structure as XML elements. Source: Smithy, "XML binding traits". */
 export function encodeMembers(table: ServiceTable, ref: Ref, value: unknown): string {
   const shape = table.shapes[ref];
   if (!shape || !("s" in shape) || value === null || value === undefined) return "";
@@ -25,7 +26,7 @@ export function encodeMember(table: ServiceTable, name: string, [ref, traits]: M
   if (shape && "l" in shape) {
     const items = value as readonly unknown[];
     if (traits?.xmlFlattened) return items.map((item) => encodeMember(table, tag, withName(shape.l, tag), item)).join("");
-    const itemTag = shape.l[1]?.xmlName ?? (table.protocol === "ec2Query" ? "item" : "member");
+    const itemTag = shape.l[1]?.xmlName ?? "member";
     return `<${tag}>${items.map((item) => encodeMember(table, itemTag, withName(shape.l, itemTag), item)).join("")}</${tag}>`;
   }
   if (shape && "m" in shape) {
@@ -40,23 +41,7 @@ export function encodeMember(table: ServiceTable, name: string, [ref, traits]: M
     return traits?.xmlFlattened ? entries : `<${tag}>${entries}</${tag}>`;
   }
   if (shape) return `<${tag}>${encodeMembers(table, ref, value)}</${tag}>`;
-  return `<${tag}>${encodeText(ref, value)}</${tag}>`;
+  return `<${tag}>${escapeXml(encodeText(ref, value))}</${tag}>`;
 }
 
 const withName = ([ref, traits]: Member, xmlName: string): Member => [ref, { ...(traits as Traits | undefined), xmlName }];
-
-export function encodeText(ref: Ref, value: unknown): string {
-  switch (ref) {
-    case "t":
-    case "td":
-      return (value as Date).toISOString();
-    case "th":
-      return (value as Date).toUTCString();
-    case "te":
-      return String((value as Date).getTime() / 1000);
-    case "x":
-    case "xs":
-      return Buffer.from(value as Uint8Array).toString("base64");
-  }
-  return escapeXml(typeof value === "string" ? value : String(value as number | boolean));
-}

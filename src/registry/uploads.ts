@@ -73,7 +73,7 @@ export function createUploads({ blobs, clock, random, log }: UploadsDeps): Uploa
     return session;
   }
 
-  return {
+  const uploads: Uploads = {
     async begin(repository, extra = {}) {
       const id = random.uuid();
       remember(await blobs.begin(id, { ...extra, repository: repository.id }));
@@ -94,7 +94,8 @@ export function createUploads({ blobs, clock, random, log }: UploadsDeps): Uploa
       await before;
       const running = new AbortController();
       try {
-        if (sessions.get(id) !== session) throw uploadUnknown(repository, id);
+        // It ended before our turn, or was closed for idleness just now: whether it is still there, `owned` finds out.
+        if (sessions.get(id) !== session) return await uploads.use(repository, id, work);
         session.running = running;
         return await work(session.upload, running.signal);
       } finally {
@@ -132,4 +133,5 @@ export function createUploads({ blobs, clock, random, log }: UploadsDeps): Uploa
       sessions.clear();
     },
   };
+  return uploads;
 }

@@ -19,11 +19,11 @@ for (const service of Object.keys(packages)) {
 
 test("services.ts says of each service what its table says", () => {
   assert.deepEqual(services.map((each) => each.service).toSorted(), Object.keys(packages).toSorted());
-  for (const { service, target, signingName, rest } of services) {
+  for (const { service, target, signingName, rest, version } of services) {
     const table = serviceTable(service);
     assert.deepEqual(
-      [service, target, signingName, rest ?? false],
-      [service, table.target, table.signingName, table.protocol.startsWith("rest")],
+      [service, target, signingName, rest ?? false, version ?? table.version],
+      [service, table.target, table.signingName, table.protocol.startsWith("rest"), table.version],
     );
   }
 });

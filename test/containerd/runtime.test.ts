@@ -7,7 +7,7 @@ import { after, afterEach, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { cgroupProcesses, createTaskCgroup, removeTaskCgroup } from "#agent/cgroups/cgroups.ts";
 import { detectHierarchy, directoryOf } from "#agent/cgroups/hierarchy.ts";
-import { trimLog } from "#agent/containerd/logs.ts";
+import { punch } from "#agent/logs/trim.ts";
 import { RuntimeError, type Image } from "#agent/runtime.ts";
 import { busyboxLayer, image, layer, tar } from "./support/image.ts";
 import { Machine } from "./support/machine.ts";
@@ -436,12 +436,12 @@ test("a log is trimmed while its container writes: space comes back, no line is 
     const all = readFileSync(spec.stdout);
     text += all.toString("utf8", read);
     read = all.length;
-    return trimLog(spec.stdout, read);
+    await punch(spec.stdout, 0, read);
   };
   const ended = machine.runtime.wait(spec.id).then(() => true);
   while (!(await Promise.race([ended, delay(5, false)]))) await drain();
   await machine.runtime.remove(spec.id);
-  const freed = await drain();
+  await drain();
   assert.deepEqual(
     text
       .trim()
@@ -451,7 +451,7 @@ test("a log is trimmed while its container writes: space comes back, no line is 
   );
   const { size, blocks } = statSync(spec.stdout);
   assert.equal(size, Buffer.byteLength(text));
-  assert.ok(freed > 0 && blocks * 512 <= 8192, `${blocks} blocks of ${size} bytes`);
+  assert.ok(blocks * 512 <= 8192, `${blocks} blocks of ${size} bytes`);
 });
 
 test("the garbage collector spares images and running containers", async () => {

@@ -120,6 +120,23 @@ test("open mode: anybody, and 12 digits name the account", async () => {
   }
 });
 
+test("reset forgets repositories, blobs and uploads, at once, and the registry goes on", async () => {
+  const own = await startRegistry({ open: true, config: { createOnPush: true } });
+  try {
+    await own.pushImage("app", "v1", [Buffer.alloc(3_000_000)]);
+    const { headers } = await own.call("POST", "/v2/app/blobs/uploads/");
+    const began = performance.now();
+    assert.equal((await raw(own.server.port, "POST", "/_gantry/reset", {})).status, 200);
+    assert.ok(performance.now() - began < 500);
+    assert.equal((await own.call("GET", "/v2/app/tags/list")).code, "NAME_UNKNOWN");
+    assert.equal((await own.call("GET", headers.location!)).status, 404);
+    await own.pushImage("app", "v1");
+    assert.equal((await own.call("GET", "/v2/app/manifests/v1")).status, 200);
+  } finally {
+    await own.close();
+  }
+});
+
 test("repositories are made on push where that is set, and only on push", async () => {
   const own = await startRegistry({ config: { createOnPush: true } });
   try {

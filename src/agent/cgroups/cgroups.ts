@@ -79,7 +79,7 @@ export async function removeInstanceCgroup(path: string, hierarchy = detectHiera
 }
 
 function checkPath(path: string): void {
-  if (!path.startsWith("/") || path === "/" || posix.normalize(path) !== path) throw new Error(`not a cgroup of a task: ${path}`);
+  if (!path.startsWith("/") || path.endsWith("/") || posix.normalize(path) !== path) throw new Error(`not a cgroup of a task: ${path}`);
 }
 
 /** On version 1 a new cpuset has no processors and no memory nodes, and takes no process: filled from its parent, level by level. */

@@ -5,7 +5,7 @@ export type Hierarchy =
   | { readonly version: 2; readonly root: string }
   | {
       readonly version: 1;
-      /** Controller (`memory`, `cpu`, `cpuset` …) to the directory it is mounted at. */
+      /** Controller (`memory`, `cpu`, `cpuset` …), `name=systemd` and `unified` among them, to the directory it is mounted at. */
       readonly controllers: ReadonlyMap<string, string>;
       /** The version 2 tree beside them, where runc makes a cgroup too. */
       readonly unified?: string;
@@ -29,6 +29,8 @@ export function detectHierarchy(mountinfo = readFileSync("/proc/self/mountinfo",
     }
   }
   if (unified && !controllers.has("memory") && !controllers.has("cpu")) return { version: 2, root: unified };
+  // Beside version 1 it limits nothing, but runc makes a container's cgroup there too.
+  if (unified) controllers.set("unified", unified);
   return { version: 1, controllers, unified };
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { mkdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { detectHierarchy, type Hierarchy } from "#agent/cgroups/hierarchy.ts";
 import { hasOomKill, readStats } from "#agent/cgroups/stats.ts";
 import { createHttp, type Http } from "#agent/images/http.ts";
@@ -50,8 +51,6 @@ export interface ContainerdRuntimeOptions extends SourceOptions {
   readonly containerdRoot?: string;
   /** Bytes of that disk which a pull leaves free; default 256 MiB. */
   readonly reserveBytes?: number;
-  /** PEM certificates trusted beside the system's, for registries with a private authority. */
-  readonly registryCa?: string;
   /** How long to wait for containerd to answer at first; default 10 s. */
   readonly connectTimeoutMs?: number;
 }
@@ -107,7 +106,7 @@ export class ContainerdRuntime implements Runtime {
   constructor(options: ContainerdRuntimeOptions, containerd: Containerd) {
     this.#options = options;
     this.#containerd = containerd;
-    this.#http = createHttp({ ca: options.registryCa });
+    this.#http = createHttp();
     const { clock, log } = options;
     const limits = {
       maxUnpackedBytes: options.maxUnpackedBytes,
@@ -125,6 +124,11 @@ export class ContainerdRuntime implements Runtime {
       parallelLayers: 3,
     });
     this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
+  }
+
+  /** `overlayfs`, or `native` where that cannot be. */
+  get snapshotter(): string {
+    return this.#containerd.snapshotter;
   }
 
   async version(): Promise<{ name: string; version: string }> {
@@ -182,7 +186,7 @@ export class ContainerdRuntime implements Runtime {
       const { pid } = await create().catch(async (error: unknown) => {
         // runc's own record of a container that neither containerd nor its shim know any more: the power went, or its directory was removed.
         if (!/container with given ID already exists/.test(messageOf(error))) throw error;
-        await rm(join(this.#runcRoot, this.#containerd.namespace, id), { recursive: true, force: true });
+        if (!(await forgetStale(join(this.#runcRoot, this.#containerd.namespace, id)))) throw error;
         return create();
       });
       return { pid };
@@ -338,6 +342,16 @@ export class ContainerdRuntime implements Runtime {
     this.#http.close();
     this.#containerd.close();
   }
+}
+
+/** Removes runc's record of a container whose process is gone; one without a state yet is still being made. */
+async function forgetStale(directory: string): Promise<boolean> {
+  const state = await readFile(join(directory, "state.json"), "utf8").catch(() => undefined);
+  if (state === undefined) return false;
+  const { init_process_pid: pid } = JSON.parse(state) as { init_process_pid?: number };
+  if (pid && existsSync(`/proc/${pid}`)) return false;
+  await rm(directory, { recursive: true, force: true });
+  return true;
 }
 
 function runtimeName({ runtime }: ContainerSpec): string {

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { createSecureContext, getCACertificates } from "node:tls";
 
 /** Plain requests with a bound on silence; redirects and authentication are the caller's. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected. */
 export interface Http {
@@ -16,17 +17,15 @@ export interface RequestOptions {
 /** The connection failed or fell silent: worth another attempt. */
 export class NetworkError extends Error {}
 
-export function createHttp(options: { silenceMs?: number; ca?: string } = {}): Http {
+export function createHttp(options: { silenceMs?: number } = {}): Http {
   const silence = options.silenceMs ?? 60_000;
   const plain = new HttpAgent({ keepAlive: true, maxSockets: 16, proxyEnv: process.env } as ConstructorParameters<typeof HttpAgent>[0]);
-  const secure = new HttpsAgent({ keepAlive: true, maxSockets: 16, ca: options.ca, proxyEnv: process.env } as ConstructorParameters<
-    typeof HttpsAgent
-  >[0]);
+  let secure: HttpsAgent | undefined;
   return {
     request(url, { method, headers, signal }) {
       return new Promise((resolve, reject) => {
         const send = url.protocol === "https:" ? httpsRequest : httpRequest;
-        const agent = url.protocol === "https:" ? secure : plain;
+        const agent = url.protocol === "https:" ? (secure ??= secureAgent()) : plain;
         const outgoing = send(url, { method, headers: { "user-agent": "gantry", ...headers }, agent, signal }, resolve);
         outgoing.setTimeout(silence, () => outgoing.destroy(new Error("i/o timeout")));
         outgoing.on("error", (error: NodeJS.ErrnoException) => {
@@ -38,9 +37,16 @@ export function createHttp(options: { silenceMs?: number; ca?: string } = {}): H
     },
     close() {
       plain.destroy();
-      secure.destroy();
+      secure?.destroy();
     },
   };
+}
+
+/** Trusts what the machine trusts, as Docker does, beside Node's own list. One context for all connections: reading the certificates takes a while. */
+function secureAgent(): HttpsAgent {
+  const ca = [...new Set([...getCACertificates("default"), ...getCACertificates("system")])];
+  const options = { keepAlive: true, maxSockets: 16, secureContext: createSecureContext({ ca }), proxyEnv: process.env };
+  return new HttpsAgent(options as ConstructorParameters<typeof HttpsAgent>[0]);
 }
 
 /** Go's words, which people who read ECS's stop reasons know how to search for. */

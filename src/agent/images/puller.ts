@@ -275,12 +275,13 @@ export class Puller {
         const host = source.repository.url.host;
         const pulling = `pulling from host ${host} failed with status code [manifests ${wanted}]: `;
         if (status === 404) throw new PullError(`${failed}${reference.name}: not found`, { cause: error, missing: true });
-        if (status === 401)
-          throw new PullError(`${failed}pull access denied, repository does not exist or may require authorization: ${error.message}`, {
-            cause: error,
-          });
+        if (status === 401) {
+          const denied = `${failed}pull access denied, repository does not exist or may require authorization: ${error.message}`;
+          throw new PullError(denied, { cause: error, missing: true });
+        }
         if (status > 0 && error.message.startsWith("unexpected status code")) {
-          throw new PullError(failed + pulling + error.message.replace(/^unexpected status code \S+: /, ""), { cause: error });
+          const text = failed + pulling + error.message.replace(/^unexpected status code \S+: /, "");
+          throw new PullError(text, { cause: error, missing: status === 403 });
         }
         throw new PullError(failed + error.message, { cause: error });
       }
@@ -291,7 +292,7 @@ export class Puller {
   }
 }
 
-/** A pull that failed, in ECS's words. `missing`: the source has no such image, another may. */
+/** A pull that failed, in ECS's words. `missing`: the source has no such image for us, another may. */
 export class PullError extends Error {
   readonly missing: boolean;
   constructor(message: string, options: ErrorOptions & { missing?: boolean } = {}) {

@@ -141,7 +141,9 @@ export class RegistrySession {
   async #authenticate(header: string): Promise<void> {
     const challenges = parseChallenges(header);
     this.#credentials ??= this.#options.credentials?.() ?? Promise.resolve(undefined);
-    const credentials = await this.#credentials;
+    const credentials = await this.#credentials.catch((error: unknown) => {
+      throw new RegistryError(401, `failed to authorize: ${(error as Error).message}`, { cause: error });
+    });
     const bearer = challenges.find((entry) => entry.scheme === "bearer" && entry.parameters.realm);
     if (bearer) {
       this.#authorization = `Bearer ${await this.#token(bearer.parameters, credentials)}`;

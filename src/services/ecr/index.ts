@@ -1,3 +1,4 @@
+import { statfs } from "node:fs/promises";
 import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createRegistry, type RegistryOptions } from "#registry/registry.ts";
@@ -39,7 +40,12 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
     stop: () => registry.stop(),
     reset: () => registry.reset(),
     async status() {
-      return { name: "registry", detail: `blobs in ${registry.root}` };
+      try {
+        const { bavail, bsize } = await statfs(registry.root);
+        return { name: "registry", detail: `blobs in ${registry.root}, ${((bavail * bsize) / 2 ** 30).toFixed(1)} GiB free` };
+      } catch (error) {
+        return { name: "registry", detail: `blobs in ${registry.root}`, problem: `the directory cannot be read: ${String(error)}` };
+      }
     },
   };
 }

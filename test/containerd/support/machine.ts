@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { cgroupProcesses, createTaskCgroup, removeInstanceCgroup } from "#agent/cgroups/cgroups.ts";
 import { connectContainerd, type Containerd } from "#agent/containerd/client.ts";
 import { startContainerd, type RunningContainerd } from "#agent/containerd/daemon.ts";
-import { unmountBelow } from "#agent/containerd/mounts.ts";
+import { unmountBelow } from "./mounts.ts";
 import { createContainerdRuntime, type ContainerdRuntime, type ContainerdRuntimeOptions } from "#agent/containerd/runtime.ts";
 import type { ContainerSpec, Image } from "#agent/runtime.ts";
 import { systemClock } from "#platform/clock.ts";
@@ -23,9 +23,13 @@ export class Machine {
   readonly options: ContainerdRuntimeOptions;
   #counter = 0;
 
-  static async start(overrides: Partial<ContainerdRuntimeOptions> = {}): Promise<Machine> {
-    const home = mkdtempSync(join(tmpdir(), "gantry-ctrd-"));
-    const containerd = await startContainerd({ home, log: silentLogger });
+  static async start(
+    overrides: Partial<ContainerdRuntimeOptions> = {},
+    home = mkdtempSync(join(tmpdir(), "gantry-ctrd-")),
+    binary?: string,
+  ): Promise<Machine> {
+    mkdirSync(home, { recursive: true });
+    const containerd = await startContainerd({ home, log: silentLogger, binary });
     const options: ContainerdRuntimeOptions = {
       socket: containerd.socket,
       namespace: "gantry-test",
@@ -45,7 +49,7 @@ export class Machine {
     this.containerd = containerd;
     this.options = options;
     this.runtime = runtime;
-    this.client = connectContainerd({ socket: containerd.socket, namespace: options.namespace, snapshotter: "overlayfs" });
+    this.client = connectContainerd({ socket: containerd.socket, namespace: options.namespace, snapshotter: runtime.snapshotter });
   }
 
   /** A container's settings with the files and the cgroup they need. */
@@ -99,7 +103,7 @@ export class Machine {
     const { containers } = await this.client.containers.list({ filters: [] });
     const { tasks } = await this.client.tasks.list({ filter: "" });
     const left = [...containers.map(({ id }) => `container ${id}`), ...tasks.map(({ id }) => `task ${id}`)];
-    for await (const { info } of this.client.snapshots.list({ snapshotter: "overlayfs", filters: [] })) {
+    for await (const { info } of this.client.snapshots.list({ snapshotter: this.runtime.snapshotter, filters: [] })) {
       for (const entry of info) if (entry.kind !== 3) left.push(`snapshot ${entry.name}`);
     }
     const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");

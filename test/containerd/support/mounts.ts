@@ -13,7 +13,7 @@ export async function mountsBelow(directory: string, mountinfo?: string): Promis
   return found.reverse();
 }
 
-/** For `down --all`: unmounts all at and below a directory, lazily where something still uses it. Returns what it unmounted. */
+/** Unmounts all at and below a directory, lazily where something still uses it. Returns what it unmounted. */
 export async function unmountBelow(directory: string): Promise<string[]> {
   const done: string[] = [];
   for (const target of await mountsBelow(directory)) {
