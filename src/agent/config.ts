@@ -35,6 +35,10 @@ export interface AgentConfig {
   readonly privilegedDisabled: boolean;
   /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `runc`) and `GANTRY_RUNTIME_BINARY`. */
   readonly runtime: { readonly name: string; readonly binary?: string };
+  /** Where registries really are, for mirrors: `GANTRY_REGISTRY_HOSTS`, e.g. `{"docker.io": "http://10.0.0.5:5000"}`. */
+  readonly registryHosts: Readonly<Record<string, string>>;
+  /** Registries of other machines spoken to in plain HTTP: `GANTRY_INSECURE_REGISTRIES`, e.g. `["10.0.0.5:5000"]`. */
+  readonly insecureRegistries: readonly string[];
 }
 
 export interface AwsCredentials {
@@ -92,7 +96,18 @@ export function readAgentConfig(env: Environment): AgentConfig {
     loggingDrivers: stringList("ECS_AVAILABLE_LOGGING_DRIVERS", env, ["json-file", "awslogs", "none"]),
     privilegedDisabled: env.ECS_DISABLE_PRIVILEGED === "true",
     runtime: { name: env.GANTRY_RUNTIME || "runc", binary: env.GANTRY_RUNTIME_BINARY || undefined },
+    registryHosts: registryHosts(env),
+    insecureRegistries: stringList("GANTRY_INSECURE_REGISTRIES", env, []),
   };
+}
+
+function registryHosts(env: Environment): Readonly<Record<string, string>> {
+  const hosts = textMap("GANTRY_REGISTRY_HOSTS", env);
+  for (const [domain, url] of Object.entries(hosts)) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+      throw new AgentConfigError(`GANTRY_REGISTRY_HOSTS: the place of ${domain} is not a URL: ${url}`);
+  }
+  return hosts;
 }
 
 /** The 8 hex digits that tell one Gantry of this machine from another. */

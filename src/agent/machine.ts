@@ -19,6 +19,8 @@ export async function openMachine(
     namespace: `gantry-${config.instance}`,
     stateDirectory: join(config.home, "runtime"),
     containerdRoot: config.home,
+    registryHosts: config.registryHosts,
+    insecureRegistries: config.insecureRegistries,
     rewrite: rewriteToLocal({ config, ...deps }),
     ...deps,
   });

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -192,6 +196,19 @@ test("a genuine ECR host is looked for in the local registry first", async () =>
     assert.ok(front.requests.length > 0, "what is not here is asked for there");
   });
   assert.deepEqual(asked, [`${ecr} app`, `${ecr} missing`]);
+  // The local registry knows neither that account nor its login: the host itself may.
+  const unknown = () => ({
+    url: `http://${front.host}`,
+    repository: "app",
+    credentials: () => Promise.reject(new Error("AccessDeniedException")),
+  });
+  front.intercept = (_, response) => {
+    response.writeHead(401, { "www-authenticate": 'Basic realm="local"' }).end();
+    return true;
+  };
+  await withRuntime({ rewrite: unknown, registryHosts: { [ecr]: `http://${registry.host}` } }, async (runtime) => {
+    assert.equal((await pull(`${ecr}/app:1`, {}, runtime)).digest, made.manifest.digest);
+  });
 });
 
 test("Basic authentication: with, without and with wrong credentials, never asked for when not needed", async () => {
@@ -213,6 +230,54 @@ test("Basic authentication: with, without and with wrong credentials, never aske
     await assert.rejects(pull(name, { credentials: async () => ({ ...login, password: "wrong" }) }), denied);
   } finally {
     await secured.stop();
+  }
+});
+
+test("an HTTPS registry is checked against the machine's certificates", async () => {
+  const [key, certificate] = ["key.pem", "cert.pem"].map((name) => join(machine.home, name)) as [string, string];
+  const make = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    certificate,
+    "-days",
+    "1",
+  ];
+  assert.equal(spawnSync("openssl", [...make, "-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1"]).status, 0);
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (request, response) =>
+    pass(registry.host, request, response),
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  try {
+    await registry.push("secure", "1", await fresh());
+    // What the machine trusts is read once a process: a process of its own for each answer.
+    const program = `
+      import { createHttp } from "#agent/images/http.ts";
+      const response = await createHttp().request(new URL("https://127.0.0.1:${port}/v2/secure/manifests/1"), { method: "HEAD", headers: {} }).catch((error) => error.message);
+      console.log(response.statusCode ?? response);
+      process.exit();`;
+    const ask = async (env: Record<string, string>) => {
+      const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+        cwd: join(import.meta.dirname, "../.."),
+        env: { ...process.env, ...env },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      return (await child.stdout.toArray()).join("").trim();
+    };
+    assert.match(await ask({ SSL_CERT_FILE: certificate }), /^(200|404)$/);
+    assert.match(await ask({}), /self-signed certificate/);
+  } finally {
+    server.closeAllConnections();
+    server.close();
   }
 });
 
