@@ -184,9 +184,11 @@ async function main(): Promise<void> {
           await client.push(known);
           times.push.push(performance.now() - began);
           await run("sync", []);
-          began = performance.now();
-          await client.pull();
-          times.pull.push(performance.now() - began);
+          for (let again = 0; again < 3; again++) {
+            began = performance.now();
+            await client.pull();
+            times.pull.push(performance.now() - began);
+          }
           client.close();
         }
       }

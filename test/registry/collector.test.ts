@@ -58,7 +58,7 @@ async function withWorld(seed: number, work: (world: World) => Promise<void>): P
   const random = seededRandom(seed);
   const clock = new FakeClock(Date.now());
   const store = await openSqliteStore({ path: ":memory:", clock });
-  const blobs = createFileBlobStore({ root: join(home, "registry"), random, log: silentLogger });
+  const blobs = createFileBlobStore({ root: join(home, "registry"), random, clock, log: silentLogger });
   const deps = {
     store: jittered<Store>(store, ["get", "list", "transaction"], random),
     clock,

@@ -4,6 +4,7 @@ import { mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { BlobCorrupt, type BlobStore } from "#registry/blobs/blob-store.ts";
@@ -12,7 +13,7 @@ import { blobPaths } from "#registry/blobs/paths.ts";
 import { blobStoreConformance, from, putBlob, readBlob } from "./blob-store-conformance.ts";
 
 async function openStore(root: string): Promise<BlobStore> {
-  const store = createFileBlobStore({ root, random: systemRandom, log: silentLogger });
+  const store = createFileBlobStore({ root, random: systemRandom, clock: systemClock, log: silentLogger });
   await store.start();
   return store;
 }
@@ -63,6 +64,18 @@ for (const size of [1000, 2_000_000]) {
     assert.deepEqual(await readBlob(store, digest), bytes);
   });
 }
+
+test("a write to a file that was just checked shows at once", async () => {
+  const bytes = randomBytes(2_000_000);
+  const digest = await putBlob(store, bytes);
+  assert.deepEqual(await readBlob(store, digest), bytes);
+  const changed = Buffer.from(bytes);
+  changed[7]! ^= 1;
+  await writeFile(blobPaths(root).blob(digest).file, changed);
+  await assert.rejects(readBlob(store, digest), BlobCorrupt);
+  await putBlob(store, bytes);
+  assert.deepEqual(await readBlob(store, digest), bytes);
+});
 
 test("a blob that lost its end is damaged too", async () => {
   const digest = await putBlob(store, randomBytes(1_000_000));

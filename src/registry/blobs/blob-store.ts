@@ -45,7 +45,7 @@ export interface BlobRead {
   readonly size: number;
   /**
    * The bytes in order. Each piece is good until the next but one is asked for. A read of the whole blob is checked against its digest before its last piece
-   * is handed out: BlobCorrupt then, so that nobody ever holds a damaged blob that looks whole. The store forgets a damaged blob, so that a push heals it.
+   * is handed out, unless it was moments ago and is untouched since: BlobCorrupt then, so that nobody ever holds a damaged blob that looks whole. The store forgets a damaged blob, so that a push heals it.
    */
   pieces(): AsyncIterable<Uint8Array>;
   /** Must be called when `pieces` was not read to its end. */

@@ -7,17 +7,19 @@ const pieceSize = 256 << 10;
 /** One piece is being read, one the caller has just got, the one before that may still be on its way to a socket. */
 const ring = 3;
 
-/**
- * Reads an open file from `range.first` to `range.last`, the next piece from the disk while the caller is busy with this one. A read of the whole file
- * is checked; `corrupt` is called before BlobCorrupt is thrown.
- */
-export function fileRead(
-  file: FileHandle,
-  digest: Digest,
-  size: number,
-  range: ByteRange | undefined,
-  corrupt: () => Promise<void>,
-): BlobRead {
+export interface FileReadOptions {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly range: ByteRange | undefined;
+  /** Whether to check the bytes; a range is never checked. */
+  readonly check: boolean;
+  readonly checked: () => void;
+  /** Called before BlobCorrupt is thrown. */
+  readonly corrupt: () => Promise<void>;
+}
+
+/** Reads an open file, the next piece from the disk while the caller is busy with this one. */
+export function fileRead(file: FileHandle, { digest, size, range, check, checked, corrupt }: FileReadOptions): BlobRead {
   let closed = false;
   const close = async () => {
     if (closed) return;
@@ -30,7 +32,7 @@ export function fileRead(
     async *pieces(): AsyncGenerator<Uint8Array> {
       const first = range?.first ?? 0;
       const end = range ? range.last + 1 : size;
-      const hash = first === 0 && end === size ? createHash("sha256") : undefined;
+      const hash = check && first === 0 && end === size ? createHash("sha256") : undefined;
       const length = Math.min(pieceSize, end - first);
       const count = end - first > length ? ring : 1;
       const buffers = Array.from({ length: count }, () => Buffer.allocUnsafeSlow(length));
@@ -50,6 +52,7 @@ export function fileRead(
             next.catch(() => {});
           } else if (hash) {
             if (`sha256:${hash.digest("hex")}` !== digest) break;
+            checked();
             yield piece;
             return;
           }

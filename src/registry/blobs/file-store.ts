@@ -1,23 +1,27 @@
 import { type FileHandle, mkdir, open, opendir, readdir, readFile, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Clock } from "#platform/clock.ts";
 import type { Random } from "#platform/random.ts";
 import type { Logger } from "#platform/log.ts";
 import type { BlobStat, BlobStore, UploadInfo } from "./blob-store.ts";
 import { createDirectorySync } from "./directory-sync.ts";
 import { fileRead } from "./file-read.ts";
 import { FileUpload } from "./file-upload.ts";
+import { createVerified } from "./verified.ts";
 import { blobPaths, isUploadId, trashPrefix } from "./paths.ts";
 
 export interface FileBlobStoreOptions {
   readonly root: string;
   readonly random: Random;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** Blobs on the file system of this machine. One process owns the directory. */
-export function createFileBlobStore({ root, random, log }: FileBlobStoreOptions): BlobStore {
+export function createFileBlobStore({ root, random, clock, log }: FileBlobStoreOptions): BlobStore {
   const paths = blobPaths(root);
   const directories = createDirectorySync();
+  const verified = createVerified(clock);
   let emptying: Promise<void> = Promise.resolve();
 
   const makeDirectories = async () => {
@@ -49,10 +53,18 @@ export function createFileBlobStore({ root, random, log }: FileBlobStoreOptions)
       const file = await open(paths.blob(digest).file, "r").catch(ignoreMissing);
       if (!file) return undefined;
       try {
-        const { size } = await file.stat();
+        const identity = await file.stat({ bigint: true });
+        const size = Number(identity.size);
         if (range && !(range.first >= 0 && range.first <= range.last && range.last < size))
           throw new RangeError(`no such range of ${digest}`);
-        return fileRead(file, digest, size, range, () => quarantine(digest));
+        return fileRead(file, {
+          digest,
+          size,
+          range,
+          check: !verified.has(digest, identity),
+          checked: () => verified.add(digest, identity),
+          corrupt: () => quarantine(digest),
+        });
       } catch (error) {
         await file.close();
         throw error;
@@ -64,7 +76,7 @@ export function createFileBlobStore({ root, random, log }: FileBlobStoreOptions)
         open(paths.uploadData(id), "wx+", 0o600),
         Object.keys(info).length > 0 ? writeFile(paths.uploadInfo(id), JSON.stringify(info), { flag: "wx", mode: 0o600 }) : undefined,
       ]);
-      return new FileUpload({ id, info, paths, directories, size: 0, file, fresh: true });
+      return new FileUpload({ id, info, paths, directories, verified, size: 0, file, fresh: true });
     },
 
     async resume(id) {
@@ -73,7 +85,7 @@ export function createFileBlobStore({ root, random, log }: FileBlobStoreOptions)
       const file: FileHandle | undefined = info && (await open(paths.uploadData(id), "r+").catch(ignoreMissing));
       if (!info || !file) return undefined;
       const { size } = await file.stat();
-      return new FileUpload({ id, info, paths, directories, size, file, fresh: size === 0 });
+      return new FileUpload({ id, info, paths, directories, verified, size, file, fresh: size === 0 });
     },
 
     async remove(digest) {
@@ -114,6 +126,7 @@ export function createFileBlobStore({ root, random, log }: FileBlobStoreOptions)
 
     /** The directories are moved away in an instant and removed behind the caller's back. */
     async clear() {
+      verified.clear();
       const trash = paths.trash(random.uuid());
       await mkdir(trash);
       for (const name of ["blobs", "uploads", "corrupt"]) await rename(join(root, name), join(trash, name)).catch(ignoreMissing);

@@ -1,9 +1,10 @@
 import { createHash, type Hash } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { type BlobUpload, DigestMismatch, type UploadInfo } from "./blob-store.ts";
 import type { Digest } from "./digest.ts";
 import type { DirectorySync } from "./directory-sync.ts";
 import type { BlobPaths } from "./paths.ts";
+import type { Verified } from "./verified.ts";
 
 /** Bytes gathered into one write: the network brings pieces of 64 KiB at most. */
 const writeSize = 1 << 20;
@@ -15,6 +16,7 @@ export interface FileUploadOptions {
   readonly info: UploadInfo;
   readonly paths: BlobPaths;
   readonly directories: DirectorySync;
+  readonly verified: Verified;
   readonly size: number;
   readonly file: FileHandle | undefined;
   /** Nothing was written yet: the digest need not be computed from the file. */
@@ -32,6 +34,7 @@ export class FileUpload implements BlobUpload {
   #syncing: Promise<void> | undefined;
   readonly #paths: BlobPaths;
   readonly #directories: DirectorySync;
+  readonly #verified: Verified;
 
   constructor(options: FileUploadOptions) {
     this.id = options.id;
@@ -39,6 +42,7 @@ export class FileUpload implements BlobUpload {
     this.#size = options.size;
     this.#paths = options.paths;
     this.#directories = options.directories;
+    this.#verified = options.verified;
     this.#file = options.file;
     this.#hash = options.fresh ? createHash("sha256") : undefined;
   }
@@ -124,6 +128,9 @@ export class FileUpload implements BlobUpload {
       await rename(this.#paths.uploadData(this.id), target);
     }
     await Promise.all([this.#directories.sync(directory), rm(this.#paths.uploadInfo(this.id), { force: true })]);
+    // These very bytes were hashed on their way in.
+    const landed = await stat(target, { bigint: true }).catch(() => undefined);
+    if (landed?.size === BigInt(this.#size)) this.#verified.add(digest, landed);
   }
 
   async abort(): Promise<void> {
