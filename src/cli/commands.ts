@@ -27,7 +27,7 @@ export function serverCommand(config: Config): Command {
 export function agentCommand(config: Config, identity: Identity, containerdSocket: string, extra: readonly string[] = []): Command {
   return {
     file: process.execPath,
-    args: [...nodeOptions, "--max-semi-space-size=2", join(source, "agent/main.ts"), ...extra],
+    args: [...nodeOptions, "--max-semi-space-size=1", "--optimize-for-size", join(source, "agent/main.ts"), ...extra],
     env: {
       ...environmentOf(config),
       ECS_BACKEND_HOST: endpointOf(config),

@@ -6,7 +6,7 @@ import type { Part } from "./child.ts";
 import { agentCommand } from "./commands.ts";
 import { partsOf, type Parts } from "./parts.ts";
 import { listenerOf } from "./processes.ts";
-import { describeRemains, findRemains, removeRemains, type Whose } from "./remains.ts";
+import { describeRemains, findRemains, removeRemains } from "./remains.ts";
 import { endLeftovers, readState, stopSupervisor, supervise } from "./supervisor.ts";
 
 const say = (text: string) => void process.stderr.write(`gantry: ${text}\n`);
@@ -20,10 +20,10 @@ export async function down(config: Config, options: { readonly all: boolean }): 
   const state = readState(config.home);
   const identity = await loadIdentity(config.home, systemRandom);
   const parts = await partsOf(config, identity, state?.ownContainerd === false ? state.containerdSocket : undefined);
-  const whose: Whose = { home: config.home, ownSocket: parts.containerd.own ? parts.containerd.socket : undefined };
-  const before = await findRemains(whose);
-  if (options.all) return tearDown(config, parts, whose, before.processes.length + describeRemains(before).length > 0);
-  const tasks = before.processes.filter(({ text }) => text.includes("containerd-shim")).length || before.namespaces.length;
+  const before = await findRemains(config.home);
+  if (options.all) return tearDown(config, parts, describeRemains(before).length > 0);
+  // The containers of a task share a shim.
+  const tasks = before.processes.filter(({ text }) => text.includes("containerd-shim")).length;
   if (tasks > 0)
     say(
       `stopped; ${tasks} task${tasks === 1 ? "" : "s"} run${tasks === 1 ? "s" : ""} on: ./gantry up takes over again, ./gantry down --all stops everything`,
@@ -36,7 +36,7 @@ export async function down(config: Config, options: { readonly all: boolean }): 
  * containerd and the server are started once more, so that the agent can stop its tasks in order and the server hears of it; then what still
  * stands is removed by force, and the kernel is asked what is left.
  */
-async function tearDown(config: Config, parts: Parts, whose: Whose, something: boolean): Promise<number> {
+async function tearDown(config: Config, parts: Parts, something: boolean): Promise<number> {
   if (something) {
     say("stopping all tasks");
     const taken = await listenerOf(config.port);
@@ -58,7 +58,7 @@ async function tearDown(config: Config, parts: Parts, whose: Whose, something: b
     }).catch((error: Error) => say(error.message));
     if (code.value !== 0) say("the agent could not remove everything, the rest is removed by force");
   }
-  const left = describeRemains(await removeRemains(whose));
+  const left = describeRemains(await removeRemains(config.home));
   for (const each of left) say(`still there: ${each}`);
   if (left.length === 0) say(`nothing is left on this machine but the state in ${config.home}`);
   return left.length === 0 ? 0 : 1;

@@ -1,17 +1,19 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
-/** A process told apart from a later one with the same number by its start time (clock ticks since boot, /proc/<pid>/stat field 22). */
+/** A process told apart from a later one with the same number by when it was started: the boot, and the clock ticks since (/proc/<pid>/stat field 22). */
 export interface ProcessName {
   readonly pid: number;
   readonly started: string;
 }
 
+const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").slice(0, 8);
+
 function startTime(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
+    return fields[0] === "Z" ? undefined : `${boot}-${fields[19]}`;
   } catch {
     return undefined;
   }

@@ -10,32 +10,31 @@ export interface Remains {
   readonly namespaces: readonly string[];
   readonly links: readonly string[];
   readonly cgroups: readonly string[];
+  /** What runc keeps of this Gantry's containers, on a tmpfs. */
+  readonly directories: readonly string[];
   /** nftables' table `gantry_<instance>`, and rules elsewhere that carry its name. */
   readonly tables: readonly string[];
-}
-
-export interface Whose {
-  readonly home: string;
-  /** Of our own containerd; undefined: it is someone else's, and so are its shims. */
-  readonly ownSocket: string | undefined;
 }
 
 const output = (file: string, ...args: string[]) =>
   new Promise<string>((resolve) => execFile(file, args, { maxBuffer: 1 << 26 }, (_error, stdout) => resolve(String(stdout ?? ""))));
 
-export async function findRemains(whose: Whose): Promise<Remains> {
-  const instance = instanceOf(whose.home);
+export async function findRemains(home: string): Promise<Remains> {
+  const instance = instanceOf(home);
   const cgroups = await cgroupsOf(instance);
   const ruleset = await output("nft", "list", "ruleset");
   const table = `gantry_${instance}`;
   return {
-    processes: await processesOf(whose, cgroups),
-    mounts: await mountsOf(whose, instance),
+    processes: await processesOf(instance, cgroups),
+    mounts: await mountsOf(home, instance),
     namespaces: (await list("/run/netns")).filter((name) => name.startsWith(`gantry-${instance}-`)),
     links: (await list("/sys/class/net")).filter(
       (name) => name === `gantry-${instance}` || (name.length === 11 && name.startsWith(`g${instance.slice(0, 6)}`)),
     ),
     cgroups,
+    directories: (await list("/run/containerd/runc"))
+      .filter((name) => name === `gantry-${instance}`)
+      .map((name) => `/run/containerd/runc/${name}`),
     tables: ruleset.split("\n").flatMap((line) => (line.includes(table) ? [line.trim().replace(/ \{$/, "")] : [])),
   };
 }
@@ -47,27 +46,29 @@ export function describeRemains(remains: Remains): readonly string[] {
     ...remains.namespaces.map((name) => `network namespace ${name}`),
     ...remains.links.map((name) => `link ${name}`),
     ...remains.cgroups.map((path) => `cgroup ${path}`),
+    ...remains.directories.map((path) => `directory ${path}`),
     ...remains.tables.map((line) => `nftables ${line}`),
   ];
 }
 
 /** Removes by force what an orderly teardown left, and returns what stands even then. */
-export async function removeRemains(whose: Whose): Promise<Remains> {
-  const found = await findRemains(whose);
+export async function removeRemains(home: string): Promise<Remains> {
+  const found = await findRemains(home);
   for (const { process: each } of found.processes) await endProcess(each, 0);
   for (const point of found.mounts.toReversed()) await output("umount", "-l", point);
   for (const name of found.namespaces) await rm(`/run/netns/${name}`, { force: true }).catch(() => {});
   for (const name of found.links) await output("ip", "link", "del", name);
-  const table = `gantry_${instanceOf(whose.home)}`;
+  const table = `gantry_${instanceOf(home)}`;
   for (const family of new Set(found.tables.map((line) => /^table (\S+) gantry_/.exec(line)?.[1]).filter((each) => each !== undefined)))
     await output("nft", "delete", "table", family, table);
+  for (const directory of found.directories) await rm(directory, { recursive: true, force: true });
   for (const directory of found.cgroups) await removeCgroup(directory);
-  return findRemains(whose);
+  return findRemains(home);
 }
 
 const list = (directory: string) => readdir(directory).catch(() => [] as string[]);
 
-async function processesOf({ ownSocket }: Whose, cgroups: readonly string[]): Promise<Remains["processes"]> {
+async function processesOf(instance: string, cgroups: readonly string[]): Promise<Remains["processes"]> {
   const inside = new Set<number>();
   for (const directory of cgroups)
     for (const group of [directory, ...(await cgroupsBelow(directory))])
@@ -76,17 +77,18 @@ async function processesOf({ ownSocket }: Whose, cgroups: readonly string[]): Pr
   const found = [];
   for (const pid of (await list("/proc")).filter((name) => /^\d+$/.test(name)).map(Number)) {
     const line = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
-    // A shim names its containerd's socket on its command line.
-    const shim = ownSocket !== undefined && /containerd-shim/.test(line[0] ?? "") && line.includes(ownSocket);
+    // A shim names its namespace of containerd on its command line, whoever's containerd it is.
+    const shim = /containerd-shim/.test(line[0] ?? "") && line[line.indexOf("-namespace") + 1] === `gantry-${instance}`;
     if (shim || inside.has(pid)) found.push({ process: nameProcess(pid), text: line.join(" ").trim().slice(0, 160) });
   }
   return found.filter(({ process: { started } }) => started !== "");
 }
 
-async function mountsOf({ home, ownSocket }: Whose, instance: string): Promise<string[]> {
-  const places = [`${home}/`, `/run/netns/gantry-${instance}`, ...(ownSocket ? [ownSocket.replace(/[^/]*$/, "")] : [])];
+async function mountsOf(home: string, instance: string): Promise<string[]> {
   const points = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").map((line) => unescape(line.split(" ")[4] ?? ""));
-  return points.filter((point) => places.some((place) => point.startsWith(place)));
+  return points.filter(
+    (point) => point.startsWith(`${home}/`) || point.startsWith(`/run/netns/gantry-${instance}-`) || point.includes(`/gantry-${instance}/`),
+  );
 }
 
 /** mountinfo writes space, tab, newline and backslash as octal numbers. */

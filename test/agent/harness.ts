@@ -20,6 +20,7 @@ export class Harness {
   readonly directory = mkdtempSync(join(tmpdir(), "gantry-runner-"));
   readonly reports: Report[] = [];
   readonly fatal: unknown[] = [];
+  writes = 0;
   readonly flushed: string[] = [];
   /** Called at each write of the journal; throwing is the process's death at that moment. */
   onWrite: (when: "before" | "after", method: string) => void = () => {};
@@ -70,6 +71,7 @@ export class Harness {
         const method = target[name] as (...args: unknown[]) => unknown;
         if (!writes.has(name)) return method;
         return (...args: unknown[]) => {
+          this.writes++;
           this.onWrite("before", name);
           const result = method(...args);
           this.onWrite("after", name);
@@ -119,8 +121,14 @@ export class Harness {
     }
   }
 
+  /** Until the file system has nothing to do for the tasks and nothing was journaled for a while. */
   async settle(): Promise<void> {
-    for (let i = 0; i < 7; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+    for (let quiet = 0, turns = 0, seen = this.writes; quiet < 8 && turns < 2_000; turns++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const busy = this.writes !== seen || process.getActiveResourcesInfo().some((name) => /^FSReq/.test(name));
+      seen = this.writes;
+      quiet = busy ? 0 : quiet + 1;
+    }
   }
 
   close(): void {

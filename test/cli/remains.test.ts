@@ -35,6 +35,7 @@ async function litter(home: string) {
     `gantry-${instance}-0a0b0c`,
   );
   command("nft", "add", "table", "ip", `gantry_${instance}`);
+  await mkdir(`/run/containerd/runc/gantry-${instance}/id`, { recursive: true });
   const cgroup = `${cgroupRoot}/gantry-${instance}/task/container`;
   await mkdir(cgroup, { recursive: true });
   const inside = spawn("sleep", ["600"], { stdio: "ignore" });
@@ -44,15 +45,14 @@ async function litter(home: string) {
 
 test("what one home left is found and removed, another's stays", async (t) => {
   const [mine, other] = [await mkdtemp(join(tmpdir(), "gantry-remains-")), await mkdtemp(join(tmpdir(), "gantry-remains-"))];
-  const whose = (home: string) => ({ home, ownSocket: join(home, "run/containerd.sock") });
   t.after(async () => {
     for (const home of [mine, other]) {
-      await removeRemains(whose(home));
+      await removeRemains(home);
       await rm(home, { recursive: true, force: true });
     }
   });
   const [process1, process2] = [await litter(mine), await litter(other)];
-  const found = await findRemains(whose(mine));
+  const found = await findRemains(mine);
   assert.deepEqual(
     found.processes.map(({ process: { pid } }) => pid),
     [process1.pid],
@@ -64,13 +64,14 @@ test("what one home left is found and removed, another's stays", async (t) => {
     `network namespace gantry-${instance}-0a0b0c`,
     ...found.links.map((name) => `link ${name}`),
     `cgroup ${cgroupRoot}/gantry-${instance}`,
+    `directory /run/containerd/runc/gantry-${instance}`,
     `nftables table ip gantry_${instance}`,
   ]);
   assert.deepEqual([...found.links].sort(), [`g${instance.slice(0, 6)}0002`, `gantry-${instance}`].sort());
 
-  const others = describeRemains(await findRemains(whose(other)));
-  assert.deepEqual(describeRemains(await removeRemains(whose(mine))), []);
+  const others = describeRemains(await findRemains(other));
+  assert.deepEqual(describeRemains(await removeRemains(mine)), []);
   assert.ok(!isAlive(process1));
   assert.ok(isAlive(process2));
-  assert.deepEqual(describeRemains(await findRemains(whose(other))), others);
+  assert.deepEqual(describeRemains(await findRemains(other)), others);
 });

@@ -59,7 +59,13 @@ export async function startGantry(
     }
   };
   const gantry = (...args: string[]) => run(join(repository, "gantry"), args);
-  await gantry("up", "--detach", ...(options.open ? ["--open"] : []));
+  try {
+    await gantry("up", "--detach", ...(options.open ? ["--open"] : []));
+  } catch (error) {
+    await gantry("down", "--all").catch(() => {});
+    await rm(home, { recursive: true, force: true });
+    throw error;
+  }
   return {
     home,
     port,

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { detectHierarchy, directoriesOf, directoryOf, type Hierarchy } from "./hierarchy.ts";
+import { detectHierarchy, directoriesOf, directoryOf } from "./hierarchy.ts";
 
 /**
  * A task's own cgroup, parent of those of its containers: `/gantry-<instance>/<task>`. The task's limits stand here, the containers' beneath.

@@ -98,8 +98,8 @@ export function jsonAny(typeUrl: string, value: unknown): Any {
 }
 
 /** Options of the runc shim. containerd writes its type URLs without a host. */
-export function runcOptions(binary: string | undefined): Any {
-  const any = anyPack(OptionsSchema, create(OptionsSchema, binary ? { binaryName: binary } : {}));
+export function runcOptions(options: { readonly binary?: string; readonly root: string }): Any {
+  const any = anyPack(OptionsSchema, create(OptionsSchema, { root: options.root, binaryName: options.binary ?? "" }));
   return { ...any, typeUrl: OptionsSchema.typeName };
 }
 

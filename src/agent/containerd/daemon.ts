@@ -62,6 +62,11 @@ export function containerdCommand(options: { readonly home: string; readonly bin
       "[grpc]",
       `  address = ${JSON.stringify(socket)}`,
       "",
+      // A removed container's files go with the next collection: soon, not after the hundredth change as by default.
+      '[plugins."io.containerd.gc.v1.scheduler"]',
+      "  deletion_threshold = 1",
+      '  schedule_delay = "1s"',
+      "",
     ].join("\n"),
   );
   return {

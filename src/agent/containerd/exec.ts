@@ -25,11 +25,11 @@ export async function execInContainer(
 ): Promise<ExecResult> {
   const execId = `exec-${crypto.randomUUID()}`;
   const output = join(directory, execId);
-  const process: OciProcess = { ...(await containerProcess(containerd, containerId)), args: [...args], terminal: false };
   await mkdir(directory, { recursive: true });
   await writeFile(output, "");
   let added = false;
   try {
+    const process: OciProcess = { ...(await containerProcess(containerd, containerId)), args: [...args], terminal: false };
     const spec = jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Process", process);
     // Both streams, always: an empty one crashes the shim and takes the group's other containers with it.
     await containerd.tasks.exec({ containerId, execId, stdout: output, stderr: output, spec });

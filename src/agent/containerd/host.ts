@@ -11,7 +11,7 @@ export function readHostFacts(hierarchy: Hierarchy = detectHierarchy()): Omit<Ho
   return {
     cgroupVersion: hierarchy.version,
     swapAccounting: accountsSwap(hierarchy),
-    lastCapability: Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8")),
+    capabilities: ownCapabilities("CapBnd"),
     architecture: process.arch,
     hostname: hostname(),
     maxOpenFiles: maxOpenFiles(),
@@ -22,10 +22,14 @@ const CAP_SYS_RESOURCE = 24n;
 
 /** Without CAP_SYS_RESOURCE (Gantry itself in a container) nobody gets more than we have ourselves. */
 function maxOpenFiles(): number {
-  const capabilities = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
-  if ((BigInt(`0x${capabilities}`) >> CAP_SYS_RESOURCE) & 1n) return Number(readFileSync("/proc/sys/fs/nr_open", "utf8"));
+  if ((ownCapabilities("CapEff") >> CAP_SYS_RESOURCE) & 1n) return Number(readFileSync("/proc/sys/fs/nr_open", "utf8"));
   const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
   return Number(hard ?? "1024");
+}
+
+function ownCapabilities(set: "CapBnd" | "CapEff"): bigint {
+  const hex = new RegExp(`^${set}:\\s*([0-9a-f]+)`, "m").exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  return BigInt(`0x${hex ?? "0"}`);
 }
 
 /** A static init that works inside any image. Debian: package `tini`; Docker brings the same program as docker-init. */
@@ -56,7 +60,7 @@ const skipped = new Set(["pts", "shm", "fd", "mqueue", "console", ".lxc", ".udev
 async function devicesBelow(directory: string, target: string, permissions: string): Promise<Device[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   const nested = await Promise.all(
-    entries.map((entry) => {
+    entries.map(async (entry): Promise<Device[]> => {
       if (skipped.has(entry.name)) return [];
       const from = join(directory, entry.name);
       const to = join(target, entry.name);

@@ -146,7 +146,7 @@ export class ContainerdRuntime implements Runtime {
         id,
         labels: { ...spec.labels, [cgroupLabel]: oci.linux.cgroupsPath },
         image: spec.image.name,
-        runtime: { name: runtimeName(spec), options: runcOptions(spec.runtime.binary) },
+        runtime: { name: runtimeName(spec), options: this.#runc(spec) },
         spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
         snapshotter,
         snapshotKey: id,
@@ -176,15 +176,29 @@ export class ContainerdRuntime implements Runtime {
 
   async #createTask(spec: ContainerSpec, rootfs: Parameters<Containerd["tasks"]["create"]>[0]["rootfs"]): Promise<{ pid: number }> {
     const { id, stdout, stderr } = spec;
-    const options = runcOptions(spec.runtime.binary);
+    const options = this.#runc(spec);
     const create = () => this.#containerd.tasks.create({ containerId: id, rootfs, stdout, stderr, options });
     try {
-      const { pid } = await create();
+      const { pid } = await create().catch(async (error: unknown) => {
+        // runc's own record of a container that neither containerd nor its shim know any more: the power went, or its directory was removed.
+        if (!/container with given ID already exists/.test(messageOf(error))) throw error;
+        await rm(join(this.#runcRoot, this.#containerd.namespace, id), { recursive: true, force: true });
+        return create();
+      });
       return { pid };
     } catch (error) {
       // To Docker, and so to ECS, a container that runc refuses was created and failed to start.
       throw runtimeError("CannotStart", error, "failed to create task for container: ");
     }
+  }
+
+  #runc(spec: ContainerSpec) {
+    return runcOptions({ binary: spec.runtime.binary, root: this.#runcRoot });
+  }
+
+  /** Not containerd's default, which is one directory for the whole machine: two Gantrys must not meet there. */
+  get #runcRoot(): string {
+    return join(this.#options.stateDirectory, "runc");
   }
 
   async start(id: string): Promise<void> {

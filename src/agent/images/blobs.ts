@@ -44,12 +44,17 @@ export async function setLabels(containerd: Containerd, digest: string, labels: 
   await containerd.content.update({ info: { digest, labels }, updateMask: { paths } });
 }
 
-/** Drops a half-written blob. */
+/** Drops a half-written blob. The writer that was just closed may still hold it in containerd: then again, for a second at most. */
 export async function abortWrite(containerd: Containerd, digest: string): Promise<void> {
-  try {
-    await containerd.content.abort({ ref: writeRef(digest) });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await containerd.content.abort({ ref: writeRef(digest) });
+      return;
+    } catch (error) {
+      if (isNotFound(error)) return;
+      if (attempt >= 20) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }
 

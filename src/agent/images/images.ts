@@ -180,16 +180,17 @@ export class ImageStore implements Images {
     const { containers } = await containerd.containers.list({ filters: [] });
     const inUse = new Set(containers.map((container) => container.image));
     const { images } = await containerd.images.list({ filters: [] });
-    const removed: string[] = [];
-    for (const image of images) {
-      const used = Math.max(this.#used.get(image.name) ?? 0, Number(image.labels[usedLabel] ?? "0"));
-      if (inUse.has(image.name) || used >= before) continue;
-      await unlessGone(containerd.images.delete({ name: image.name, sync: false }));
-      this.#known.delete(image.name);
-      this.#used.delete(image.name);
-      removed.push(image.name);
+    const unused = images.filter(({ name, labels }) => {
+      const used = Math.max(this.#used.get(name) ?? 0, Number(labels[usedLabel] ?? "0"));
+      return !inUse.has(name) && used < before;
+    });
+    for (const [at, { name }] of unused.entries()) {
+      // With the last one containerd collects, so that the space is free when this returns.
+      await unlessGone(containerd.images.delete({ name, sync: at === unused.length - 1 }));
+      this.#known.delete(name);
+      this.#used.delete(name);
     }
-    return removed;
+    return unused.map(({ name }) => name);
   }
 
   /** Resolves when nothing of an ended pull is on its way any more. */

@@ -8,6 +8,7 @@ export class PullLease {
   readonly #containerd: Containerd;
   readonly #id = "gantry-pulls";
   #holders = 0;
+  #failed = false;
   /** Creation and removal, one after the other. */
   #ready: Promise<void> = Promise.resolve();
 
@@ -20,8 +21,11 @@ export class PullLease {
     try {
       await this.#ready;
       return await work(this.#id);
+    } catch (error) {
+      this.#failed = true;
+      throw error;
     } finally {
-      if (--this.#holders === 0) this.#ready = this.#ready.catch(() => undefined).then(() => this.#remove());
+      if (--this.#holders === 0) this.#ready = this.#ready.catch(() => undefined).then(() => this.#end());
     }
   }
 
@@ -36,7 +40,14 @@ export class PullLease {
     await this.#containerd.leases.create({ id: this.#id, labels: { "containerd.io/gc.expire": expires } });
   }
 
-  async #remove(): Promise<void> {
-    await unlessGone(this.#containerd.leases.delete({ id: this.#id }));
+  /** After a failure the garbage is collected at once: it may be most of a disk. */
+  async #end(): Promise<void> {
+    const sync = this.#failed;
+    this.#failed = false;
+    await this.#remove(sync);
+  }
+
+  async #remove(sync = false): Promise<void> {
+    await unlessGone(this.#containerd.leases.delete({ id: this.#id, sync }));
   }
 }

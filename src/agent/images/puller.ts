@@ -59,9 +59,9 @@ export class Puller {
 
   /** The digest that the name points to now, by HEAD; undefined when the registry does not say. */
   async digest(reference: ImageReference, source: Source, signal?: AbortSignal): Promise<string | undefined> {
-    const session = this.#session(source, signal);
+    const session = this.#session(source);
     return this.#resolving(reference, source, session, async () => {
-      const response = await session.manifest(reference.digest ?? reference.tag ?? "latest", "HEAD");
+      const response = await session.manifest(reference.digest ?? reference.tag ?? "latest", "HEAD", signal);
       discard(response);
       const digest = response.headers["docker-content-digest"];
       return typeof digest === "string" ? digest : undefined;
@@ -69,10 +69,17 @@ export class Puller {
   }
 
   async pull(reference: ImageReference, source: Source, lease: string, signal: AbortSignal): Promise<Pulled> {
-    const session = this.#session(source, signal);
-    const { target, documents, manifest } = await this.#resolving(reference, source, session, () => this.#resolve(reference, session));
+    const session = this.#session(source);
+    const { target, documents, manifest } = await this.#resolving(reference, source, session, () =>
+      this.#resolve(reference, session, signal),
+    );
     try {
-      const configBytes = await this.#document(session, () => session.blob(manifest.config.digest, 0), manifest.config, maxConfigBytes);
+      const configBytes = await this.#document(
+        session,
+        () => session.blob(manifest.config.digest, 0, signal),
+        manifest.config,
+        maxConfigBytes,
+      );
       const config = parseConfig(configBytes);
       this.#check(manifest, config);
       const chain = chainIds(config.diffIds);
@@ -96,19 +103,19 @@ export class Puller {
     }
   }
 
-  #session(source: Source, signal: AbortSignal | undefined): RegistrySession {
+  #session(source: Source): RegistrySession {
     const { http, clock } = this.#options;
-    return new RegistrySession({ http, clock, repository: source.repository, credentials: source.credentials, signal });
+    return new RegistrySession({ http, clock, repository: source.repository, credentials: source.credentials });
   }
 
-  async #resolve(reference: ImageReference, session: RegistrySession) {
+  async #resolve(reference: ImageReference, session: RegistrySession, signal: AbortSignal) {
     const wanted = reference.digest ?? reference.tag ?? "latest";
-    const top = await this.#manifest(session, wanted, reference.digest);
+    const top = await this.#manifest(session, wanted, reference.digest, signal);
     if (top.parsed.kind === "manifest") {
       return { target: top.descriptor, manifest: top.parsed, documents: [withLabels(top, manifestLabels(top.parsed))] };
     }
     const chosen = selectManifest(top.parsed, this.#options.platform);
-    const inner = await this.#manifest(session, chosen.digest, chosen.digest);
+    const inner = await this.#manifest(session, chosen.digest, chosen.digest, signal);
     if (inner.parsed.kind !== "manifest") throw new InvalidImage("index within an index");
     if (inner.bytes.length !== chosen.size)
       throw new InvalidImage(`manifest ${chosen.digest} has ${inner.bytes.length} bytes, not ${chosen.size}`);
@@ -120,8 +127,8 @@ export class Puller {
     };
   }
 
-  async #manifest(session: RegistrySession, wanted: string, expected: string | undefined) {
-    const response = await session.manifest(wanted, "GET");
+  async #manifest(session: RegistrySession, wanted: string, expected: string | undefined, signal: AbortSignal) {
+    const response = await session.manifest(wanted, "GET", signal);
     const contentType = response.headers["content-type"];
     const bytes = await readBody(response, maxManifestBytes, "manifest");
     const digest = digestOf(bytes);
@@ -183,7 +190,7 @@ export class Puller {
       }
     } catch (error) {
       failed.abort(error);
-      await Promise.allSettled(fetched);
+      await Promise.allSettled(fetched.filter((fetch) => fetch !== undefined));
       throw failed.signal.reason === error || signal.aborted ? error : (failed.signal.reason as Error);
     }
   }
@@ -201,7 +208,7 @@ export class Puller {
     let resumed = false;
     const source = (offset: number) => {
       if (offset > 0) resumed = true;
-      return layerBytes(session, layer, offset);
+      return layerBytes(session, layer, offset, signal);
     };
     const resume = async (error: unknown, offset: number) => {
       if (signal.aborted || !(error instanceof NetworkError || error instanceof ShortBlob)) return false;
@@ -295,8 +302,8 @@ export class PullError extends Error {
 
 class OversizeBlob extends Error {}
 
-async function* layerBytes(session: RegistrySession, layer: Descriptor, offset: number): AsyncIterable<Uint8Array> {
-  const response = await session.blob(layer.digest, offset);
+async function* layerBytes(session: RegistrySession, layer: Descriptor, offset: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const response = await session.blob(layer.digest, offset, signal);
   const start = startOf(response);
   if (start < 0 || start > offset) {
     response.destroy();

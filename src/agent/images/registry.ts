@@ -29,7 +29,6 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly repository: Repository;
   readonly credentials?: () => Promise<Credentials | undefined>;
-  readonly signal?: AbortSignal;
   /** How often a failed request is sent again; default 3, after 200, 600, 1800 ms. */
   readonly retries?: number;
 }
@@ -54,15 +53,18 @@ export class RegistrySession {
   }
 
   /** HEAD or GET of a manifest. The caller reads or discards the body. */
-  async manifest(reference: string, method: "GET" | "HEAD"): Promise<IncomingMessage> {
-    return this.#fetch(this.#url(`manifests/${reference}`), { accept }, method);
+  async manifest(reference: string, method: "GET" | "HEAD", signal?: AbortSignal): Promise<IncomingMessage> {
+    return this.#fetch(this.#url(`manifests/${reference}`), { accept }, method, signal);
   }
 
-  /** GET of a blob from `offset` on; the answer may start at 0 all the same: see `startOf`. */
-  async blob(digest: string, offset: number): Promise<IncomingMessage> {
+  /**
+   * GET of a blob from `offset` on; the answer may start at 0 all the same: see `startOf`. The signal is this request's alone: a layer may be
+   * fetched for another pull too, which goes on when this one is given up.
+   */
+  async blob(digest: string, offset: number, signal?: AbortSignal): Promise<IncomingMessage> {
     const headers: Record<string, string> = { "accept-encoding": "identity" };
     if (offset > 0) headers.range = `bytes=${offset}-`;
-    return this.#fetch(this.#url(`blobs/${digest}`), headers, "GET");
+    return this.#fetch(this.#url(`blobs/${digest}`), headers, "GET", signal);
   }
 
   #url(rest: string): URL {
@@ -70,15 +72,15 @@ export class RegistrySession {
     return new URL(`${url.pathname.replace(/\/$/, "")}/v2/${path}/${rest}`, url);
   }
 
-  async #fetch(url: URL, headers: Record<string, string>, method: "GET" | "HEAD"): Promise<IncomingMessage> {
-    const { clock, signal } = this.#options;
+  async #fetch(url: URL, headers: Record<string, string>, method: "GET" | "HEAD", signal?: AbortSignal): Promise<IncomingMessage> {
+    const { clock } = this.#options;
     const retries = this.#options.retries ?? 3;
     for (let attempt = 1; ; attempt++) {
       this.attempts = Math.max(this.attempts, attempt);
       const last = attempt > retries;
       let response: IncomingMessage;
       try {
-        response = await this.#authorized(url, headers, method);
+        response = await this.#authorized(url, headers, method, signal);
       } catch (error) {
         if (!(error instanceof NetworkError) || signal?.aborted) throw error;
         if (last) throw new RegistryError(0, `failed to do request: ${verb(method)} "${url.href}": ${error.message}`, { cause: error });
@@ -95,10 +97,10 @@ export class RegistrySession {
     }
   }
 
-  async #authorized(url: URL, headers: Record<string, string>, method: "GET" | "HEAD"): Promise<IncomingMessage> {
+  async #authorized(url: URL, headers: Record<string, string>, method: "GET" | "HEAD", signal?: AbortSignal): Promise<IncomingMessage> {
     await this.#login;
     const used = this.#authorization;
-    const response = await this.#follow(url, headers, method, used);
+    const response = await this.#follow(url, headers, method, used, signal);
     if (response.statusCode !== 401) return response;
     const challenge = response.headers["www-authenticate"];
     if (!challenge) return response;
@@ -109,14 +111,20 @@ export class RegistrySession {
     }
     if (this.#authorization === undefined || this.#authorization === used) return response;
     discard(response);
-    return this.#follow(url, headers, method, this.#authorization);
+    return this.#follow(url, headers, method, this.#authorization, signal);
   }
 
-  async #follow(start: URL, headers: Record<string, string>, method: "GET" | "HEAD", authorization: string | undefined) {
+  async #follow(
+    start: URL,
+    headers: Record<string, string>,
+    method: "GET" | "HEAD",
+    authorization: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<IncomingMessage> {
     let url = start;
     for (let hops = 0; hops <= maxRedirects; hops++) {
       const sent = authorization && url.origin === start.origin ? { ...headers, authorization } : headers;
-      const response = await this.#options.http.request(url, { method, headers: sent, signal: this.#options.signal });
+      const response = await this.#options.http.request(url, { method, headers: sent, signal });
       const location = response.headers.location;
       if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || !location) return response;
       discard(response);
@@ -143,7 +151,7 @@ export class RegistrySession {
   }
 
   async #token(parameters: Readonly<Record<string, string>>, credentials: Credentials | undefined): Promise<string> {
-    const { repository, http, signal } = this.#options;
+    const { repository, http } = this.#options;
     const realm = parameters.realm ?? "";
     if (!URL.canParse(realm)) throw new RegistryError(0, `the registry's token realm is not a URL: ${realm}`);
     const url = new URL(realm);
@@ -154,7 +162,7 @@ export class RegistrySession {
     url.searchParams.set("scope", parameters.scope || `repository:${repository.path}:pull`);
     if (credentials) url.searchParams.set("account", credentials.username);
     const headers: Record<string, string> = credentials ? { authorization: basicHeader(credentials) } : {};
-    const response = await http.request(url, { method: "GET", headers, signal });
+    const response = await http.request(url, { method: "GET", headers });
     if (response.statusCode !== 200) {
       const status = response.statusCode ?? 0;
       discard(response);

@@ -65,22 +65,22 @@ export class UnknownCapability extends Error {}
 
 /**
  * A container's capabilities as Docker works them out: `ALL` in `add` means all but those dropped, `ALL` in `drop` only those added.
- * Names with or without `CAP_`, in any case. `lastCapability` is the kernel's highest bit (/proc/sys/kernel/cap_last_cap).
+ * Names with or without `CAP_`, in any case. `available` has a bit for each capability that this machine can give (CapBnd of
+ * our own process): "all" means all of those.
  */
 export function containerCapabilities(
   options: { readonly privileged: boolean; readonly add: readonly string[]; readonly drop: readonly string[] },
-  lastCapability = all.length - 1,
+  available = (1n << BigInt(all.length)) - 1n,
 ): string[] {
-  const known = all.slice(0, lastCapability + 1);
+  const possible = all.filter((_, bit) => ((available >> BigInt(bit)) & 1n) === 1n);
   const add = options.add.map(normalise);
   const drop = options.drop.map(normalise);
   let chosen: readonly string[];
-  if (options.privileged) chosen = known;
-  else if (add.includes("ALL")) chosen = known.filter((name) => !drop.includes(name));
+  if (options.privileged) chosen = possible;
+  else if (add.includes("ALL")) chosen = possible.filter((name) => !drop.includes(name));
   else if (drop.includes("ALL")) chosen = add;
-  else
-    chosen = [...defaults.filter((name) => !drop.includes(name)), ...add.filter((name) => !defaults.includes(name) || drop.includes(name))];
-  return [...new Set(chosen)].filter((name) => known.includes(name)).map((name) => `CAP_${name}`);
+  else chosen = [...defaults.filter((name) => !drop.includes(name)), ...add];
+  return [...new Set(chosen)].map((name) => `CAP_${name}`);
 }
 
 function normalise(name: string): string {

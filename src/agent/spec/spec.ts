@@ -9,7 +9,8 @@ export interface HostFacts {
   readonly cgroupVersion: 1 | 2;
   /** Whether the kernel accounts swap, without which a swap limit is refused. */
   readonly swapAccounting: boolean;
-  readonly lastCapability: number;
+  /** A bit for each capability that a container here can have. */
+  readonly capabilities: bigint;
   readonly architecture: string;
   readonly hostname: string;
   /** The most open files that a process of this machine may be allowed. */
@@ -56,7 +57,7 @@ const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc
 /** The OCI configuration of a container: Docker's defaults, changed by the task definition's settings. Throws InvalidSpec, UnknownCapability. */
 export function buildSpec(input: SpecInput): OciSpec {
   const { spec, user, host } = input;
-  const capabilities = containerCapabilities({ privileged: spec.privileged, ...spec.capabilities }, host.lastCapability);
+  const capabilities = containerCapabilities({ privileged: spec.privileged, ...spec.capabilities }, host.capabilities);
   const ofRoot = user.uid === 0 ? capabilities : [];
   const hostNetwork = spec.network === "host";
   return {
@@ -86,7 +87,7 @@ export function buildSpec(input: SpecInput): OciSpec {
         memory: memory(spec, host),
       },
       sysctl: { ...(hostNetwork ? {} : networkSysctls), ...spec.sysctls },
-      devices: input.devices.map(({ permissions: _, ...device }) => device),
+      devices: input.devices.map(({ path, type, major, minor, fileMode, uid, gid }) => ({ path, type, major, minor, fileMode, uid, gid })),
       maskedPaths: spec.privileged ? [] : maskedPaths,
       readonlyPaths: spec.privileged ? [] : readonlyPaths,
       ...(spec.privileged || !host.seccomp ? {} : { seccomp: defaultSeccomp(capabilities, host.architecture) }),

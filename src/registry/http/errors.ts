@@ -72,3 +72,9 @@ export function answerError(response: ServerResponse, { status, code, message, h
   response.writeHead(status, { ...headers, "content-type": "application/json; charset=utf-8", "content-length": Buffer.byteLength(body) });
   response.end(body);
 }
+
+/** From the file system, or from the store. */
+export function isDiskFull(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ENOSPC" || code === "EDQUOT" || code === "Full";
+}

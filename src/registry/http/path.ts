@@ -44,9 +44,8 @@ export function parseReference(text: string): Reference | undefined {
 }
 
 function decode(text: string): string | undefined {
-  if (!text.includes("%")) return text;
   try {
-    const decoded = decodeURIComponent(text);
+    const decoded = text.includes("%") ? decodeURIComponent(text) : text;
     return /[/\\\0]/.test(decoded) ? undefined : decoded;
   } catch {
     return undefined;

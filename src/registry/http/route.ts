@@ -8,7 +8,7 @@ import { repositoryNameInvalid } from "../repositories.ts";
 import type { RegistryId, RepositoryRecord } from "../records.ts";
 import type { RegistryCore } from "../registry.ts";
 import { handleBlob } from "./blobs.ts";
-import { answerError, asOciError, OciError } from "./errors.ts";
+import { answerError, asOciError, isDiskFull, OciError } from "./errors.ts";
 import { answerJson, ClientGone, type Exchange, methodNotAllowed } from "./exchange.ts";
 import { handleReferrers, handleTags } from "./lists.ts";
 import { handleManifest } from "./manifests.ts";
@@ -78,7 +78,7 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
         await answer(request, response, info);
       } catch (error) {
         // A cut-off upload keeps its bytes; whoever sent them asks how far it came.
-        if (error instanceof ClientGone || request.destroyed || response.destroyed) {
+        if (error instanceof ClientGone || response.destroyed || (request.destroyed && !request.complete)) {
           response.destroy();
           return;
         }
@@ -97,8 +97,7 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
 }
 
 function failure(error: unknown): OciError {
-  const code = (error as { code?: unknown }).code;
-  return code === "ENOSPC" || code === "EDQUOT" || code === "Full"
+  return isDiskFull(error)
     ? new OciError(507, "UNKNOWN", "The registry's disk is full.")
     : new OciError(500, "UNKNOWN", "The registry failed to answer. Its log says why.");
 }

@@ -2,7 +2,7 @@ import type { BlobUpload } from "../blobs/blob-store.ts";
 import { DigestMismatch } from "../blobs/blob-store.ts";
 import { type Digest, isDigest } from "../blobs/digest.ts";
 import { answer, bodyOf, type Exchange, methodNotAllowed } from "./exchange.ts";
-import { OciError } from "./errors.ts";
+import { isDiskFull, OciError } from "./errors.ts";
 import { parseContentRange } from "./ranges.ts";
 
 /** POST: begins an upload, or takes a whole blob, or mounts one. Source: OCI distribution specification 1.1, "Pushing blobs" and "Mounting a blob". */
@@ -86,7 +86,7 @@ async function finish(exchange: Exchange, upload: BlobUpload, digest: Digest, si
 
 /** Adds the body to the upload. A chunk that says where it belongs must continue what is there, and be as long as it says. */
 async function append(exchange: Exchange, upload: BlobUpload, signal: AbortSignal): Promise<void> {
-  const { request } = exchange;
+  const { request, core } = exchange;
   const before = upload.size;
   const length = request.headers["content-length"] === undefined ? undefined : Number(request.headers["content-length"]);
   const header = request.headers["content-range"];
@@ -107,6 +107,13 @@ async function append(exchange: Exchange, upload: BlobUpload, signal: AbortSigna
   signal.addEventListener("abort", stop, { once: true });
   try {
     await upload.append(bodyOf(request));
+  } catch (error) {
+    // What cannot be completed must not keep the disk full until it expires.
+    if (isDiskFull(error)) {
+      core.uploads.forget(upload.id);
+      await upload.abort();
+    }
+    throw error;
   } finally {
     signal.removeEventListener("abort", stop);
   }

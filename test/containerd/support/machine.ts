@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { cgroupProcesses, createTaskCgroup, removeInstanceCgroup } from "#agent/cgroups/cgroups.ts";
 import { connectContainerd, type Containerd } from "#agent/containerd/client.ts";
 import { startContainerd, type RunningContainerd } from "#agent/containerd/daemon.ts";
@@ -15,7 +17,7 @@ import { silentLogger } from "#platform/log.ts";
 export class Machine {
   readonly home: string;
   readonly instance: string;
-  readonly containerd: RunningContainerd;
+  containerd: RunningContainerd;
   readonly client: Containerd;
   readonly runtime: ContainerdRuntime;
   readonly options: ContainerdRuntimeOptions;
@@ -106,6 +108,22 @@ export class Machine {
     for (const pid of await cgroupProcesses(this.instance)) left.push(`process ${pid}`);
     left.push(...(await readdir(join(this.home, "state", "volumes")).catch(() => [])).map((name) => `volume ${name}`));
     return left;
+  }
+
+  /** containerd collects when a lease is removed and the caller waits for it. */
+  async collectGarbage(): Promise<void> {
+    await this.runtime.images.settled();
+    await this.client.leases.create({ id: "collect", labels: {} });
+    await this.client.leases.delete({ id: "collect", sync: true });
+  }
+
+  /** Ends containerd and starts it again `downMs` later. */
+  async restartContainerd(signal: NodeJS.Signals, downMs: number): Promise<void> {
+    const ended = once(this.containerd.process, "exit");
+    this.containerd.process.kill(signal);
+    await ended;
+    await delay(downMs);
+    this.containerd = await startContainerd({ home: this.home, log: silentLogger });
   }
 
   async shims(): Promise<number[]> {

@@ -33,9 +33,9 @@ export async function startRegistry(directory: string, login?: { username: strin
     `http: {addr: "127.0.0.1:${port}"}`,
   ];
   if (login) {
-    const hash = spawnSync("htpasswd", ["-Bbn", login.username, login.password], { encoding: "utf8" });
-    if (hash.status !== 0) throw new Error("htpasswd is missing: apt-get install apache2-utils");
-    writeFileSync(join(directory, "htpasswd"), hash.stdout);
+    // bcrypt by the system's crypt(3), so that no htpasswd program is needed.
+    const hash = spawnSync("perl", ["-e", "print crypt($ARGV[0], q($2y$05$abcdefghijklmnopqrstuu))", login.password], { encoding: "utf8" });
+    writeFileSync(join(directory, "htpasswd"), `${login.username}:${hash.stdout}\n`);
     config.push(`auth: {htpasswd: {realm: test, path: ${join(directory, "htpasswd")}}}`);
   }
   writeFileSync(join(directory, "config.yml"), config.join("\n"));

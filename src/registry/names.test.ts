@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { isImmutable, isRepositoryName, matches } from "./names.ts";
+
+test("a filter matches as a regular expression of the same meaning does", () => {
+  const filter = fc.string({ unit: fc.constantFrom("a", "b", "*"), maxLength: 6 });
+  const text = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 10 });
+  fc.assert(
+    fc.property(
+      filter,
+      text,
+      (pattern, value) => matches({ filter: pattern }, value) === new RegExp(`^${pattern.replaceAll("*", ".*")}$`).test(value),
+    ),
+  );
+});
+
+test("no filter and no name takes long", () => {
+  const began = performance.now();
+  matches({ filter: `${"*a".repeat(60)}*b` }, "a".repeat(300));
+  for (const name of ["a-".repeat(128), "a".repeat(256) + "!", `${"a/".repeat(127)}_`, "a_".repeat(127) + "a!", `a${"-".repeat(254)}`])
+    isRepositoryName(name);
+  assert.ok(performance.now() - began < 50);
+});
+
+test("what may be overwritten", () => {
+  const exclusionFilters = [{ filterType: "WILDCARD", filter: "dev*" }] as const;
+  const immutable = (imageTagMutability: Parameters<typeof isImmutable>[0]["imageTagMutability"]) =>
+    ["dev-1", "v1"].map((tag) => isImmutable({ imageTagMutability, exclusionFilters }, tag));
+  assert.deepEqual(immutable("MUTABLE"), [false, false]);
+  assert.deepEqual(immutable("IMMUTABLE"), [true, true]);
+  assert.deepEqual(immutable("IMMUTABLE_WITH_EXCLUSION"), [false, true]);
+  assert.deepEqual(immutable("MUTABLE_WITH_EXCLUSION"), [true, false]);
+});
+
+test("a repository name is never a way out of its place in a key or a path", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom("a", "1", "/", ".", "-", "_", "%", "\0", " ", "A"), maxLength: 12 }), (name) => {
+      if (!isRepositoryName(name)) return true;
+      return !name.includes("..") && !name.includes("//") && !/^[/._-]|[/._-]$/.test(name) && !/[%\0 A-Z]/.test(name);
+    }),
+    { numRuns: 2000 },
+  );
+});
