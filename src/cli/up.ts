@@ -77,7 +77,14 @@ async function detached(config: Config, options: UpOptions): Promise<number> {
   const log = join(placesOf(config).logs, "supervisor.log");
   rotateLog(log);
   const output = openLog(log);
-  const args = [...process.execArgv, process.argv[1]!, "up", ...(options.containerd ? ["--containerd", options.containerd] : [])];
+  const args = [
+    ...process.execArgv,
+    "--max-semi-space-size=1",
+    "--optimize-for-size",
+    process.argv[1]!,
+    "up",
+    ...(options.containerd ? ["--containerd", options.containerd] : []),
+  ];
   const env = { ...process.env, GANTRY_HOME: config.home, GANTRY_PORT: String(config.port), GANTRY_OPEN: config.open ? "1" : "" };
   const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", output, output], env, cwd: "/" });
   closeSync(output);

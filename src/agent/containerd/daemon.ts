@@ -4,7 +4,6 @@ import { accessSync, constants, existsSync, mkdirSync, openSync, closeSync, writ
 import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "#platform/log.ts";
-import { connectContainerd } from "./client.ts";
 
 /** A containerd of Gantry's own: everything it keeps is below `home`, so that several run side by side and one can be removed whole. */
 export interface ContainerdCommand {
@@ -133,6 +132,8 @@ export async function startContainerd(options: {
 export async function answering(socket: string, ended: () => boolean, timeoutMs: number): Promise<void> {
   const until = Date.now() + timeoutMs;
   let last = "no socket";
+  // Loaded here: the supervisor needs the command only, and lives in half the memory without the client.
+  const { connectContainerd } = await import("./client.ts");
   while (Date.now() < until) {
     if (ended()) throw new Error("containerd ended while it started: see containerd.log");
     if (existsSync(socket)) {
