@@ -1,0 +1,157 @@
+/** Tasks as a user of the JavaScript SDK runs them, against a whole Gantry in --open mode. */
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type ContainerDefinition,
+  DescribeTasksCommand,
+  ECSClient,
+  RegisterTaskDefinitionCommand,
+  type RegisterTaskDefinitionCommandInput,
+  RunTaskCommand,
+  type RunTaskCommandInput,
+  StopTaskCommand,
+  type Task,
+} from "@aws-sdk/client-ecs";
+import { CloudWatchLogsClient, CreateLogGroupCommand, GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { pushRoot } from "../../bench/image.ts";
+import { run } from "../../bench/support.ts";
+import type { RunningGantry } from "./gantry.ts";
+
+export const logGroup = "/containers";
+type Container = Partial<ContainerDefinition>;
+type TaskFields = Omit<Partial<RegisterTaskDefinitionCommandInput>, "containerDefinitions">;
+
+export interface Ended {
+  readonly task: Task;
+  readonly id: string;
+  /** What container `name` (default: `main`) wrote. */
+  log(name?: string): Promise<string[]>;
+  container(name?: string): NonNullable<Task["containers"]>[number];
+}
+
+export interface Tasks {
+  readonly ecs: ECSClient;
+  readonly logs: CloudWatchLogsClient;
+  readonly image: string;
+  /** Registers the containers (image, 32 MiB, the log group and the name `main` are the default) and returns the family. */
+  define(containers: readonly Container[], fields?: TaskFields): Promise<string>;
+  start(family: string, input?: Partial<RunTaskCommandInput>): Promise<string>;
+  describe(arn: string): Promise<Task>;
+  until(arn: string, what: string, good: (task: Task) => boolean, timeoutMs?: number): Promise<Task>;
+  running(arn: string): Promise<Task>;
+  stop(arn: string): Promise<Task>;
+  ended(arn: string, timeoutMs?: number): Promise<Ended>;
+  /** define, start, ended. */
+  run(containers: readonly Container[], fields?: TaskFields, input?: Partial<RunTaskCommandInput>, timeoutMs?: number): Promise<Ended>;
+  /** `script` by /bin/sh in one container with `settings`; it must end with code 0. Returns what it wrote. */
+  lines(script: string, settings?: Container, fields?: TaskFields): Promise<string[]>;
+}
+
+export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+export const sh = (script: string): Container => ({ command: ["sh", "-c", script] });
+
+/** A tar of a root file system: Debian's static busybox with all its applets, and a user `web` (1000:1001). */
+async function makeRoot(directory: string): Promise<string> {
+  const root = join(directory, "root");
+  for (const name of ["bin", "etc", "tmp", "data", "work"]) await mkdir(join(root, name), { recursive: true });
+  await copyFile("/bin/busybox", join(root, "bin", "busybox"));
+  const { stdout } = await run("/bin/busybox", ["--list"]);
+  for (const name of stdout.split("\n").filter((line) => line && line !== "busybox")) await symlink("busybox", join(root, "bin", name));
+  await writeFile(join(root, "etc", "passwd"), "root:x:0:0:root:/:/bin/sh\nweb:x:1000:1001:web:/work:/bin/sh\n");
+  await writeFile(join(root, "etc", "group"), "root:x:0:\nwebs:x:1001:\n");
+  const tar = join(directory, "root.tar");
+  await run("tar", ["-C", root, "--owner=0", "--group=0", "-cf", tar, "."]);
+  return tar;
+}
+
+export async function openTasks(gantry: RunningGantry, directory: string): Promise<Tasks> {
+  const options = {
+    endpoint: gantry.endpoint,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    maxAttempts: 1,
+  };
+  const ecs = new ECSClient(options);
+  const logs = new CloudWatchLogsClient(options);
+  const image = `localhost:${gantry.port}/box:1`;
+  await pushRoot(await makeRoot(directory), image, gantry);
+  await logs.send(new CreateLogGroupCommand({ logGroupName: logGroup }));
+
+  const define: Tasks["define"] = async (containers, fields = {}) => {
+    const family = `t-${randomUUID()}`;
+    await ecs.send(
+      new RegisterTaskDefinitionCommand({
+        family,
+        ...fields,
+        containerDefinitions: containers.map((container) => ({
+          name: "main",
+          image,
+          memory: 32,
+          stopTimeout: 2,
+          logConfiguration: {
+            logDriver: "awslogs",
+            options: { "awslogs-group": logGroup, "awslogs-region": "us-east-1", "awslogs-stream-prefix": "t" },
+          },
+          ...container,
+        })),
+      }),
+    );
+    return family;
+  };
+  const start: Tasks["start"] = async (taskDefinition, input = {}) => {
+    const { tasks, failures } = await ecs.send(new RunTaskCommand({ taskDefinition, ...input }));
+    assert.deepEqual(failures, []);
+    return tasks![0]!.taskArn!;
+  };
+  const describe = async (arn: string) => (await ecs.send(new DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
+  const until: Tasks["until"] = async (arn, what, good, timeoutMs = 40_000) => {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+      const task = await describe(arn);
+      if (good(task)) return task;
+      if (Date.now() > end || task.lastStatus === "STOPPED") assert.fail(`${what} did not come: ${JSON.stringify(task)}`);
+      await sleep(200);
+    }
+  };
+  const ended: Tasks["ended"] = async (arn, timeoutMs) => {
+    const task = await until(arn, "STOPPED", ({ lastStatus }) => lastStatus === "STOPPED", timeoutMs);
+    const id = arn.slice(arn.lastIndexOf("/") + 1);
+    return {
+      task,
+      id,
+      container: (name = "main") => task.containers!.find((container) => container.name === name)!,
+      async log(name = "main") {
+        const { events } = await logs.send(
+          new GetLogEventsCommand({ logGroupName: logGroup, logStreamName: `t/${name}/${id}`, startFromHead: true }),
+        );
+        return (events ?? []).map(({ message }) => message ?? "");
+      },
+    };
+  };
+  const runs: Tasks["run"] = async (containers, fields, input, timeoutMs) =>
+    ended(await start(await define(containers, fields), input), timeoutMs);
+  return {
+    ecs,
+    logs,
+    image,
+    define,
+    start,
+    describe,
+    until,
+    running: (arn) => until(arn, "RUNNING", ({ lastStatus }) => lastStatus === "RUNNING"),
+    async stop(arn) {
+      await ecs.send(new StopTaskCommand({ task: arn, reason: "test" }));
+      return (await ended(arn)).task;
+    },
+    ended,
+    run: runs,
+    async lines(script, settings = {}, fields = {}) {
+      const end = await runs([{ ...sh(script), ...settings }], fields);
+      const lines = await end.log();
+      assert.equal(end.container().exitCode, 0, JSON.stringify({ lines, task: end.task }));
+      return lines;
+    },
+  };
+}
