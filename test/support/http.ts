@@ -1,11 +1,12 @@
 /** A front door in this process, with a store in a temporary directory, for tests of parts through HTTP. */
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { ServerPart } from "#api/contract.ts";
-import { rootCredentials } from "#api/credentials.ts";
+import { type CredentialSource, rootCredentials } from "#api/credentials.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createFrontDoor } from "#api/front-door.ts";
 import { type Clock, systemClock } from "#platform/clock.ts";
@@ -28,6 +29,8 @@ export interface TestServer {
   sdk(): { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string }; maxAttempts: number };
   /** Runs `aws …`; both Debian's old CLI and newer ones take the flag. Resolves with standard output, rejects with what it printed. */
   aws(...args: string[]): Promise<string>;
+  /** The same with one of `awsBinaries`. */
+  awsWith(binary: string, ...args: string[]): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -37,9 +40,14 @@ export interface TestServerOptions {
   readonly open?: boolean;
   readonly config?: Partial<Config>;
   readonly clock?: Clock;
+  /** Instead of one root user who has `accessKeyId` and `secretAccessKey`. */
+  readonly credentials?: CredentialSource;
 }
 
-export async function startServer({ parts, open = false, config, clock = systemClock }: TestServerOptions): Promise<TestServer> {
+/** The CLIs of this machine: the one on the path, and Debian's, which is older. */
+export const awsBinaries = ["aws", "/usr/bin/aws"].filter((binary) => binary === "aws" || existsSync(binary));
+
+export async function startServer({ parts, open = false, config, clock = systemClock, ...given }: TestServerOptions): Promise<TestServer> {
   const home = await mkdtemp(join(tmpdir(), "gantry-http-"));
   const store = await openSqliteStore({ path: join(home, "store.sqlite"), clock });
   // Parts name their port in URIs, so it must be known before they are made.
@@ -57,7 +65,7 @@ export async function startServer({ parts, open = false, config, clock = systemC
     log: silentLogger,
   };
   const made = await parts(deps);
-  const credentials = rootCredentials(full.account, accessKeyId, secretAccessKey);
+  const credentials = given.credentials ?? rootCredentials(full.account, accessKeyId, secretAccessKey);
   const door = createFrontDoor({ deps, credentials, parts: made, reset: () => resetServer(store, made) });
   await door.listen();
   for (const part of made) await part.start?.();
@@ -68,7 +76,10 @@ export async function startServer({ parts, open = false, config, clock = systemC
     deps,
     home,
     sdk: () => ({ endpoint, region: "us-east-1", credentials: { accessKeyId, secretAccessKey }, maxAttempts: 1 }),
-    async aws(...args) {
+    aws(...args) {
+      return this.awsWith("aws", ...args);
+    },
+    async awsWith(binary, ...args) {
       const env = {
         ...process.env,
         AWS_ACCESS_KEY_ID: accessKeyId,
@@ -79,7 +90,7 @@ export async function startServer({ parts, open = false, config, clock = systemC
         AWS_MAX_ATTEMPTS: "1",
         AWS_EC2_METADATA_DISABLED: "true",
       };
-      return (await promisify(execFile)("aws", ["--endpoint-url", endpoint, ...args], { env, timeout: 60_000 })).stdout;
+      return (await promisify(execFile)(binary, ["--endpoint-url", endpoint, ...args], { env, timeout: 60_000 })).stdout;
     },
     async close() {
       await door.close(200);
