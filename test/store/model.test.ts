@@ -235,8 +235,13 @@ describe("store against a naive model", () => {
 
 test("a lease granted after a reopening can be revoked, and nothing is put under it any more", async () => {
   const home = mkdtempSync(join(tmpdir(), "gantry-store-model-"));
-  const put = { put: "a", value: {}, leaseOf: 2 };
-  const refused = { transactions: [{ compare: [], writes: [put] }, { compare: [], writes: [] }] };
+  const put = { put: "a" as const, value: {}, leaseOf: 2 };
+  const refused = {
+    transactions: [
+      { compare: [], writes: [put] },
+      { compare: [], writes: [] },
+    ],
+  };
   try {
     const grants = [{ grant: 1 }, { grant: 1 }, { grant: 1 }];
     await run([{ reopen: true }, ...grants, { revoke: 2 }, refused, { reopen: true }, refused], join(home, "a.db"));

@@ -70,28 +70,27 @@ export async function startServer({ parts, open = false, config, clock = systemC
   await door.listen();
   for (const part of made) await part.start?.();
   const endpoint = `http://127.0.0.1:${port}`;
+  const awsWith = async (binary: string, ...args: string[]) => {
+    const env = {
+      ...process.env,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_REGION: "us-east-1",
+      AWS_DEFAULT_REGION: "us-east-1",
+      AWS_PAGER: "",
+      AWS_MAX_ATTEMPTS: "1",
+      AWS_EC2_METADATA_DISABLED: "true",
+    };
+    return (await promisify(execFile)(binary, ["--endpoint-url", endpoint, ...args], { env, timeout: 60_000 })).stdout;
+  };
   return {
     port,
     endpoint,
     deps,
     home,
     sdk: () => ({ endpoint, region: "us-east-1", credentials: { accessKeyId, secretAccessKey }, maxAttempts: 1 }),
-    aws(...args) {
-      return this.awsWith("aws", ...args);
-    },
-    async awsWith(binary, ...args) {
-      const env = {
-        ...process.env,
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: secretAccessKey,
-        AWS_REGION: "us-east-1",
-        AWS_DEFAULT_REGION: "us-east-1",
-        AWS_PAGER: "",
-        AWS_MAX_ATTEMPTS: "1",
-        AWS_EC2_METADATA_DISABLED: "true",
-      };
-      return (await promisify(execFile)(binary, ["--endpoint-url", endpoint, ...args], { env, timeout: 60_000 })).stdout;
-    },
+    aws: (...args) => awsWith("aws", ...args),
+    awsWith,
     async close() {
       await door.close(200);
       for (const part of made) await part.stop?.();
