@@ -99,7 +99,7 @@ const cases: readonly (readonly [string, Wrong, Record<keyof typeof calls, reado
     { credentials: { accessKeyId: session.accessKeyId, secretAccessKey, sessionToken: "old" } },
     {
       json: ["ExpiredTokenException", 400],
-      query: ["ExpiredTokenException", 403],
+      query: ["ExpiredToken", 403],
       ec2: ["RequestExpired", 400],
       rest: ["ExpiredTokenException", 403],
     },

@@ -480,3 +480,25 @@ test("the garbage collector spares images and running containers", async () => {
   assert.equal((await shell("echo still here")).stdout, "still here\n");
   await machine.runtime.remove(spec.id);
 });
+
+test("a task's container made while the last one of its shim is removed", async () => {
+  const rounds = async (group: string) => {
+    let before = await started("exit 0", { group });
+    for (let round = 0; round < 12; round++) {
+      const next = await machine.spec(busybox, { command: ["sh", "-c", `exit ${round}`], group });
+      await machine.runtime.wait(before.id);
+      const [exitCode] = await Promise.all([
+        machine.runtime
+          .create(next)
+          .then(() => machine.runtime.start(next.id))
+          .then(() => machine.runtime.wait(next.id))
+          .then((exit) => exit.exitCode),
+        machine.runtime.remove(before.id),
+      ]);
+      assert.equal(exitCode, round);
+      before = next;
+    }
+    await machine.runtime.remove(before.id);
+  };
+  await Promise.all(["a", "b", "c", "d"].map(rounds));
+});

@@ -181,7 +181,7 @@ export class ContainerdRuntime implements Runtime {
   async #createTask(spec: ContainerSpec, rootfs: Parameters<Containerd["tasks"]["create"]>[0]["rootfs"]): Promise<{ pid: number }> {
     const { id, stdout, stderr } = spec;
     const options = this.#runc(spec);
-    const create = () => this.#containerd.tasks.create({ containerId: id, rootfs, stdout, stderr, options });
+    const create = () => this.#throughShim(() => this.#containerd.tasks.create({ containerId: id, rootfs, stdout, stderr, options }));
     try {
       const { pid } = await create().catch(async (error: unknown) => {
         // runc's own record of a container that neither containerd nor its shim know any more: the power went, or its directory was removed.
@@ -193,6 +193,22 @@ export class ContainerdRuntime implements Runtime {
     } catch (error) {
       // To Docker, and so to ECS, a container that runc refuses was created and failed to start.
       throw runtimeError("CannotStart", error, "failed to create task for container: ");
+    }
+  }
+
+  /**
+   * The shim of a task ends itself after the removal of its last container. A container of the same task that is made in that moment finds its
+   * socket but no longer the shim behind it; a moment later containerd starts another.
+   */
+  async #throughShim<T>(make: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await make();
+      } catch (error) {
+        const ending = /failed to start shim: .*(no such file or directory|connection refused)|ttrpc: closed/.test(messageOf(error));
+        if (!ending || attempt > 20) throw error;
+        await sleep(this.#options.clock, 25 * attempt);
+      }
     }
   }
 

@@ -52,16 +52,35 @@ export function parseAwsLogs(
     throw new Error("you cannot configure log opt 'awslogs-datetime-format' and 'awslogs-multiline-pattern' at the same time");
   const mode = options.mode ?? "blocking";
   if (mode !== "blocking" && mode !== "non-blocking") throw new Error(`invalid value for log opt 'mode': ${mode}`);
-  const prefix = options["awslogs-stream-prefix"];
   return {
     group,
-    stream: options["awslogs-stream"] || (prefix ? `${prefix}/${names.container}/${names.task}` : names.id),
+    stream: streamOf(options, names),
     region: options["awslogs-region"] || names.region,
     endpoint: options["awslogs-endpoint"] || undefined,
     createGroup: options["awslogs-create-group"] === "true",
     begins: format ? datetimePattern(format) : pattern ? compile(pattern) : undefined,
     backlogBytes: mode === "non-blocking" ? parseSize("max-buffer-size", options["max-buffer-size"] ?? "10m") : longestBacklog,
   };
+}
+
+/** The stream: by name, by prefix, or the container's id. Source: ECS Developer Guide, "Send Amazon ECS logs to CloudWatch". */
+function streamOf(
+  options: Readonly<Record<string, string>>,
+  names: { readonly container: string; readonly task: string; readonly id: string },
+): string {
+  const prefix = options["awslogs-stream-prefix"];
+  return options["awslogs-stream"] || (prefix ? `${prefix}/${names.container}/${names.task}` : names.id);
+}
+
+/** The options as the metadata endpoint shows them: with the stream's name, without its prefix. */
+export function shownOptions(
+  driver: string,
+  options: Readonly<Record<string, string>>,
+  names: { readonly container: string; readonly task: string; readonly id: string },
+): Readonly<Record<string, string>> | undefined {
+  const { "awslogs-stream-prefix": _, ...rest } = options;
+  if (driver === "awslogs") return { ...rest, "awslogs-stream": streamOf(options, names) };
+  return Object.keys(options).length > 0 ? options : undefined;
 }
 
 function compile(pattern: string): RegExp {

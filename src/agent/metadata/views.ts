@@ -1,3 +1,4 @@
+import { shownOptions } from "../logs/awslogs.ts";
 import { labelsOf } from "../steps/launch.ts";
 import { networkBindings } from "../task/report.ts";
 import type { TaskView } from "../task/engine.ts";
@@ -47,7 +48,7 @@ export function containerDocument(
     ...(version === 4
       ? {
           LogDriver: log.driver,
-          LogOptions: Object.keys(log.options).length > 0 ? log.options : undefined,
+          LogOptions: shownOptions(log.driver, log.options, { container: container.name, task: plan.id, id: container.id }),
           ContainerARN: definition.definition.containerArn,
         }
       : {}),

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -45,7 +46,7 @@ export class Machine {
 
   private constructor(home: string, containerd: RunningContainerd, options: ContainerdRuntimeOptions, runtime: ContainerdRuntime) {
     this.home = home;
-    this.instance = `/gantry-test-${home.slice(-6)}`;
+    this.instance = `/gantry-test-${randomUUID().slice(0, 8)}`;
     this.containerd = containerd;
     this.options = options;
     this.runtime = runtime;
