@@ -1,4 +1,4 @@
-import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { Handler, RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
