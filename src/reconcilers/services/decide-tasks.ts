@@ -9,7 +9,7 @@ export interface Moves {
   /** Tasks to start, by deployment or task set, in order. */
   readonly starts: readonly { readonly group: string; readonly count: number; readonly home?: string }[];
   readonly stops: readonly Stop[];
-  /** Tasks of the wanted group that stay, and how many of these are healthy. */
+  /** Tasks of the wanted group that stay, and how many of these are ready. */
   readonly kept: number;
   readonly healthy: number;
   /** Tasks that are to go and have not ended. */
@@ -77,7 +77,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   const stop = (task: TaskFacts, why: Stop["why"], text = reason(group ?? task.group)) =>
     stops.push({ id: task.id, group: task.group, why, reason: text });
 
-  const healthyCurrent = current.filter(({ healthy }) => healthy).length;
+  const readyCurrent = current.filter(({ ready }) => ready).length;
   const missing = count - current.length;
   const room = upper - live.length;
   const starts = wanted.frozen || group === undefined ? 0 : Math.max(0, Math.min(missing, room));
@@ -93,7 +93,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
     else if (task.healthy && free(task)) healthyLeaving.push(task);
   }
   const protectedHealthy = leaving.filter((task) => task.healthy && !free(task)).length;
-  const healthy = Math.min(healthyCurrent, count) + healthyLeaving.length + protectedHealthy;
+  const healthy = Math.min(readyCurrent, count) + healthyLeaving.length + protectedHealthy;
   const blocked = wanted.frozen ? 0 : Math.max(0, missing - starts);
   let going = Math.max(0, healthy - count);
   // No room for those that are missing: as many of the old as may be missing for a while make it.
@@ -103,13 +103,12 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   if (count === 0) going = healthyLeaving.length;
   for (const task of scaleInOrder(healthyLeaving, Math.min(going, mostAtOnce))) stop(task, whyLeaving(task, wanted));
 
-  if (lost.length > 0 && healthyCurrent >= count)
-    for (const task of lost) stop(task, "lost", "Task's container instance stopped responding");
+  if (lost.length > 0 && readyCurrent >= count) for (const task of lost) stop(task, "lost", "Task's container instance stopped responding");
   return {
     starts: starts > 0 && group !== undefined ? [{ group, count: Math.min(starts, mostAtOnce) }] : [],
     stops,
     kept: current.length,
-    healthy: healthyCurrent,
+    healthy: readyCurrent,
     leaving: leaving.length,
     stopping: stopping.length,
     blocked,
@@ -142,7 +141,9 @@ export function decideDaemon(tasks: readonly TaskFacts[], homes: readonly string
     else staying.set(task.instance, task);
   }
   const lower = Math.ceil((homes.length * wanted.minimumHealthyPercent) / 100);
-  let healthy = [...staying.values(), ...leaving.filter(({ instance }) => home.has(instance))].filter((task) => task.healthy).length;
+  let healthy = [...staying.values(), ...leaving.filter(({ instance }) => home.has(instance))].filter((task) =>
+    task.group === group ? task.ready : task.healthy,
+  ).length;
   for (const task of leaving) {
     if (task.unhealthy) stop(task, "unhealthy", healthReason);
     else if (task.draining && task.group === group) {
@@ -162,7 +163,7 @@ export function decideDaemon(tasks: readonly TaskFacts[], homes: readonly string
     starts,
     stops,
     kept: kept.length,
-    healthy: kept.filter((task) => task.healthy).length,
+    healthy: kept.filter((task) => task.ready).length,
     leaving: leaving.filter(({ draining }) => !draining).length,
     stopping: stopping.length + (current.length - kept.length),
     blocked: homes.length - kept.length - starts.length,
