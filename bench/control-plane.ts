@@ -6,7 +6,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { CreateClusterCommand, DescribeClustersCommand, ECSClient, RegisterTaskDefinitionCommand, RunTaskCommand } from "@aws-sdk/client-ecs";
+import {
+  CreateClusterCommand,
+  DescribeClustersCommand,
+  ECSClient,
+  RegisterTaskDefinitionCommand,
+  RunTaskCommand,
+} from "@aws-sdk/client-ecs";
 import { end, report, repository, type Server, startServer, usageOf } from "./support.ts";
 
 const agents = 1000;
@@ -27,7 +33,9 @@ async function startAgents(endpoint: string): Promise<{ children: readonly Child
     },
   };
   try {
-    await Promise.all(children.map((child) => once(child, "message", { signal: AbortSignal.any([ended.signal, AbortSignal.timeout(120_000)]) })));
+    await Promise.all(
+      children.map((child) => once(child, "message", { signal: AbortSignal.any([ended.signal, AbortSignal.timeout(120_000)]) })),
+    );
     return all;
   } catch (error) {
     await all[Symbol.asyncDispose]();
@@ -56,20 +64,24 @@ async function measured(server: Server, work: () => Promise<void>): Promise<{ se
 async function main(): Promise<void> {
   const profile = process.env["GANTRY_BENCH_PROFILE"];
   await using server = await startServer(profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : []);
-  const ecs = new ECSClient({ endpoint: server.endpoint, region: "us-east-1", credentials: { accessKeyId: "test", secretAccessKey: "test" } });
+  const ecs = new ECSClient({
+    endpoint: server.endpoint,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  });
   await ecs.send(new CreateClusterCommand({ clusterName: cluster }));
   await ecs.send(
     new RegisterTaskDefinitionCommand({
       family: "bench",
       networkMode: "bridge",
-      containerDefinitions: [
-        { name: "main", image: "busybox", cpu: 64, memory: 128, environment: [{ name: "A", value: "b" }] },
-      ],
+      containerDefinitions: [{ name: "main", image: "busybox", cpu: 64, memory: 128, environment: [{ name: "A", value: "b" }] }],
     }),
   );
   const began = performance.now();
   await using children = await startAgents(server.endpoint);
-  process.stdout.write(`     ${agents} agents in ${agentProcesses} processes connected in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
+  process.stdout.write(
+    `     ${agents} agents in ${agentProcesses} processes connected in ${((performance.now() - began) / 1000).toFixed(1)} s\n`,
+  );
   const running = async () => (await ecs.send(new DescribeClustersCommand({ clusters: [cluster] }))).clusters?.[0]?.runningTasksCount ?? 0;
   const up = await measured(server, async () => {
     let left = tasks;

@@ -167,7 +167,10 @@ export async function usageOf(pid: number): Promise<{ readonly cpuSeconds: numbe
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   // Linux counts in 1/100 s for user space on every architecture that we run on.
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, peakMiB: Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024 };
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+    peakMiB: Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024,
+  };
 }
 
 /** Resident memory of a process in MiB. */
