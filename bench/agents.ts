@@ -10,7 +10,7 @@ import type { FromAgent, FromServer, PayloadTask } from "#agent-protocol/message
 import { openHeaders } from "./support.ts";
 
 const [endpoint = "", cluster = "", count = "0"] = process.argv.slice(2);
-const pool = new Agent({ keepAlive: true, maxSockets: 32, scheduling: "lifo" });
+const pool = new Agent({ keepAlive: true, maxSockets: 128, scheduling: "lifo" });
 
 function call(operation: string, input: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
