@@ -1,17 +1,19 @@
 /**
  * The control plane end to end: 1,000 agents (bench/agents.ts, in processes of their own) over real websockets, and a service of theirs that goes
- * from 0 to 20,000 running tasks and back. Server, agents and this process share the machine; the store is on its disk.
- * GANTRY_BENCH_PROFILE=<directory> writes the server's CPU profile there.
+ * from 0 to 20,000 running tasks and back. Measured from CreateService until DescribeServices tells of 20,000 running. Server, agents and this
+ * process share the machine; the store is on its disk. The server is in open mode; agents hold no telemetry connection.
+ * GANTRY_BENCH_TASKS changes the number, GANTRY_BENCH_PROFILE=<directory> writes the server's CPU profile there.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import {
   CreateClusterCommand,
-  DescribeClustersCommand,
+  CreateServiceCommand,
+  DescribeServicesCommand,
   ECSClient,
   RegisterTaskDefinitionCommand,
-  RunTaskCommand,
+  UpdateServiceCommand,
 } from "@aws-sdk/client-ecs";
 import { end, report, repository, type Server, startServer, usageOf } from "./support.ts";
 
@@ -19,23 +21,20 @@ const agents = 1000;
 const agentProcesses = 2;
 const tasks = Number(process.env["GANTRY_BENCH_TASKS"] ?? 20_000);
 const cluster = "bench";
+const service = "bench";
 
 async function startAgents(endpoint: string): Promise<{ children: readonly ChildProcess[]; [Symbol.asyncDispose](): Promise<void> }> {
   const children = Array.from({ length: agentProcesses }, () =>
     fork(join(repository, "bench/agents.ts"), [endpoint, cluster, String(agents / agentProcesses)]),
   );
-  const ended = new AbortController();
   const all = {
     children,
     async [Symbol.asyncDispose]() {
-      ended.abort();
       await Promise.all(children.map(end));
     },
   };
   try {
-    await Promise.all(
-      children.map((child) => once(child, "message", { signal: AbortSignal.any([ended.signal, AbortSignal.timeout(120_000)]) })),
-    );
+    await Promise.all(children.map((child) => once(child, "message", { signal: AbortSignal.timeout(120_000) })));
     return all;
   } catch (error) {
     await all[Symbol.asyncDispose]();
@@ -43,22 +42,19 @@ async function startAgents(endpoint: string): Promise<{ children: readonly Child
   }
 }
 
-/** Asks until `done`, a few times a second: asking must not be what is measured. */
-async function until(done: () => Promise<boolean>, timeoutMs: number): Promise<void> {
-  const began = performance.now();
-  while (!(await done())) {
-    if (performance.now() - began > timeoutMs) throw new Error(`not done after ${timeoutMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
+interface Measured {
+  readonly seconds: number;
+  readonly text: string;
 }
 
-async function measured(server: Server, work: () => Promise<void>): Promise<{ seconds: number; cpu: number; peakMiB: number }> {
+async function measured(server: Server, work: () => Promise<void>): Promise<Measured> {
   const before = await usageOf(server.pid);
   const began = performance.now();
   await work();
   const seconds = (performance.now() - began) / 1000;
-  const after = await usageOf(server.pid);
-  return { seconds, cpu: after.cpuSeconds - before.cpuSeconds, peakMiB: after.peakMiB };
+  const { cpuSeconds, peakMiB } = await usageOf(server.pid);
+  const cpu = cpuSeconds - before.cpuSeconds;
+  return { seconds, text: `${seconds.toFixed(1)} s, server ${cpu.toFixed(1)} s of CPU, at most ${peakMiB.toFixed(0)} MiB` };
 }
 
 async function main(): Promise<void> {
@@ -78,28 +74,44 @@ async function main(): Promise<void> {
     }),
   );
   const began = performance.now();
-  await using children = await startAgents(server.endpoint);
-  process.stdout.write(
-    `     ${agents} agents in ${agentProcesses} processes connected in ${((performance.now() - began) / 1000).toFixed(1)} s\n`,
-  );
-  const running = async () => (await ecs.send(new DescribeClustersCommand({ clusters: [cluster] }))).clusters?.[0]?.runningTasksCount ?? 0;
-  const up = await measured(server, async () => {
-    let left = tasks;
-    const some = async () => {
-      while (left > 0) {
-        left -= 10;
-        const { failures } = await ecs.send(
-          new RunTaskCommand({ cluster, taskDefinition: "bench", count: 10, placementStrategy: [{ type: "spread", field: "instanceId" }] }),
-        );
-        if (failures?.length) throw new Error(`not placed: ${JSON.stringify(failures[0])}`);
+  await using started = await startAgents(server.endpoint);
+  const connected = (performance.now() - began) / 1000;
+  process.stdout.write(`     ${agents} agents in ${agentProcesses} processes connected in ${connected.toFixed(1)} s\n`);
+
+  /** Asks a few times a second: asking must not be what is measured. */
+  const running = async (count: number) => {
+    const give = performance.now() + 300_000;
+    for (;;) {
+      const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
+      const now = services?.[0];
+      if (now?.runningCount === count) return;
+      if (performance.now() > give) {
+        const events = (now?.events ?? []).slice(0, 3).map(({ message }) => message);
+        throw new Error(`${now?.runningCount} of ${count} tasks run, ${now?.pendingCount} are pending: ${events.join(" ")}`);
       }
-    };
-    await Promise.all(Array.from({ length: 8 }, some));
-    await until(async () => (await running()) >= tasks, 300_000);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  };
+
+  const up = await measured(server, async () => {
+    await ecs.send(
+      new CreateServiceCommand({
+        cluster,
+        serviceName: service,
+        taskDefinition: "bench",
+        desiredCount: tasks,
+        placementStrategy: [
+          { type: "spread", field: "attribute:ecs.availability-zone" },
+          { type: "spread", field: "instanceId" },
+        ],
+      }),
+    );
+    await running(tasks);
   });
-  process.stdout.write(`     up: ${up.seconds.toFixed(1)} s, server ${up.cpu.toFixed(1)} s of CPU, at most ${up.peakMiB.toFixed(0)} MiB\n`);
-  const agentsCpu = await Promise.all(children.children.map(async ({ pid = 0 }) => (await usageOf(pid)).cpuSeconds));
-  process.stdout.write(`     agents: ${agentsCpu.map((each) => each.toFixed(1)).join(" and ")} s of CPU since their start\n`);
+  const ofAgents = await Promise.all(started.children.map(async ({ pid = 0 }) => (await usageOf(pid)).cpuSeconds));
+  process.stdout.write(
+    `     0 to ${tasks}: ${up.text}; agents ${ofAgents.map((each) => each.toFixed(1)).join(" and ")} s since their start\n`,
+  );
   report({
     bench: `service 0 to ${tasks} running, ${agents} agents`,
     ours: tasks / up.seconds,
@@ -108,6 +120,11 @@ async function main(): Promise<void> {
     unit: "tasks/s",
     bound: { least: 1000 },
   });
+  const down = await measured(server, async () => {
+    await ecs.send(new UpdateServiceCommand({ cluster, service, desiredCount: 0 }));
+    await running(0);
+  });
+  process.stdout.write(`     ${tasks} to 0: ${down.text}; ${(tasks / down.seconds).toFixed(0)} tasks/s\n`);
 }
 
 await main();
