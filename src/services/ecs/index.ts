@@ -1,4 +1,4 @@
-import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { Handler, RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
@@ -87,6 +87,7 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
         handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...services.handlers, ...tasks.registrations![0]!.handlers },
       },
     ],
+    questions: services.questions,
     async start() {
       await tasks.start?.();
       services.reconciler.start();
