@@ -120,8 +120,18 @@ export class ScriptedAgent {
       if (task.phase === "stopped") continue;
       const wasRunning = task.phase === "running";
       this.#end(task);
-      this.#report(task.arn, "STOPPED", wasRunning ? { exitCode: 137 } : { reason: "CannotStartContainerError: the machine was restarted" });
+      this.#report(
+        task.arn,
+        "STOPPED",
+        wasRunning ? { exitCode: 137 } : { reason: "CannotStartContainerError: the machine was restarted" },
+      );
     }
+  }
+
+  /** The task's health check fails from here on. */
+  sicken(arn: string): void {
+    this.tasks.get(arn)!.health = "UNHEALTHY";
+    this.#tellHealth();
   }
 
   drop(): void {

@@ -1,6 +1,12 @@
 import { parseEcsKey } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
-import type { DeploymentRecord, ServiceRecord, ServiceRevisionRecord, ServiceStateRecord, TaskProtectionRecord } from "#model/service-records.ts";
+import type {
+  DeploymentRecord,
+  ServiceRecord,
+  ServiceRevisionRecord,
+  ServiceStateRecord,
+  TaskProtectionRecord,
+} from "#model/service-records.ts";
 import type { WatchBatch } from "#store/store.ts";
 
 /** What lies on the disk of the simulated cluster, kept up to date write by write, so that checking a write costs what it changed. */

@@ -111,7 +111,9 @@ function checkStarts(picture: Picture, name: string, started: readonly TaskRecor
   if (service?.schedulingStrategy === "DAEMON") {
     const startedIds = new Set(started.map(({ id }) => id));
     for (const task of started) {
-      const others = picture.liveOf(name).filter(({ id, containerInstanceId }) => containerInstanceId === task.containerInstanceId && id !== task.id);
+      const others = picture
+        .liveOf(name)
+        .filter(({ id, containerInstanceId }) => containerInstanceId === task.containerInstanceId && id !== task.id);
       const blocking = others.filter(({ id }) => before.present.has(id) || startedIds.has(id));
       assert.equal(blocking.length, 0, `${name}: a second daemon on ${task.containerInstanceId}`);
     }
@@ -136,10 +138,13 @@ function checkStops(
   const gone = after.service?.status !== "ACTIVE";
   for (const task of stopped) {
     assert.ok(task.stop!.reason, `${task.id} was stopped without a reason`);
-    const protectedUntil = Math.min(before.protectedUntil.get(task.id) ?? 0, picture.protections.get(task.id)?.expiresAt ?? 0);
+    const protectedUntil = before.protectedUntil.get(task.id) ?? 0;
     if (gone || protectedUntil <= now || !before.present.has(task.id)) continue;
     const unhealthy = taskHealth(task, picture.observed.get(task.id)) === "UNHEALTHY";
-    assert.ok(unhealthy, `${name}: ${task.id} is protected for ${protectedUntil - now} ms more, and the scheduler stopped it (${task.stop!.reason})`);
+    assert.ok(
+      unhealthy,
+      `${name}: ${task.id} is protected for ${protectedUntil - now} ms more, and the scheduler stopped it (${task.stop!.reason})`,
+    );
   }
   if (gone || before.service?.status !== "ACTIVE") return;
   const stoppedIds = new Set(stopped.map(({ id }) => id));
@@ -152,7 +157,10 @@ function checkStops(
   const failed = [...before.healthy].filter((id) => !stoppedIds.has(id) && !after.healthy.has(id)).length;
   const left = after.healthy.size + failed;
   const limit = Math.min(lower(before.service), lower(after.service));
-  assert.ok(left >= limit, `${name}: ${left} healthy tasks after the scheduler stopped ${victims.length}, and the minimum percent asks for ${limit}`);
+  assert.ok(
+    left >= limit,
+    `${name}: ${left} healthy tasks after the scheduler stopped ${victims.length}, and the minimum percent asks for ${limit}`,
+  );
 }
 
 /** One PRIMARY, events within AWS's number. */
@@ -176,7 +184,9 @@ function checkTurn(picture: Picture, name: string, now: DeploymentRecord, counts
   const service = picture.services.get(name);
   const earlier = picture.deploymentsOf(name);
   const target = earlier.some(({ rollback, outcome }) => rollback?.deployment === now.id && outcome === "ROLLBACK_IN_PROGRESS");
-  const completed = earlier.filter(({ id, outcome, revision }) => id !== now.id && outcome === "SUCCESSFUL" && picture.revisions.has(`${name}/${revision}`));
+  const completed = earlier.filter(
+    ({ id, outcome, revision }) => id !== now.id && outcome === "SUCCESSFUL" && picture.revisions.has(`${name}/${revision}`),
+  );
   const expected = !target && completed.length > 0 && service?.deploymentConfiguration.deploymentCircuitBreaker?.rollback;
   return () => {
     const after = picture.services.get(name);

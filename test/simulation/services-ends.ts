@@ -20,14 +20,18 @@ export function checkServiceEnds(world: World, services: readonly Service[]): vo
     const events = service.events ?? [];
     assert.ok(events.length <= 100, `${name} has ${events.length} events`);
     assert.equal(new Set(events.map(({ id }) => id)).size, events.length, "an event's id twice");
-    assert.ok(events.every(({ createdAt }, i) => i === 0 || createdAt! <= events[i - 1]!.createdAt!), "events are newest first");
+    assert.ok(
+      events.every(({ createdAt }, i) => i === 0 || createdAt! <= events[i - 1]!.createdAt!),
+      "events are newest first",
+    );
     for (const [key, deployment] of picture.deployments)
       if (key.startsWith(`${name}/`)) assert.ok(deployment.timeline.length <= 200, `the timeline of ${key}`);
     if (service.status !== "ACTIVE") continue;
     if (service.schedulingStrategy === "DAEMON") {
       const live = picture.liveOf(name).map(({ containerInstanceId }) => containerInstanceId);
       const homes = world.agents.map(({ instance }) => instance).filter((instance) => picture.connected(instance));
-      if (!/ported:/.test(service.taskDefinition!)) assert.deepEqual(live.toSorted(), homes.toSorted(), `${name}: one daemon on each instance`);
+      if (!/ported:/.test(service.taskDefinition!))
+        assert.deepEqual(live.toSorted(), homes.toSorted(), `${name}: one daemon on each instance`);
     }
     if (service.deployments![0]!.rolloutState !== "COMPLETED" || service.desiredCount === 0) continue;
     const steady = events.findIndex(({ message }) => /has reached a steady state\.$/.test(message!));

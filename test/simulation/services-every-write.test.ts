@@ -47,7 +47,10 @@ async function live(killAt: number | undefined, after: boolean): Promise<End> {
   const stable = (revision: string) =>
     until(
       ({ deployments, runningCount, desiredCount, taskDefinition }) =>
-        taskDefinition!.endsWith(revision) && deployments!.length === 1 && deployments![0]!.rolloutState === "COMPLETED" && runningCount === desiredCount,
+        taskDefinition!.endsWith(revision) &&
+        deployments!.length === 1 &&
+        deployments![0]!.rolloutState === "COMPLETED" &&
+        runningCount === desiredCount,
     );
 
   await world.startServer();

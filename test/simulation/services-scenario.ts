@@ -89,8 +89,7 @@ class Life {
 
   async #call<T>(operation: string, input: object): Promise<T | ApiError | undefined> {
     const answer = await this.#world.call<T>(operation, { cluster, ...input });
-    if (answer instanceof ApiError)
-      assert.ok(expectedErrors.has(answer.code), `${operation} answered ${answer.code}: ${answer.message}`);
+    if (answer instanceof ApiError) assert.ok(expectedErrors.has(answer.code), `${operation} answered ${answer.code}: ${answer.message}`);
     return answer;
   }
 
@@ -109,7 +108,9 @@ class Life {
       if (!this.#world.serverAlive && this.#chance(0.7)) await this.#world.startServer();
       await this.#act(this.#below(20));
       const kind = this.#below(10);
-      await this.#wait(kind < 3 ? 1500 * this.#world.random.next() : kind < 8 ? 9000 * this.#world.random.next() : 45_000 * this.#world.random.next());
+      await this.#wait(
+        kind < 3 ? 1500 * this.#world.random.next() : kind < 8 ? 9000 * this.#world.random.next() : 45_000 * this.#world.random.next(),
+      );
     }
   }
 
@@ -238,7 +239,9 @@ class Life {
     await world.startServer();
     for (const agent of world.agents) agent.start();
     await this.#wait(1000);
-    const containerInstances = world.agents.map(({ instance }) => instance).filter((id) => world.picture.instances.get(id)?.status === "DRAINING");
+    const containerInstances = world.agents
+      .map(({ instance }) => instance)
+      .filter((id) => world.picture.instances.get(id)?.status === "DRAINING");
     if (containerInstances.length > 0) await this.#call("UpdateContainerInstancesState", { containerInstances, status: "ACTIVE" });
     for (const task of world.picture.tasks.values())
       if (!task.group.startsWith("service:") && world.picture.live(task.id)) await this.#call("StopTask", { task: task.arn });
@@ -303,7 +306,9 @@ class Life {
     if (this.#seed % 2 === 0) await this.#deleteAll();
     if (world.violations.length > 0) throw world.violations[0]!;
     const { starts, stops, healthyStops, rollbacks } = world.counts;
-    const digest = createHash("sha256").update(JSON.stringify(world.disk.list(""))).digest("hex");
+    const digest = createHash("sha256")
+      .update(JSON.stringify(world.disk.list("")))
+      .digest("hex");
     return { starts, stops, healthyStops, rollbacks, deaths: this.#deaths, digest };
   }
 
@@ -342,7 +347,9 @@ function capacityFor(world: World, { taskDefinition }: Service): number {
 }
 
 function explain({ serviceName, status, taskDefinition, desiredCount, runningCount, pendingCount, deployments, events }: Service): string {
-  const rollout = deployments?.map((each) => `${each.status} ${each.rolloutState} ${each.taskDefinition?.split("/").at(-1)} ${each.runningCount}`);
+  const rollout = deployments?.map(
+    (each) => `${each.status} ${each.rolloutState} ${each.taskDefinition?.split("/").at(-1)} ${each.runningCount}`,
+  );
   const last = events?.slice(0, 3).map(({ message }) => message);
   return `${serviceName} ${status} ${taskDefinition?.split("/").at(-1)} wants ${desiredCount}, runs ${runningCount}, pending ${pendingCount}; ${rollout?.join(", ")}; ${last?.join(" | ")}`;
 }

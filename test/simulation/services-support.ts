@@ -37,7 +37,12 @@ export class ServiceWorld {
     return answer;
   }
 
-  async create(serviceName: string, taskDefinition: string, desiredCount: number, more: Partial<CreateServiceRequest> = {}): Promise<Service> {
+  async create(
+    serviceName: string,
+    taskDefinition: string,
+    desiredCount: number,
+    more: Partial<CreateServiceRequest> = {},
+  ): Promise<Service> {
     const count = more.schedulingStrategy === "DAEMON" ? {} : { desiredCount };
     const input = { serviceName, taskDefinition, launchType: "EC2", ...count, ...more };
     return (await this.call<{ service: Service }>("CreateService", input)).service;
@@ -98,7 +103,11 @@ export class ServiceWorld {
     return last!;
   }
 
-  async until(holds: () => boolean | Promise<boolean>, withinMs = 60_000, what: string | (() => string) = "it never came"): Promise<number> {
+  async until(
+    holds: () => boolean | Promise<boolean>,
+    withinMs = 60_000,
+    what: string | (() => string) = "it never came",
+  ): Promise<number> {
     const begun = this.world.clock.now();
     while (!(await holds())) {
       if (this.world.clock.now() - begun >= withinMs) assert.fail(typeof what === "string" ? what : what());

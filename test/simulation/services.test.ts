@@ -21,10 +21,7 @@ test("a service is made, reaches its steady state, says so once, and rests", asy
     assert.equal(task.startedBy, service.deployments![0]!.id);
   }
   // Spread over the zones and instances by default.
-  assert.deepEqual(
-    w.world.agents.map(({ instance }) => w.on(instance, "web").length).toSorted(),
-    [2, 3],
-  );
+  assert.deepEqual(w.world.agents.map(({ instance }) => w.on(instance, "web").length).toSorted(), [2, 3]);
   await w.rests();
 });
 
@@ -72,7 +69,9 @@ test("percents that leave no room to move: nothing moves, an event says so, and 
   await w.pass(60_000);
   assert.equal(w.of("web", "app:1").length, 2);
   assert.equal(w.live("web").length, 2);
-  const stuck = messages(await w.describe("web")).filter((message) => /was unable to stop or start tasks during a deployment/.test(message));
+  const stuck = messages(await w.describe("web")).filter((message) =>
+    /was unable to stop or start tasks during a deployment/.test(message),
+  );
   assert.equal(stuck.length, 1);
   await w.rests();
   await w.update("web", percents(50, 100));
@@ -251,11 +250,14 @@ test("a protected task outlives scale-in and deployments until its protection en
     .live("web")
     .slice(0, 2)
     .map(({ arn }) => arn);
-  const answer = await w.call<{ protectedTasks: { taskArn: string; protectionEnabled: boolean; expirationDate: Date }[] }>("UpdateTaskProtection", {
-    tasks: kept,
-    protectionEnabled: true,
-    expiresInMinutes: 5,
-  });
+  const answer = await w.call<{ protectedTasks: { taskArn: string; protectionEnabled: boolean; expirationDate: Date }[] }>(
+    "UpdateTaskProtection",
+    {
+      tasks: kept,
+      protectionEnabled: true,
+      expiresInMinutes: 5,
+    },
+  );
   assert.deepEqual(answer.protectedTasks.map(({ taskArn }) => taskArn).toSorted(), kept.toSorted());
   assert.equal(answer.protectedTasks[0]!.expirationDate.getTime(), w.world.clock.now() + 5 * 60_000);
   await w.update("web", { desiredCount: 1 });
@@ -289,7 +291,11 @@ test("an instance falls silent: its tasks are replaced; it comes back with them:
     await w.pass(60_000);
     assert.equal(lost.running.length, there, "they run on, out of reach");
     lost.start();
-    await w.until(() => w.live("web").length === 4 && lost.running.length === w.on(lost.instance, "web").length, 60_000, "the surplus stays");
+    await w.until(
+      () => w.live("web").length === 4 && lost.running.length === w.on(lost.instance, "web").length,
+      60_000,
+      "the surplus stays",
+    );
     await w.stable("web");
     for (const agent of w.world.agents) for (const [arn, count] of agent.starts) assert.equal(count, 1, arn);
     await w.rests();
@@ -329,7 +335,9 @@ test("without room a service says why, once, and takes the room that comes", asy
   await w.create("web", "ported:1", 2);
   await w.until(() => w.healthy("web").length === 1);
   await w.pass(10 * 60_000);
-  const unplaced = messages(await w.describe("web")).filter((message) => /was unable to place a task because no container instance met all/.test(message));
+  const unplaced = messages(await w.describe("web")).filter((message) =>
+    /was unable to place a task because no container instance met all/.test(message),
+  );
   assert.equal(unplaced.length, 1, unplaced.join("\n"));
   assert.match(unplaced[0]!, /is already using a port required by your task/);
   await w.rests();
@@ -425,5 +433,44 @@ test("a machine that loses its power and comes back: its tasks ended, others too
   agent!.start();
   await w.until(() => w.healthy("web").length === 4 && w.live("web").length === 4, 60_000);
   await w.stable("web");
+  await w.rests();
+});
+
+// "Now, Amazon ECS will first start a healthy replacement for each unhealthy task": AWS, What's New, Oct 23, 2023; API Reference, DeploymentConfiguration.
+test("an unhealthy task goes once its replacement is healthy; where the maximum percent leaves no room, it goes first", async () => {
+  for (const maximum of [200, 100]) {
+    const w = await ServiceWorld.with(2);
+    await w.create("web", "checked:1", 2, percents(50, maximum));
+    await w.until(() => w.healthy("web").length === 2);
+    await w.stable("web");
+    const [victim] = w.live("web");
+    const agent = w.world.agents.find(({ instance }) => instance === victim!.containerInstanceId)!;
+    agent.sicken(victim!.arn);
+    let fewest = 9;
+    await w.until(() => {
+      fewest = Math.min(fewest, w.live("web").filter(({ desiredStatus }) => desiredStatus === "RUNNING").length);
+      return w.healthy("web").length === 2 && w.live("web").length === 2 && !w.live("web").some(({ id }) => id === victim!.id);
+    });
+    assert.equal(fewest, maximum === 200 ? 2 : 1);
+    await w.rests();
+  }
+});
+
+// "ECS now replaces unhealthy or terminated tasks using the same service revision they belong to": AWS, What's New, November 2025.
+test("during a deployment whose tasks fail, a task of the old revision that ends is replaced by one of the old revision", async () => {
+  const w = await created(4, 2, percents(100, 150));
+  await w.update("web", { taskDefinition: "app-nostart" });
+  await w.pass(3000);
+  for (let i = 0; i < 3; i++) {
+    await w.stopTask(w.of("web", "app:1")[0]!.arn);
+    await w.until(
+      () => w.of("web", "app:1").filter(({ desiredStatus }) => desiredStatus === "RUNNING").length === 4,
+      10_000,
+      `the ${i + 1}th is not replaced`,
+    );
+  }
+  await w.update("web", { taskDefinition: "app:2" });
+  await w.stable("web");
+  assert.equal(w.of("web", "app:2").length, 4);
   await w.rests();
 });

@@ -1,5 +1,5 @@
 import { ApiError, type Handler, type RequestContext } from "#api/contract.ts";
-import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
+import { ecsKeys } from "#model/ecs-keys.ts";
 import type { ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { readConfig } from "#platform/config.ts";
 import type { Clock } from "#platform/clock.ts";
@@ -84,7 +84,10 @@ export class World {
   addInstance(seed: number, chaos = 0): ScriptedAgent {
     const number = this.agents.length;
     const id = hex(number + 1);
-    this.#put(ecsKeys.containerInstance(scope, cluster, id), instanceRecord(cluster, id, { zone: number % 2 ? "us-east-1b" : "us-east-1a" }));
+    this.#put(
+      ecsKeys.containerInstance(scope, cluster, id),
+      instanceRecord(cluster, id, { zone: number % 2 ? "us-east-1b" : "us-east-1a" }),
+    );
     const agent = new ScriptedAgent({ instance: id, cluster, clock: this.clock, random: seededRandom(seed), door: this.#door, chaos });
     this.agents.push(agent);
     return agent;
