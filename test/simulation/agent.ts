@@ -70,6 +70,8 @@ export class ScriptedAgent {
   readonly #door: ServerDoor;
   /** 0: a well-behaved agent. 1: everything that can go wrong does so often. */
   chaos: number;
+  /** How long an image takes when nothing goes wrong. */
+  pullMs = 200;
 
   constructor(options: { instance: string; cluster: string; clock: Clock; random: Random; door: ServerDoor; chaos: number }) {
     this.instance = options.instance;
@@ -215,7 +217,7 @@ export class ScriptedAgent {
       timer: () => {},
     };
     this.tasks.set(task.arn, running);
-    const pullMs = this.#happens(0.2) ? 90_000 * this.#random.next() : 200;
+    const pullMs = this.#happens(0.2) ? 90_000 * this.#random.next() : this.pullMs;
     running.timer = this.#clock.after(pullMs, () => {
       if (/-nostart$/.test(task.family) || this.#happens(0.15)) {
         running.phase = "stopped";
@@ -251,9 +253,16 @@ export class ScriptedAgent {
     else if (/-sick$/.test(task.family)) check(1000 + r() * 2000, "HEALTHY", () => check(5000 + r() * 25_000, "UNHEALTHY"));
     else if (task.checked.length > 0)
       check(1000 + r() * 2000, "HEALTHY", () => {
-        if (this.#happens(0.1)) check(r() * 60_000, "UNHEALTHY");
+        if (this.#happens(0.1)) this.#perhapsLater(task, () => check(0, "UNHEALTHY"));
       });
-    else if (this.#happens(0.05)) exit(r() * 60_000, 1);
+    else if (this.#happens(0.05)) this.#perhapsLater(task, () => exit(0, 1));
+  }
+
+  /** Unless all is well again by then. */
+  #perhapsLater(task: Running, action: () => void): void {
+    task.timer = this.#clock.after(60_000 * this.#random.next(), () => {
+      if (this.chaos > 0) action();
+    });
   }
 
   #end(task: Running): void {
@@ -313,16 +322,21 @@ export class ScriptedAgent {
 
   /** False when the server failed or did not answer in time. */
   #attempt(change: StateChange): Promise<boolean> {
+    return this.#inTime(
+      this.#door.submit(change).then(
+        () => !this.#happens(0.05),
+        (error: { code?: string }) => error.code === "InvalidParameterException",
+      ),
+    );
+  }
+
+  #inTime(answer: Promise<boolean>): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#clock.after(5000, () => resolve(false));
-      const settle = (sent: boolean) => {
+      void answer.then((heard) => {
         cancel();
-        resolve(sent);
-      };
-      this.#door.submit(change).then(
-        () => settle(!this.#happens(0.05)),
-        (error: { code?: string }) => settle(error.code === "InvalidParameterException"),
-      );
+        resolve(heard);
+      });
     });
   }
 
@@ -341,9 +355,11 @@ export class ScriptedAgent {
       );
       const heard =
         known.length === 0 ||
-        (await this.#door.health(this, known).then(
-          () => !this.#happens(0.1),
-          () => false,
+        (await this.#inTime(
+          this.#door.health(this, known).then(
+            () => !this.#happens(0.1),
+            () => false,
+          ),
         ));
       if (heard) this.#healthTold = news;
       else await new Promise<void>((resolve) => void this.#clock.after(3000, resolve));

@@ -13,6 +13,8 @@ import type { WatchBatch } from "#store/store.ts";
 export class Picture {
   readonly tasks = new Map<string, TaskRecord>();
   readonly observed = new Map<string, TaskObservation>();
+  /** When its record or its observation was last written. */
+  readonly changedAt = new Map<string, number>();
   readonly instances = new Map<string, ContainerInstanceRecord>();
   readonly allocations = new Map<string, AllocationRecord>();
   readonly connections = new Map<string, ConnectionRecord>();
@@ -26,7 +28,7 @@ export class Picture {
   readonly #byInstance = new Map<string, Set<string>>();
   readonly #byGroup = new Map<string, Set<string>>();
 
-  apply({ events }: WatchBatch): void {
+  apply({ events }: WatchBatch, now: number): void {
     for (const event of events) {
       const parsed = parseEcsKey(event.key);
       const map = parsed && this.#mapOf(parsed.kind);
@@ -38,6 +40,7 @@ export class Picture {
       } else {
         map.set(name, event.entry.value);
         if (parsed.kind === "task") this.#index(this.tasks.get(name), name, true);
+        if (parsed.kind === "task" || parsed.kind === "task-observed") this.changedAt.set(name, now);
       }
     }
   }

@@ -67,6 +67,8 @@ interface Look {
   readonly present: ReadonlySet<string>;
   readonly healthy: ReadonlySet<string>;
   readonly protectedUntil: ReadonlyMap<string, number>;
+  /** Ended, or ceased to be healthy, at this very instant: a decision of the same instant may have come first. */
+  readonly failedNow: number;
 }
 
 function lookAt(picture: Picture, name: string, now: number): Look {
@@ -78,11 +80,16 @@ function lookAt(picture: Picture, name: string, now: number): Look {
   const healthy = live.filter((task) => isHealthy(picture, task) && !away(task.containerInstanceId));
   return {
     service: picture.services.get(name),
-    present: new Set(live.filter(({ containerInstanceId }) => picture.connected(containerInstanceId)).map(({ id }) => id)),
+    present: new Set(live.filter(({ containerInstanceId }) => isBack(picture, containerInstanceId, now)).map(({ id }) => id)),
     healthy: new Set(healthy.map(({ id }) => id)),
+    failedNow: picture.allOf(name).filter((task) => picture.changedAt.get(task.id) === now && !isHealthy(picture, task)).length,
     protectedUntil: new Map(live.flatMap(({ id }) => (picture.protections.has(id) ? [[id, picture.protections.get(id)!.expiresAt]] : []))),
   };
 }
+
+/** Connected, and not only since this very instant. */
+const isBack = (picture: Picture, instance: string, now: number) =>
+  picture.connected(instance) && picture.connections.get(instance)!.since < now;
 
 /** It runs, is not about to stop, and its checks (if there are any) say HEALTHY. */
 export function isHealthy(picture: Picture, task: TaskRecord): boolean {
@@ -153,9 +160,8 @@ function checkStops(
   counts.healthyStops += victims.length;
   const daemon = after.service.schedulingStrategy === "DAEMON";
   if (daemon) return;
-  // Those that failed by themselves in the same write may have done so after the decision.
-  const failed = [...before.healthy].filter((id) => !stoppedIds.has(id) && !after.healthy.has(id)).length;
-  const left = after.healthy.size + failed;
+  const left =
+    after.healthy.size + before.failedNow + [...before.healthy].filter((id) => !stoppedIds.has(id) && !after.healthy.has(id)).length;
   const limit = Math.min(lower(before.service), lower(after.service));
   assert.ok(
     left >= limit,

@@ -33,7 +33,8 @@ export function checkServiceEnds(world: World, services: readonly Service[]): vo
       if (!/ported:/.test(service.taskDefinition!))
         assert.deepEqual(live.toSorted(), homes.toSorted(), `${name}: one daemon on each instance`);
     }
-    if (service.deployments![0]!.rolloutState !== "COMPLETED" || service.desiredCount === 0) continue;
+    const primary = service.deployments!.find(({ status }) => status === "PRIMARY")!;
+    if (primary.rolloutState !== "COMPLETED" || service.runningCount !== service.desiredCount || service.desiredCount === 0) continue;
     const steady = events.findIndex(({ message }) => /has reached a steady state\.$/.test(message!));
     const started = events.findIndex(({ message }) => /has started \d+ tasks/.test(message!));
     if (started >= 0) assert.ok(steady >= 0 && steady < started, `${name} is steady and no event says so: ${events[0]?.message}`);

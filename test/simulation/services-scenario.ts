@@ -31,6 +31,9 @@ const expectedErrors = new Set([
   "ResourceNotFoundException",
 ]);
 
+/** Steps of five seconds without a write: longer than the latest of late reports. */
+const quietSteps = 5;
+
 /** What the caller was last told that it has. */
 export interface Wish {
   readonly desiredCount: number;
@@ -248,11 +251,12 @@ class Life {
     for (const service of await this.#describe()) if (service.status === "ACTIVE") await this.#loosen(service);
     const mended = new Set<string>();
     const deadline = world.clock.now() + 20 * 60_000;
-    for (;;) {
+    for (let quiet = 0; quiet < quietSteps;) {
+      const { revision } = world.disk;
       await this.#wait(5000);
       const services = await this.#describe();
       const unsettled = services.filter((service) => !isSettled(world, service));
-      if (unsettled.length === 0) return;
+      quiet = unsettled.length === 0 && world.disk.revision === revision ? quiet + 1 : 0;
       for (const service of unsettled) {
         const name = service.serviceName!;
         const primary = service.deployments?.find(({ status }) => status === "PRIMARY");
@@ -265,7 +269,7 @@ class Life {
         assert.ok(answer && !(answer instanceof ApiError), `${name} could not be mended`);
         mended.add(name);
       }
-      assert.ok(world.clock.now() < deadline, () => `never settled: ${unsettled.map(explain).join("; ")}`);
+      if (world.clock.now() >= deadline) assert.fail(`never settled: ${unsettled.map(explain).join("; ")}`);
     }
   }
 

@@ -326,7 +326,7 @@ export class World {
   #check(batch: WatchBatch): void {
     try {
       const after = [checkTasks(this.picture, batch), checkServices(this.picture, batch, this.clock.now(), this.counts)];
-      this.picture.apply(batch);
+      this.picture.apply(batch, this.clock.now());
       for (const check of after) check();
     } catch (error) {
       this.violations.push(error as Error);
