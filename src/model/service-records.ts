@@ -32,6 +32,7 @@ export interface ServiceRecord {
   readonly deployment?: string;
   /** Of the controller EXTERNAL. */
   readonly primaryTaskSet?: string;
+  readonly inactiveAt?: number;
   readonly tags: readonly Tag[];
 }
 

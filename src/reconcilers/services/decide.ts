@@ -68,7 +68,10 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     );
     // A deployment that is over has nothing more to account for.
     const open = primary.rolloutState === "IN_PROGRESS" || primary.timeline.length === 0 || turned.primary !== service.deployment;
-    const phase = !open && !frozen ? undefined : phaseOf({ moves: { ...moves, starts }, count, done, frozen, paused, pausedUntil, failures: failures.count, state, now });
+    const phase =
+      !open && !frozen
+        ? undefined
+        : phaseOf({ moves: { ...moves, starts }, count, done, frozen, paused, pausedUntil, failures: failures.count, state, now });
     deployments = deployments.map((each) => (each.id === primary.id ? withPhase(each, phase, now) : each));
     // A failed deployment is forgotten once its last task is gone.
     deployments = deployments.map((each) =>
@@ -76,7 +79,8 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     );
   }
 
-  const live = tasks.filter(({ phase }) => phase !== "stopped");
+  // Of a silent machine nobody knows when its tasks end: they hold nothing up.
+  const live = tasks.filter(({ phase, lost }) => phase !== "stopped" && !lost);
   const steady = !draining && moves.kept === count && moves.healthy === count && live.length === count && starts.length === 0;
   const wasSteady = state?.steady ?? false;
   if (steady && !wasSteady) events.push(say.steadyState(service.name));
@@ -296,7 +300,7 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
   const orphans = tasks.filter(({ phase, group }) => (phase === "pending" || phase === "running") && !known.has(group));
   for (const task of orphans)
     stops.push({ id: task.id, group: task.group, why: "deployment", reason: `Scaling activity initiated by (deployment ${task.group})` });
-  const live = tasks.filter(({ phase }) => phase !== "stopped");
+  const live = tasks.filter(({ phase, lost }) => phase !== "stopped" && !lost);
   const deletedTaskSets = taskSets
     .filter(({ id, status }) => (status === "DRAINING" || draining) && !live.some(({ group }) => group === id))
     .map(({ id }) => id);
