@@ -84,8 +84,10 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   const steady = !draining && moves.kept === count && moves.healthy === count && live.length === count && starts.length === 0;
   const wasSteady = state?.steady ?? false;
   if (steady && !wasSteady) events.push(say.steadyState(service.name));
-  const isImpaired = primary !== undefined && failures.count >= 3 && paused;
-  if (isImpaired && state?.impaired !== primary.id) events.push(say.impaired(service.name));
+  // Said once: it lasts until a task does well, not only for one pause.
+  const wasImpaired = primary !== undefined && state?.impaired === primary.id && failures.count > 0;
+  const isImpaired = wasImpaired || (primary !== undefined && failures.count >= 3 && paused);
+  if (isImpaired && !wasImpaired) events.push(say.impaired(service.name));
   if (moves.stuck && !state?.stuck) events.push(say.stuck(service.name));
   const inactive = service.status === "DRAINING" && live.length === 0;
   return {
@@ -99,7 +101,7 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
       // A task that ended disturbs; what was only looked at again does not.
       steady: steady || (wasSteady && live.length === count && moves.kept === count && starts.length === 0 && moves.stops.length === 0),
       ...(daemon ? { daemonDesired: count } : {}),
-      ...(isImpaired ? { impaired: primary.id } : {}),
+      ...(isImpaired ? { impaired: primary!.id } : {}),
       ...(moves.stuck ? { stuck: true } : {}),
       ...(rebalancing !== undefined ? { rebalancing } : {}),
     },
@@ -134,7 +136,12 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
   return fail(
     none,
     primary,
-    { rollback: breaker.rollback && !rollingBack, why: "ECS deployment circuit breaker: tasks failed to start.", by: "breaker" },
+    {
+      rollback: breaker.rollback && !rollingBack,
+      why: "ECS deployment circuit breaker: tasks failed to start.",
+      by: "breaker",
+      failedTasks: failures.count,
+    },
     now,
   );
 }
@@ -142,13 +149,19 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
 function fail(
   { deployments }: Turn,
   primary: DeploymentRecord,
-  { rollback, why, by }: { rollback: boolean; why: string; by: "user" | "breaker" },
+  {
+    rollback,
+    why,
+    by,
+    failedTasks = primary.failedTasks,
+  }: { rollback: boolean; why: string; by: "user" | "breaker"; failedTasks?: number },
   now: number,
 ): Turn {
   const source = rollback ? lastCompleted(deployments, primary) : undefined;
   const stopped = by === "user" && !rollback;
   const failed: DeploymentRecord = {
     ...primary,
+    failedTasks,
     rolloutState: "FAILED",
     rolloutStateReason: why,
     outcome: source ? "ROLLBACK_IN_PROGRESS" : stopped ? "STOPPED" : rollback || by === "breaker" ? "ROLLBACK_FAILED" : "STOPPED",
