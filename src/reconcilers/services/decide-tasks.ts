@@ -84,11 +84,17 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
 
   // Surplus first: who goes here is missing nowhere.
   const surplus = current.length - count;
-  if (surplus > 0) for (const task of scaleInOrder(current.filter(free), Math.min(surplus, mostAtOnce))) stop(task, "scale-in");
+  if (surplus > 0) {
+    // Those that may not go yet may not run yet either: the healthy ones then stay as long as the minimum needs them.
+    let spare = healthyCurrent + leaving.filter((task) => task.healthy).length - lower;
+    for (const task of scaleInOrder(current.filter(free), Math.min(surplus, mostAtOnce)))
+      if (!task.healthy || spare-- > 0) stop(task, "scale-in");
+  }
 
   const healthyLeaving: TaskFacts[] = [];
+  const unhealthy: TaskFacts[] = [];
   for (const task of leaving) {
-    if (task.unhealthy) stop(task, "unhealthy", healthReason);
+    if (task.unhealthy) unhealthy.push(task);
     else if (!task.healthy && free(task)) stop(task, whyLeaving(task, wanted));
     else if (task.healthy && free(task)) healthyLeaving.push(task);
   }
@@ -101,6 +107,9 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   if (needed > 0) going = Math.max(going, Math.min(needed, healthy - lower));
   if (wanted.frozen) going = 0;
   if (count === 0) going = healthyLeaving.length;
+  // An unhealthy task goes once a healthy one stands in for it, or to make room for that one.
+  const replaced = wanted.frozen || group === undefined ? unhealthy.length : Math.max(healthy + unhealthy.length - count, needed);
+  for (const task of unhealthy.slice(0, Math.max(0, replaced))) stop(task, "unhealthy", healthReason);
   for (const task of scaleInOrder(healthyLeaving, Math.min(going, mostAtOnce))) stop(task, whyLeaving(task, wanted));
 
   if (lost.length > 0 && healthyCurrent >= count)
@@ -131,6 +140,7 @@ export function decideDaemon(tasks: readonly TaskFacts[], homes: readonly string
   const { group } = wanted;
   const { live, current, leaving, stopping } = sortTasks(tasks, group, undefined);
   const home = new Set(homes);
+  const free = ({ protectedUntil }: TaskFacts) => protectedUntil <= wanted.now;
   const starts: { group: string; count: number; home: string }[] = [];
   const stops: Stop[] = [];
   const reason = `Scaling activity initiated by (deployment ${group ?? ""})`;
@@ -138,13 +148,15 @@ export function decideDaemon(tasks: readonly TaskFacts[], homes: readonly string
   const occupied = new Set(live.map(({ instance }) => instance));
   const staying = new Map<string, TaskFacts>();
   for (const task of current) {
-    if (!home.has(task.instance) || staying.has(task.instance)) stop(task, "scale-in");
-    else staying.set(task.instance, task);
+    if (!home.has(task.instance) || staying.has(task.instance)) {
+      if (free(task)) stop(task, "scale-in");
+    } else staying.set(task.instance, task);
   }
   const lower = Math.ceil((homes.length * wanted.minimumHealthyPercent) / 100);
   let healthy = [...staying.values(), ...leaving.filter(({ instance }) => home.has(instance))].filter((task) => task.healthy).length;
   for (const task of leaving) {
     if (task.unhealthy) stop(task, "unhealthy", healthReason);
+    else if (!free(task)) continue;
     else if (task.draining && task.group === group) {
       if (task.onlyDaemons) stop(task, "draining");
     } else if (!home.has(task.instance) || !task.healthy) {
