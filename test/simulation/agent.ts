@@ -91,6 +91,11 @@ export class ScriptedAgent {
     return this.#alive;
   }
 
+  /** Something is still to come from it: an image that it pulls, a report. */
+  get busy(): boolean {
+    return this.#unsent.length > 0 || [...this.tasks.values()].some(({ phase }) => phase === "pulling");
+  }
+
   get running(): string[] {
     return [...this.tasks.values()].filter(({ phase }) => phase !== "stopped").map(({ arn }) => arn);
   }

@@ -256,7 +256,9 @@ class Life {
       await this.#wait(5000);
       const services = await this.#describe();
       const unsettled = services.filter((service) => !isSettled(world, service));
-      quiet = unsettled.length === 0 && world.disk.revision === revision ? quiet + 1 : 0;
+      const others = [...world.picture.tasks.values()].filter(({ id, group }) => !group.startsWith("service:") && world.picture.live(id));
+      const busy = others.length > 0 || world.agents.some((agent) => agent.busy);
+      quiet = unsettled.length === 0 && !busy && world.disk.revision === revision ? quiet + 1 : 0;
       for (const service of unsettled) {
         const name = service.serviceName!;
         const primary = service.deployments?.find(({ status }) => status === "PRIMARY");
@@ -269,7 +271,7 @@ class Life {
         assert.ok(answer && !(answer instanceof ApiError), `${name} could not be mended`);
         mended.add(name);
       }
-      if (world.clock.now() >= deadline) assert.fail(`never settled: ${unsettled.map(explain).join("; ")}`);
+      if (world.clock.now() >= deadline) assert.fail(`never settled, ${others.length} other tasks: ${unsettled.map(explain).join("; ")}`);
     }
   }
 

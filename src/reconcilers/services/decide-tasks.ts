@@ -101,15 +101,16 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   const protectedHealthy = leaving.filter((task) => task.healthy && !free(task)).length;
   const healthy = Math.min(healthyCurrent, count) + healthyLeaving.length + protectedHealthy;
   const blocked = wanted.frozen ? 0 : Math.max(0, missing - starts);
-  let going = Math.max(0, healthy - count);
-  // No room for those that are missing: as many of the old as may be missing for a while make it.
-  const needed = blocked + (wanted.noCapacity && !wanted.frozen ? Math.max(0, starts) : 0);
-  if (needed > 0) going = Math.max(going, Math.min(needed, healthy - lower));
+  // No room for those that are missing: besides what is on its way out, as many of the old as may be missing for a while make it, the unhealthy first.
+  const short = wanted.frozen ? 0 : blocked + (wanted.noCapacity ? starts : 0);
+  const needed = Math.max(0, short - stopping.length - stops.length);
+  // An unhealthy task goes once a healthy one stands in for it, or where that one has no room beside it.
+  const replaced = wanted.frozen || group === undefined ? unhealthy.length : Math.max(0, healthy + unhealthy.length - count, needed);
+  const sick = unhealthy.slice(0, replaced);
+  for (const task of sick) stop(task, "unhealthy", healthReason);
+  let going = Math.max(0, healthy - count, Math.min(needed - sick.length, healthy - lower));
   if (wanted.frozen) going = 0;
   if (count === 0) going = healthyLeaving.length;
-  // An unhealthy task goes once a healthy one stands in for it, or to make room for that one.
-  const replaced = wanted.frozen || group === undefined ? unhealthy.length : Math.max(healthy + unhealthy.length - count, needed);
-  for (const task of unhealthy.slice(0, Math.max(0, replaced))) stop(task, "unhealthy", healthReason);
   for (const task of scaleInOrder(healthyLeaving, Math.min(going, mostAtOnce))) stop(task, whyLeaving(task, wanted));
 
   if (lost.length > 0 && healthyCurrent >= count)
