@@ -87,6 +87,7 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
         handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...services.handlers, ...tasks.registrations![0]!.handlers },
       },
     ],
+    questions: services.questions,
     async start() {
       await tasks.start?.();
       services.reconciler.start();

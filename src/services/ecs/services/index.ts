@@ -1,4 +1,4 @@
-import type { Handler, RequestContext } from "#api/contract.ts";
+import type { Handler, Question, RequestContext } from "#api/contract.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import type { ServiceIndex } from "#reconcilers/services/index.ts";
@@ -12,9 +12,11 @@ import { getTaskProtection, updateTaskProtection } from "./protection.ts";
 import { createTaskSet, deleteTaskSet, describeTaskSets, updateServicePrimaryTaskSet, updateTaskSet } from "./task-sets.ts";
 import { createTaskOf } from "./task.ts";
 import { deleteService, updateService } from "./update.ts";
+import { whyQuestion } from "./why.ts";
 
 export interface EcsServices {
   readonly handlers: Readonly<Record<string, Handler>>;
+  readonly questions: readonly Question[];
   readonly reconciler: ServiceReconciler;
 }
 
@@ -47,5 +49,5 @@ export function createEcsServices(deps: EcsDeps, index: ServiceIndex): EcsServic
   } satisfies Handlers<EcsOperations>;
   const log = deps.log.child({ part: "ecs-services" });
   const reconciler = createServiceReconciler({ store, writer, clock, random, log, index, taskOf: createTaskOf(random) });
-  return { handlers: handlers as Readonly<Record<string, Handler>>, reconciler };
+  return { handlers: handlers as Readonly<Record<string, Handler>>, questions: [whyQuestion(serviceDeps)], reconciler };
 }
