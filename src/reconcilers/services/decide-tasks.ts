@@ -39,6 +39,8 @@ export interface Wanted {
   /** The last placement failed: old tasks may make room, down to the minimum. */
   readonly noCapacity: boolean;
   readonly rebalancing: string | undefined;
+  /** The deployment that served when this one began: whatever of it ends by itself before its successors are healthy is made good from it. */
+  readonly previous?: { readonly group: string; readonly since: number };
   readonly now: number;
 }
 
@@ -79,8 +81,9 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
 
   const healthyCurrent = current.filter(({ healthy }) => healthy).length;
   const missing = count - current.length;
-  const room = upper - live.length;
-  const starts = wanted.frozen || group === undefined ? 0 : Math.max(0, Math.min(missing, room));
+  const room = Math.max(0, upper - live.length);
+  const again = Math.min(lostOfPrevious(tasks, wanted, healthyCurrent), room);
+  const starts = wanted.frozen || group === undefined ? 0 : Math.max(0, Math.min(missing, room - again));
 
   // Surplus first: who goes here is missing nowhere.
   const surplus = current.length - count;
@@ -93,8 +96,13 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
 
   const healthyLeaving: TaskFacts[] = [];
   const unhealthy: TaskFacts[] = [];
+  const serving = healthyCurrent + leaving.filter((task) => task.healthy).length;
+  const { previous } = wanted;
+  const standsIn = (task: TaskFacts) =>
+    serving < count && !task.draining && task.group === previous?.group && task.createdAt > previous.since;
   for (const task of leaving) {
     if (task.unhealthy) unhealthy.push(task);
+    else if (task.phase === "pending" && standsIn(task)) continue;
     else if (!task.healthy && free(task)) stop(task, whyLeaving(task, wanted));
     else if (task.healthy && free(task)) healthyLeaving.push(task);
   }
@@ -115,8 +123,12 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
 
   if (lost.length > 0 && healthyCurrent >= count)
     for (const task of lost) stop(task, "lost", "Task's container instance stopped responding");
+  const both = [
+    { group: previous?.group, count: Math.min(again, mostAtOnce) },
+    { group, count: Math.min(starts, mostAtOnce) },
+  ];
   return {
-    starts: starts > 0 && group !== undefined ? [{ group, count: Math.min(starts, mostAtOnce) }] : [],
+    starts: both.flatMap((each) => (each.group !== undefined && each.count > 0 ? [{ group: each.group, count: each.count }] : [])),
     stops,
     kept: current.length,
     healthy: healthyCurrent,
@@ -125,6 +137,23 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
     blocked,
     stuck: blocked > 0 && starts === 0 && stops.length === 0 && stopping.length === 0 && healthyLeaving.length > 0 && upper <= lower,
   };
+}
+
+/**
+ * How many tasks of the deployment before are to be started again. Those that it lost since, less those that were started again, as long as nothing else serves
+ * in their place. Source: AWS, What's New, November 2025, "service availability during rolling deployments".
+ */
+function lostOfPrevious(tasks: readonly TaskFacts[], { previous, count }: Wanted, healthyCurrent: number): number {
+  if (!previous) return 0;
+  let [ended, started, serving] = [0, 0, 0];
+  for (const task of tasks) {
+    if (task.group !== previous.group) continue;
+    const live = task.phase === "pending" || task.phase === "running";
+    if (live ? task.lost || task.unhealthy : (task.endedAt ?? 0) > previous.since) ended++;
+    else if (live) serving++;
+    if (task.createdAt > previous.since) started++;
+  }
+  return Math.max(0, Math.min(ended - started, count - healthyCurrent - serving));
 }
 
 function whyLeaving(task: TaskFacts, { group, rebalancing }: Wanted): Stop["why"] {

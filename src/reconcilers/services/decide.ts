@@ -38,6 +38,8 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   const pausedUntil = startAfter(failures, count);
   const frozen = primary?.rolloutState === "FAILED";
   const rebalancing = draining || daemon ? undefined : rebalance(snapshot, primary, count, now);
+  const previous = primary?.rolloutState === "COMPLETED" || daemon ? undefined : lastCompleted(turned.deployments, primary);
+  const previousAt = previous ? startAfter(failuresOf(tasks, previous.id, now, { reset: true }), count) : 0;
   const wanted = {
     group: draining ? undefined : primary?.id,
     count,
@@ -46,11 +48,12 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     maximumPercent,
     noCapacity: state?.placement !== undefined,
     rebalancing,
+    ...(previous && !draining ? { previous: { group: previous.id, since: primary!.createdAt } } : {}),
     now: draining ? Number.POSITIVE_INFINITY : now,
   };
   const moves = daemon && !draining ? decideDaemon(tasks, homes ?? [], wanted) : decideReplica(tasks, wanted);
   const paused = pausedUntil > now;
-  const starts = paused ? [] : moves.starts;
+  const starts = moves.starts.filter(({ group }) => (group === previous?.id ? previousAt <= now : !paused));
   const events = [...turned.events];
 
   let deployments = turned.deployments;
@@ -106,7 +109,7 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
       ...(rebalancing !== undefined ? { rebalancing } : {}),
     },
     events,
-    wakeAt: earliest(now, [paused ? pausedUntil : undefined, ...timesOf(snapshot, primary, now)]),
+    wakeAt: earliest(now, [paused ? pausedUntil : undefined, previousAt, ...timesOf(snapshot, primary, now)]),
   };
 }
 
@@ -200,7 +203,8 @@ function fail(
 }
 
 /** The newest deployment before `primary` that completed. */
-function lastCompleted(deployments: readonly DeploymentRecord[], primary: DeploymentRecord): DeploymentRecord | undefined {
+function lastCompleted(deployments: readonly DeploymentRecord[], primary: DeploymentRecord | undefined): DeploymentRecord | undefined {
+  if (!primary) return undefined;
   const candidates = deployments.filter(
     ({ id, outcome, createdAt }) => id !== primary.id && outcome === "SUCCESSFUL" && createdAt <= primary.createdAt,
   );
