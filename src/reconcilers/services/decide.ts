@@ -39,6 +39,8 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   const pausedUntil = startAfter(failures, count);
   const frozen = primary?.rolloutState === "FAILED";
   const rebalancing = draining || daemon ? undefined : rebalance(snapshot, primary, count, now);
+  const previous = !primary || primary.rolloutState === "COMPLETED" || daemon ? undefined : lastGood(turned.deployments, primary, tasks);
+  const previousAt = previous ? startAfter(failuresOf(tasks, previous.id, now, { reset: true }), count) : 0;
   const wanted = {
     group: draining ? undefined : primary?.id,
     count,
@@ -47,11 +49,12 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     maximumPercent,
     noCapacity: state?.placement !== undefined,
     rebalancing,
+    ...(previous && !draining ? { previous: { group: previous.id, since: primary!.createdAt } } : {}),
     now: draining ? Number.POSITIVE_INFINITY : now,
   };
   const moves = daemon && !draining ? decideDaemon(tasks, homes ?? [], wanted) : decideReplica(tasks, wanted);
   const paused = pausedUntil > now;
-  const starts = paused ? [] : moves.starts;
+  const starts = moves.starts.filter(({ group }) => (group === previous?.id ? previousAt <= now : !paused));
   const events = [...turned.events];
 
   let deployments = turned.deployments;
@@ -85,8 +88,10 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   const steady = !draining && moves.kept === count && moves.healthy === count && live.length === count && starts.length === 0;
   const wasSteady = state?.steady ?? false;
   if (steady && !wasSteady) events.push(say.steadyState(service.name));
-  const isImpaired = primary !== undefined && failures.count >= 3 && paused;
-  if (isImpaired && state?.impaired !== primary.id) events.push(say.impaired(service.name));
+  // Said once: it lasts until a task does well, not only for one pause.
+  const wasImpaired = primary !== undefined && state?.impaired === primary.id && failures.count > 0;
+  const isImpaired = wasImpaired || (primary !== undefined && failures.count >= 3 && paused);
+  if (isImpaired && !wasImpaired) events.push(say.impaired(service.name));
   if (moves.stuck && !state?.stuck) events.push(say.stuck(service.name));
   const inactive = service.status === "DRAINING" && live.length === 0;
   return {
@@ -100,12 +105,12 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
       // A task that ended disturbs; what was only looked at again does not.
       steady: steady || (wasSteady && live.length === count && moves.kept === count && starts.length === 0 && moves.stops.length === 0),
       ...(daemon ? { daemonDesired: count } : {}),
-      ...(isImpaired ? { impaired: primary.id } : {}),
+      ...(isImpaired ? { impaired: primary!.id } : {}),
       ...(moves.stuck ? { stuck: true } : {}),
       ...(rebalancing !== undefined ? { rebalancing } : {}),
     },
     events,
-    wakeAt: earliest(now, [paused ? pausedUntil : undefined, ...timesOf(snapshot, primary)]),
+    wakeAt: earliest(now, [paused ? pausedUntil : undefined, previousAt, ...timesOf(snapshot, primary)]),
   };
 }
 
@@ -142,7 +147,12 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
     none,
     tasks,
     primary,
-    { rollback: breaker.rollback && !rollingBack, why: "ECS deployment circuit breaker: tasks failed to start.", by: "breaker" },
+    {
+      rollback: breaker.rollback && !rollingBack,
+      why: "ECS deployment circuit breaker: tasks failed to start.",
+      by: "breaker",
+      failedTasks: failures.count,
+    },
     now,
   );
 }
@@ -151,13 +161,19 @@ function fail(
   { deployments }: Turn,
   tasks: readonly TaskFacts[],
   primary: DeploymentRecord,
-  { rollback, why, by }: { rollback: boolean; why: string; by: "user" | "breaker" },
+  {
+    rollback,
+    why,
+    by,
+    failedTasks = primary.failedTasks,
+  }: { rollback: boolean; why: string; by: "user" | "breaker"; failedTasks?: number },
   now: number,
 ): Turn {
   const source = rollback ? lastGood(deployments, primary, tasks) : undefined;
   const stopped = by === "user" && !rollback;
   const failed: DeploymentRecord = {
     ...primary,
+    failedTasks,
     rolloutState: "FAILED",
     rolloutStateReason: why,
     outcome: source ? "ROLLBACK_IN_PROGRESS" : stopped ? "STOPPED" : rollback || by === "breaker" ? "ROLLBACK_FAILED" : "STOPPED",

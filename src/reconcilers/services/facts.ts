@@ -48,6 +48,8 @@ export interface TaskFacts {
   readonly startedAt?: number;
   /** It ended, or began to end, by itself: never ran, ran only for a moment, or failed its health checks. */
   readonly failedAt?: number;
+  /** It ended, or began to end, and not because the scheduler had no more use for it. */
+  readonly endedAt?: number;
 }
 
 /** A task that ends by itself sooner than this never really ran. */
@@ -94,12 +96,18 @@ export function factsOf(
     onlyDaemons: instance?.onlyDaemons ?? false,
     startedAt,
     failedAt: stopped || stopping ? failedAt(task, observation) : undefined,
+    endedAt: stopped || stopping ? endedAt(task, observation) : undefined,
   };
 }
 
 /** Where tasks of the same deployment have just failed, one without a health check has to run for longer before another is stopped for it. */
 export function distrusted(task: TaskFacts, now: number): TaskFacts {
   return task.checked || !task.ready || now - (task.startedAt ?? now) >= settledMs ? task : { ...task, ready: false };
+}
+
+function endedAt(task: TaskRecord, observation: TaskObservation | undefined): number | undefined {
+  if (task.stop?.code === "ServiceSchedulerInitiated" && task.stop.reason !== healthReason) return undefined;
+  return observation?.stoppingAt ?? observation?.stoppedAt ?? task.stop?.at;
 }
 
 function failedAt(task: TaskRecord, observation: TaskObservation | undefined): number | undefined {
