@@ -13,6 +13,7 @@ const created = async (count: number, instances: number, more = {}) => {
 
 test("a service is made, reaches its steady state, says so once, and rests", async () => {
   const w = await created(5, 2);
+  await w.pass(2000);
   const service = await w.describe("web");
   assert.equal(service.deployments![0]!.rolloutState, "COMPLETED");
   assert.equal(messages(service).filter((message) => message === "(service web) has reached a steady state.").length, 1);

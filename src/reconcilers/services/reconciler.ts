@@ -72,7 +72,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       alarms.delete(key);
       queue.add(key);
     };
-    alarms.set(key, { at, cancel: clock.after(Math.min(Math.max(0, at - clock.now()), 2 ** 30), ring) });
+    alarms.set(key, { at, cancel: clock.after(Math.min(Math.max(1, Math.ceil(at - clock.now())), 2 ** 30), ring) });
   }
 
   async function pass(key: string): Promise<void> {
