@@ -84,6 +84,7 @@ function lookAt(picture: Picture, name: string, now: number): Look {
     present: new Set(live.filter(({ containerInstanceId }) => isBack(picture, containerInstanceId, now)).map(({ id }) => id)),
     healthy: new Set(healthy.map(({ id }) => id)),
     failedNow: picture.allOf(name).filter((task) => picture.changedAt.get(task.id) === now && !isHealthy(picture, task)).length,
+    news: new Set(live.filter(({ id }) => picture.changedAt.get(id) === now).map(({ id }) => id)),
     protectedUntil: new Map(live.flatMap(({ id }) => (picture.protections.has(id) ? [[id, picture.protections.get(id)!.expiresAt]] : []))),
   };
 }
