@@ -595,6 +595,7 @@ test("task sets of an EXTERNAL service: each has its share of the desired count;
   const [victim] = w.live("web");
   await w.stopTask(victim!.arn);
   await w.until(() => w.healthy("web").length === 4 && !w.live("web").some(({ id }) => id === victim!.id));
+  await w.pass(2000);
   const { taskSets } = await w.call<{ taskSets: { id: string; status: string; stabilityStatus: string; runningCount: number }[] }>(
     "DescribeTaskSets",
     { service: "web" },
