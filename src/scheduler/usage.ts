@@ -1,7 +1,7 @@
-import type { AllocationRecord } from "#model/ecs-records.ts";
+import type { AllocationRecord, Resources } from "#model/ecs-records.ts";
 import type { Usage } from "./types.ts";
 
-const none: Usage = { cpu: 0, memory: 0, portsTcp: new Set(), portsUdp: new Set(), tasks: 0, groups: new Map() };
+const none: Usage = { cpu: 0, memory: 0, portsTcp: new Set(), portsUdp: new Set(), gpus: new Set(), tasks: 0, groups: new Map() };
 
 /** Records are never changed in place, so each is added up once however many placements look at it. */
 const known = new WeakMap<AllocationRecord, Usage>();
@@ -15,6 +15,7 @@ export function usageOf(allocation: AllocationRecord | undefined): Usage {
   let memory = 0;
   const portsTcp = new Set<number>();
   const portsUdp = new Set<number>();
+  const gpus = new Set<string>();
   const groups = new Map<string, number>();
   const tasks = Object.values(allocation.tasks);
   for (const task of tasks) {
@@ -22,9 +23,16 @@ export function usageOf(allocation: AllocationRecord | undefined): Usage {
     memory += task.memory;
     for (const port of task.portsTcp) portsTcp.add(port);
     for (const port of task.portsUdp) portsUdp.add(port);
+    for (const gpu of task.gpus ?? []) gpus.add(gpu);
     groups.set(task.group, (groups.get(task.group) ?? 0) + 1);
   }
-  const usage: Usage = { cpu, memory, portsTcp, portsUdp, tasks: tasks.length, groups };
+  const usage: Usage = { cpu, memory, portsTcp, portsUdp, gpus, tasks: tasks.length, groups };
   known.set(allocation, usage);
   return usage;
+}
+
+/** The first `count` GPUs of the machine that nobody holds; undefined when there are fewer. */
+export function freeGpus(capacity: Resources, usage: Usage, count: number): string[] | undefined {
+  const free = (capacity.gpus ?? []).filter((gpu) => !usage.gpus.has(gpu));
+  return free.length < count ? undefined : free.slice(0, count);
 }
