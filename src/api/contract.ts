@@ -62,6 +62,13 @@ export interface RawRequestInfo {
 }
 
 /** A websocket door. The front door has verified SigV4 (service `ecs`) before `upgrade` is called; on failure it answered by itself. */
+/** A question of Gantry's own tools that no AWS operation answers: GET at exactly this path, signed for ECS. */
+export interface Question {
+  readonly path: string;
+  /** The answer is JSON. Throws ApiError. */
+  answer(query: URLSearchParams, asker: { readonly account: string; readonly region: string; readonly now: number }): Promise<unknown>;
+}
+
 export interface UpgradeRoute {
   readonly prefix: string;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: UpgradeInfo): void;
@@ -81,6 +88,7 @@ export interface ServerPart {
   readonly registrations?: readonly ServiceRegistration[];
   readonly routes?: readonly RawRoute[];
   readonly upgrades?: readonly UpgradeRoute[];
+  readonly questions?: readonly Question[];
   /** Begins background work. Called once the front door listens. */
   start?(): Promise<void>;
   /** Ends background work and waits for it. */

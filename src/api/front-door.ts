@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { arrivalOf, isForeign, splitTarget } from "./arrival.ts";
 import { authenticate } from "./authenticate.ts";
-import { ApiError, type Handler, type RawRoute, type ServerPart, type UpgradeRoute } from "./contract.ts";
+import { ApiError, type Handler, type Question, type RawRoute, type ServerPart, type UpgradeRoute } from "./contract.ts";
 import type { CredentialSource } from "./credentials.ts";
 import type { ServerDeps } from "./deps.ts";
 import { drain } from "./body.ts";
@@ -38,6 +38,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     handlers.set(service, { ...handlers.get(service), ...more });
   const routes = byLength(parts.flatMap((part) => part.routes ?? []));
   const upgrades = byLength(parts.flatMap((part) => part.upgrades ?? []));
+  const questions = new Map(parts.flatMap((part) => part.questions ?? []).map((question) => [question.path, question]));
   const metrics = createMetrics(clock.now());
   const options: DispatchOptions = {
     credentials,
@@ -98,6 +99,11 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
         await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query) });
         return;
       }
+      const question = questions.get(target.path);
+      if (question) {
+        await answerQuestion(question, request, response, target);
+        return;
+      }
       const answered = await dispatch(options, arrivalOf(request, response, target, { ...base, continue: goOn }));
       const { status, headers, body } = answered;
       metrics.observe(answered.service, answered.operation, status, (performance.now() - began) / 1000);
@@ -113,6 +119,35 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     }
   }
 
+  /** Who signed a request for ECS that has no body. Throws ApiError. */
+  function askerOf(request: IncomingMessage, target: { readonly path: string; readonly query: string }) {
+    const signed = { method: request.method ?? "GET", rawPath: target.path, rawQuery: target.query, headers: request.headers };
+    const claim = {
+      request: signed,
+      signature: parseSignature(signed),
+      payloadHash: () => emptyHash,
+      signingName: "ecs",
+      protocol: "awsJson1_1",
+    } as const;
+    return authenticate(options, claim, clock.now());
+  }
+
+  async function answerQuestion(
+    question: Question,
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: ReturnType<typeof splitTarget>,
+  ) {
+    try {
+      const { principal, region } = await askerOf(request, target);
+      const asker = { account: principal.account, region, now: clock.now() };
+      reply(response, 200, JSON.stringify(await question.answer(new URLSearchParams(target.query), asker)));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      reply(response, error.status, JSON.stringify({ __type: error.code, message: error.message }));
+    }
+  }
+
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const requestId = random.uuid();
     const target = splitTarget(request.url ?? "/");
@@ -121,18 +156,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
       const route = pick(upgrades, target.path);
       if (!route) throw new ApiError("NotFound", "No such websocket.", 404);
       if (isForeign(request, false)) throw foreign;
-      const signed = { method: request.method ?? "GET", rawPath: target.path, rawQuery: target.query, headers: request.headers };
-      const who = await authenticate(
-        options,
-        {
-          request: signed,
-          signature: parseSignature(signed),
-          payloadHash: () => emptyHash,
-          signingName: "ecs",
-          protocol: "awsJson1_1",
-        },
-        clock.now(),
-      );
+      const who = await askerOf(request, target);
       const info = { requestId, path: target.path, query: new URLSearchParams(target.query), log };
       route.upgrade(request, socket, head, { ...info, principal: who.principal, region: who.region });
     } catch (error) {

@@ -51,6 +51,19 @@ program
   });
 
 program
+  .command("why <name>")
+  .description(
+    "explain a task or a service: what was not placed and what each instance lacked, why tasks ended, where a deployment's time went",
+  )
+  .option("--cluster <name>", "the cluster, when it is not this machine's")
+  .option("--json", "for scripts")
+  .addHelpText("after", "\nExamples:\n  ./gantry why web\n  ./gantry why 0123456789abcdef0123456789abcdef --cluster prod")
+  .action(async (name: string, options: { cluster?: string; json?: boolean }) => {
+    const { why } = await import("./why.ts");
+    print(await why(await running(), name, { cluster: options.cluster, json: options.json ?? false }));
+  });
+
+program
   .command("env")
   .description("print what AWS tools need to talk to this Gantry")
   .option("--json", "for scripts")

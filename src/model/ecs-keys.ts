@@ -26,6 +26,20 @@ export const ecsKeys = {
   task: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task/${cluster}/${id}`,
   tasksObserved: (scope: Scope, cluster: string) => `${root(scope)}/task-observed/${cluster}/`,
   taskObserved: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task-observed/${cluster}/${id}`,
+  services: (scope: Scope, cluster: string) => `${root(scope)}/service/${cluster}/`,
+  service: (scope: Scope, cluster: string, name: string) => `${root(scope)}/service/${cluster}/${name}`,
+  serviceState: (scope: Scope, cluster: string, name: string) => `${root(scope)}/service-state/${cluster}/${name}`,
+  serviceRevisions: (scope: Scope, cluster: string, service: string) => `${root(scope)}/service-revision/${cluster}/${service}/`,
+  serviceRevision: (scope: Scope, cluster: string, service: string, id: string) =>
+    `${root(scope)}/service-revision/${cluster}/${service}/${id}`,
+  deployments: (scope: Scope, cluster: string, service: string) => `${root(scope)}/deployment/${cluster}/${service}/`,
+  /** `id` with or without its `ecs-svc/`. */
+  deployment: (scope: Scope, cluster: string, service: string, id: string) =>
+    `${root(scope)}/deployment/${cluster}/${service}/${id.slice(id.lastIndexOf("/") + 1)}`,
+  taskSets: (scope: Scope, cluster: string, service: string) => `${root(scope)}/task-set/${cluster}/${service}/`,
+  taskSet: (scope: Scope, cluster: string, service: string, id: string) =>
+    `${root(scope)}/task-set/${cluster}/${service}/${id.slice(id.lastIndexOf("/") + 1)}`,
+  taskProtection: (scope: Scope, cluster: string, id: string) => `${root(scope)}/task-protection/${cluster}/${id}`,
   clientToken: (scope: Scope, operation: string, token: string) => `${root(scope)}/client-token/${operation}/${token}`,
   /**
    * `{ keys: string[] }`, deleted with these keys once the time in its name has come: what has ended vanishes at a cost that does not

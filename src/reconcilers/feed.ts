@@ -14,12 +14,18 @@ export async function followChanges(options: {
   readonly signal: AbortSignal;
   readonly behind: () => Promise<number>;
   readonly changed: (event: WatchEvent) => void;
+  /** All changes up to this revision have been told. */
+  readonly reached?: (revision: number) => void;
 }): Promise<void> {
-  const { store, clock, log, prefix, signal, behind, changed } = options;
+  const { store, clock, log, prefix, signal, behind, changed, reached } = options;
   while (!signal.aborted) {
     try {
       const after = await behind();
-      for await (const batch of store.watch(prefix, { after, signal })) for (const event of batch.events) changed(event);
+      reached?.(after);
+      for await (const batch of store.watch(prefix, { after, signal })) {
+        for (const event of batch.events) changed(event);
+        reached?.(batch.revision);
+      }
       if (!signal.aborted) throw new Error("the watch ended");
     } catch (error) {
       if (signal.aborted || (error instanceof StoreError && error.code === "Closed")) return;

@@ -4,6 +4,9 @@ export const stoppedTaskRetentionMs = 60 * 60 * 1000;
 /** More stopped tasks than this are forgotten before their hour is over, the oldest first: memory stays bounded. */
 export const maxStoppedTasks = 5000;
 
+/** A deleted service stays describable as INACTIVE for so long. */
+export const serviceRetentionMs = 60 * 60 * 1000;
+
 /** RunTask's clientToken is remembered for so long. */
 export const clientTokenRetentionMs = 24 * 60 * 60 * 1000;
 

@@ -16,11 +16,13 @@ export interface Unit {
 export interface Writer {
   /** Resolves with the work's result once its writes are durable. Rejects with what the work throws (nothing was written) or the store's error. */
   run<T>(queue: string, work: (unit: Unit) => Promise<T>): Promise<T>;
+  /** The same, with the revision of the writes: 0 when there were none. */
+  commit<T>(queue: string, work: (unit: Unit) => Promise<T>): Promise<{ readonly value: T; readonly revision: number }>;
 }
 
 interface Job {
   readonly work: (unit: Unit) => Promise<unknown>;
-  readonly resolve: (value: unknown) => void;
+  readonly resolve: (value: unknown, revision: number) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -44,21 +46,19 @@ export function createWriter(store: Store): Writer {
     queues.delete(name);
   }
 
-  return {
-    run(name, work) {
-      return new Promise((resolve, reject) => {
-        const job: Job = { work, resolve: resolve as (value: unknown) => void, reject };
-        const jobs = queues.get(name);
-        if (jobs) {
-          jobs.push(job);
-          return;
-        }
-        const fresh = [job];
-        queues.set(name, fresh);
-        void drain(name, fresh);
-      });
-    },
-  };
+  const commit: Writer["commit"] = <T>(name: string, work: (unit: Unit) => Promise<T>) =>
+    new Promise<{ value: T; revision: number }>((resolve, reject) => {
+      const job: Job = { work, resolve: (value, revision) => resolve({ value: value as T, revision }), reject };
+      const jobs = queues.get(name);
+      if (jobs) {
+        jobs.push(job);
+        return;
+      }
+      const fresh = [job];
+      queues.set(name, fresh);
+      void drain(name, fresh);
+    });
+  return { commit, run: async (name, work) => (await commit(name, work)).value };
 }
 
 /** Runs the batch until it is committed. False: it conflicted several times, nothing was settled. A batch of one is always settled. */
@@ -77,7 +77,7 @@ async function attemptBatch(store: Store, batch: readonly Job[]): Promise<"confl
   const base: Base = { entries: new Map(), lists: new Map() };
   const writes = new Map<string, Write>();
   const compared = new Set<string>();
-  const outcomes: (() => void)[] = [];
+  const outcomes: ((revision: number) => void)[] = [];
   try {
     for (const job of batch) {
       const unit = createUnit(store, base, writes);
@@ -86,19 +86,22 @@ async function attemptBatch(store: Store, batch: readonly Job[]): Promise<"confl
         for (const [key, write] of unit.writes) writes.set(key, write);
         for (const [prefix, values] of base.lists) merge(values, prefix, unit.writes);
         if (unit.writes.size > 0) for (const key of unit.read) compared.add(key);
-        outcomes.push(() => job.resolve(value));
+        const wrote = unit.writes.size > 0;
+        outcomes.push((revision) => job.resolve(value, wrote ? revision : 0));
       } catch (error) {
         outcomes.push(() => job.reject(error));
       }
     }
-    if (writes.size === 0) return outcomes;
+    if (writes.size === 0) return settled(outcomes, 0);
     const compare: Compare[] = [...compared].map((key) => ({ key, revision: base.entries.get(key)?.revision ?? 0 }));
     const result = await store.transaction({ compare, writes: [...writes.values()] });
-    return result.ok ? outcomes : "conflict";
+    return result.ok ? settled(outcomes, result.revision) : "conflict";
   } catch (error) {
     return batch.map((job) => () => job.reject(error));
   }
 }
+
+const settled = (outcomes: readonly ((revision: number) => void)[], revision: number) => outcomes.map((each) => () => each(revision));
 
 /** What a batch has read. */
 interface Base {

@@ -3,7 +3,11 @@ import type { FileHandle } from "node:fs/promises";
 import { BlobCorrupt, type BlobRead, type ByteRange } from "./blob-store.ts";
 import type { Digest } from "./digest.ts";
 
-const pieceSize = 256 << 10;
+/** Large pieces cost fewer turns, small ones less memory: when many read at once, they read in small ones. */
+const largePiece = 1 << 20;
+const smallPiece = 256 << 10;
+const fewReaders = 8;
+let readers = 0;
 /** One piece is being read, one the caller has just got, the one before that may still be on its way to a socket. */
 const ring = 3;
 
@@ -33,10 +37,11 @@ export function fileRead(file: FileHandle, { digest, size, range, check, checked
       const first = range?.first ?? 0;
       const end = range ? range.last + 1 : size;
       const hash = check && first === 0 && end === size ? createHash("sha256") : undefined;
-      const length = Math.min(pieceSize, end - first);
+      const length = Math.min(readers < fewReaders ? largePiece : smallPiece, end - first);
       const count = end - first > length ? ring : 1;
       const buffers = Array.from({ length: count }, () => Buffer.allocUnsafeSlow(length));
       let next: Promise<Buffer> | undefined;
+      readers++;
       try {
         let turn = 0;
         next = readPiece(file, buffers[0]!, first, end);
@@ -66,6 +71,7 @@ export function fileRead(file: FileHandle, { digest, size, range, check, checked
       } finally {
         // The file must not be closed beneath a read that is under way.
         await next?.catch(() => {});
+        readers--;
         await close();
       }
     },

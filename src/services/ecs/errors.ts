@@ -11,6 +11,7 @@ export const ecsErrors = {
       "ClusterContainsContainerInstancesException",
       "The Cluster cannot be deleted while Container Instances are active or draining.",
     ),
+  clusterHasServices: () => new ApiError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."),
   clusterHasTasks: () => new ApiError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active."),
   targetNotFound: (what: string) => new ApiError("TargetNotFoundException", `The specified target wasn't found: ${what}`),
   resourceNotFound: () => new ApiError("ResourceNotFoundException", "The specified resource wasn't found."),

@@ -1,4 +1,4 @@
-import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { Handler, RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
@@ -30,12 +30,15 @@ import { listTaskDefinitionFamilies, listTaskDefinitions } from "./task-definiti
 import { deleteTaskDefinitions, deregisterTaskDefinition, describeTaskDefinition } from "./task-definitions/operations.ts";
 import { registerTaskDefinition } from "./task-definitions/register.ts";
 import { createDefinitionSweep } from "./task-definitions/sweep.ts";
-import { createEcsTasks } from "./tasks/index.ts";
+import { createEcsServices } from "./services/index.ts";
+import { createEcsTasks, type EcsTasks } from "./tasks/index.ts";
+import { ServiceIndex } from "#reconcilers/services/index.ts";
 
-/** Amazon ECS: clusters, definitions and instances here; tasks and the agents' doors in tasks/. */
-export function createEcs(serverDeps: ServerDeps): ServerPart {
+/** Amazon ECS: clusters, definitions and instances here; tasks and the agents' doors in tasks/, services in services/. */
+export function createEcs(serverDeps: ServerDeps): EcsTasks {
   const deps: EcsDeps = { ...serverDeps, writer: createWriter(serverDeps.store) };
-  const tasks = createEcsTasks(serverDeps);
+  const tasks = createEcsTasks(serverDeps, deps.writer);
+  const services = createEcsServices(deps, new ServiceIndex());
   const sweep = createDefinitionSweep(deps);
   const operation =
     <I, O>(handle: (deps: EcsDeps, input: I, context: RequestContext) => O) =>
@@ -77,20 +80,34 @@ export function createEcs(serverDeps: ServerDeps): ServerPart {
     ListTagsForResource: operation(listTagsForResource),
   } satisfies Handlers<EcsOperations>;
   return {
-    registrations: [{ service: "ecs", handlers: handlers as Readonly<Record<string, Handler>> }, ...(tasks.registrations ?? [])],
-    upgrades: tasks.upgrades,
+    ...tasks,
+    registrations: [
+      {
+        service: "ecs",
+        handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...services.handlers, ...tasks.registrations![0]!.handlers },
+      },
+    ],
+    questions: services.questions,
     async start() {
       await tasks.start?.();
+      services.reconciler.start();
       sweep.start();
     },
     async stop() {
       await sweep.stop();
+      await services.reconciler.stop();
       await tasks.stop?.();
     },
     async survivors() {
       return [...(await survivingMachines(deps.store, deps.clock.now())), ...((await tasks.survivors?.()) ?? [])];
     },
-    reset: () => tasks.reset?.() ?? Promise.resolve(),
-    status: tasks.status,
+    async reset() {
+      await services.reconciler.startOver();
+      await tasks.reset?.();
+    },
+    async idle() {
+      await services.reconciler.idle();
+      await tasks.idle();
+    },
   };
 }

@@ -14,6 +14,7 @@ import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { builtInProviders, capacityProviderKey } from "./capacity-providers.ts";
 import { type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
+import { serviceErrors } from "./services/names.ts";
 import { familyQueue } from "./task-definitions/families.ts";
 import { parseTaskDefinition } from "./tasks/lookup.ts";
 import { checkTags } from "./tasks/tags.ts";
@@ -43,6 +44,14 @@ function placeOf(resourceArn: string, context: RequestContext): Place {
       return { key: ecsKeys.task(scope, cluster, id), queue: clusterQueue(scope, cluster), missing };
     case "container-instance":
       return { key: ecsKeys.containerInstance(scope, cluster, id), queue: clusterQueue(scope, cluster), missing };
+    case "service":
+      return { key: ecsKeys.service(scope, cluster, id), queue: clusterQueue(scope, cluster), missing: serviceErrors.notFound };
+    case "task-set":
+      return {
+        key: ecsKeys.taskSet(scope, cluster, names[1] ?? "", id),
+        queue: clusterQueue(scope, cluster),
+        missing: serviceErrors.taskSetNotFound,
+      };
     case "capacity-provider":
       if (builtInProviders.includes(id)) throw ecsErrors.invalid(`The capacity provider ${id} can't be tagged.`);
       return { key: capacityProviderKey(scope, id), queue: "ecs-clusters", missing };
@@ -59,6 +68,7 @@ function placeOf(resourceArn: string, context: RequestContext): Place {
 interface Tagged {
   readonly tags: readonly Tag[];
   readonly status?: string;
+  readonly version?: number;
 }
 
 /** A cluster or an instance that is gone is shown for a while, but takes no tags any more. An INACTIVE definition is still there. */
@@ -74,7 +84,9 @@ async function change(
   await deps.writer.run(queue, async (unit) => {
     const known = await unit.get<Tagged>(key);
     if (!known || isGone(known)) throw missing();
-    unit.put(key, { ...known, tags: to(known.tags) });
+    // Of what others decide upon, each write has a version of its own.
+    const version = typeof known.version === "number" ? { version: known.version + 1 } : {};
+    unit.put(key, { ...known, ...version, tags: to(known.tags) });
   });
 }
 

@@ -15,6 +15,7 @@ import type {
   UpdateClusterSettingsRequest,
   UpdateClusterSettingsResponse,
 } from "@aws-sdk/client-ecs";
+import type { ServiceRecord } from "#model/service-records.ts";
 import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
@@ -175,6 +176,8 @@ export async function deleteCluster(deps: EcsDeps, input: DeleteClusterRequest, 
     if (known?.status !== "ACTIVE") throw ecsErrors.clusterNotFound();
     const instances = await unit.list<ContainerInstanceRecord>(ecsKeys.containerInstances(scope, name));
     if ([...instances.values()].some(({ status }) => status !== "INACTIVE")) throw ecsErrors.clusterHasInstances();
+    const services = await unit.list<ServiceRecord>(ecsKeys.services(scope, name));
+    if ([...services.values()].some(({ status }) => status !== "INACTIVE")) throw ecsErrors.clusterHasServices();
     const observed = await unit.list<TaskObservation>(ecsKeys.tasksObserved(scope, name));
     const tasks = await unit.list<TaskRecord>(ecsKeys.tasks(scope, name));
     const live = [...tasks.values()].some(({ id }) => observed.get(ecsKeys.taskObserved(scope, name, id))?.lastStatus !== "STOPPED");
@@ -187,7 +190,8 @@ export async function deleteCluster(deps: EcsDeps, input: DeleteClusterRequest, 
 }
 
 async function describe(deps: EcsDeps, scope: Scope, record: ClusterRecord, include: readonly string[]): Promise<Cluster> {
-  const [instances, tasks, observed] = await Promise.all([
+  const [services, instances, tasks, observed] = await Promise.all([
+    deps.store.list<ServiceRecord>(ecsKeys.services(scope, record.name)),
     deps.store.list<ContainerInstanceRecord>(ecsKeys.containerInstances(scope, record.name)),
     deps.store.list<TaskRecord>(ecsKeys.tasks(scope, record.name)),
     deps.store.list<TaskObservation>(ecsKeys.tasksObserved(scope, record.name)),
@@ -202,5 +206,8 @@ async function describe(deps: EcsDeps, scope: Scope, record: ClusterRecord, incl
       counts[value.launchType] = { running, pending: pending + 1 };
   }
   const registered = instances.entries.filter(({ value }) => value.status !== "INACTIVE").length;
-  return clusterView(record, { registered, tasks: counts }, include);
+  // Every service runs on container instances so far.
+  const ofStatus = (status: string) => services.entries.filter(({ value }) => value.status === status).length;
+  const ofServices = { EC2: { active: ofStatus("ACTIVE"), draining: ofStatus("DRAINING") } };
+  return clusterView(record, { registered, tasks: counts, services: ofServices }, include);
 }

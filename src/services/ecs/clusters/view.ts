@@ -1,6 +1,12 @@
 import type { Cluster, CapacityProviderStrategyItem } from "@aws-sdk/client-ecs";
 import type { ClusterRecord } from "#model/ecs-records.ts";
 
+/** Services that are ACTIVE and DRAINING, by launch type. */
+export interface ServiceCounts {
+  readonly active: number;
+  readonly draining: number;
+}
+
 export interface TaskCounts {
   readonly running: number;
   readonly pending: number;
@@ -15,7 +21,11 @@ const launchTypes = [
 /** A cluster as the API shows it; tags, settings, statistics and configuration only when asked for. Source: ECS API Reference, Cluster. */
 export function clusterView(
   record: ClusterRecord,
-  counts: { readonly registered: number; readonly tasks: Readonly<Record<string, TaskCounts>> },
+  counts: {
+    readonly registered: number;
+    readonly tasks: Readonly<Record<string, TaskCounts>>;
+    readonly services: Readonly<Record<string, ServiceCounts>>;
+  },
   include: readonly string[],
 ): Cluster {
   const sum = (which: keyof TaskCounts) => Object.values(counts.tasks).reduce((total, each) => total + each[which], 0);
@@ -28,8 +38,8 @@ export function clusterView(
     registeredContainerInstancesCount: counts.registered,
     runningTasksCount: sum("running"),
     pendingTasksCount: sum("pending"),
-    activeServicesCount: 0,
-    statistics: wants("STATISTICS") ? statistics(counts.tasks) : [],
+    activeServicesCount: Object.values(counts.services).reduce((total, { active }) => total + active, 0),
+    statistics: wants("STATISTICS") ? statistics(counts.tasks, counts.services) : [],
     tags: wants("TAGS") ? record.tags.map(({ key, value }) => ({ key, value })) : [],
     settings: wants("SETTINGS") ? (record.settings.map(({ name, value }) => ({ name, value })) as Cluster["settings"]) : [],
     capacityProviders: [...record.capacityProviders],
@@ -41,14 +51,17 @@ export function clusterView(
   };
 }
 
-/** Names as AWS answers them. There are no services yet, so all of theirs are 0. */
-function statistics(tasks: Readonly<Record<string, TaskCounts>>): { name: string; value: string }[] {
+/** Names as AWS answers them. */
+function statistics(
+  tasks: Readonly<Record<string, TaskCounts>>,
+  services: Readonly<Record<string, ServiceCounts>>,
+): { name: string; value: string }[] {
   return launchTypes.flatMap(([type, name]) =>
     Object.entries({
       [`running${name}TasksCount`]: tasks[type]?.running ?? 0,
       [`pending${name}TasksCount`]: tasks[type]?.pending ?? 0,
-      [`active${name}ServiceCount`]: 0,
-      [`draining${name}ServiceCount`]: 0,
+      [`active${name}ServiceCount`]: services[type]?.active ?? 0,
+      [`draining${name}ServiceCount`]: services[type]?.draining ?? 0,
     }).map(([each, value]) => ({ name: each, value: String(value) })),
   );
 }

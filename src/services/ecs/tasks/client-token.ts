@@ -14,7 +14,7 @@ export interface ClientTokenRecord {
 }
 
 /** The same for requests that ask for the same, whatever the order of their members. */
-export function fingerprint(input: RunTaskRequest): string {
+export function fingerprint(input: { readonly clientToken?: string }): string {
   const { clientToken: _, ...rest } = input;
   return createHash("sha256")
     .update(JSON.stringify(sorted(rest)))

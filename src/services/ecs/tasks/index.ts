@@ -4,7 +4,7 @@ import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { Links } from "#reconcilers/links.ts";
-import { createWriter } from "#store/unit.ts";
+import { createWriter, type Writer } from "#store/unit.ts";
 import { createAcs } from "../agent-endpoint/acs.ts";
 import { acsPrefix, createDoors, tcsPrefix } from "../agent-endpoint/doors.ts";
 import { payloadTaskOf } from "../agent-endpoint/payload.ts";
@@ -32,10 +32,10 @@ export interface EcsTasks extends ServerPart {
 }
 
 /** Tasks of ECS and the endpoints of the agents that run them. */
-export function createEcsTasks(deps: ServerDeps): EcsTasks {
+export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(deps.store)): EcsTasks {
   const { store, clock, random, config } = deps;
   const log = deps.log.child({ part: "ecs-tasks" });
-  const taskDeps: TaskDeps = { ...deps, log, writer: createWriter(store) };
+  const taskDeps: TaskDeps = { ...deps, log, writer };
   const links = new Links();
   const timeline = createTimeline({ store, clock, log });
   let closing = false;

@@ -6,6 +6,7 @@ import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { desiredStatus } from "#model/task-state.ts";
 import { scopeOf, type TaskDeps } from "./context.ts";
 import { containerInstanceId } from "./identifiers.ts";
+import { findService } from "../services/names.ts";
 import { clusterOf } from "./lookup.ts";
 
 const mostResults = 100;
@@ -37,9 +38,7 @@ export async function listTasks(deps: TaskDeps, input: ListTasksRequest, context
         (input.launchType === undefined || task.launchType === input.launchType) &&
         desiredStatus(task, observations.get(ecsKeys.taskObserved(scope, cluster.name, task.id))) === wanted,
     );
-  // There are no services yet: a name that no task carries is the name of none.
-  if (group !== undefined && !tasks.entries.some(({ value }) => value.group === group))
-    throw new ApiError("ServiceNotFoundException", "Service not found.");
+  if (input.serviceName !== undefined) await findService(deps.store, scope, cluster.name, input.serviceName);
   const { nextToken: token, maxResults: _, ...filters } = input;
   const page = pageOf(deps.sealer, matching, ({ id }) => id, {
     scope: `ecs:ListTasks:${scope.account}:${scope.region}:${cluster.name}:${JSON.stringify(filters)}`,

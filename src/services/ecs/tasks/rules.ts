@@ -11,34 +11,37 @@ export function checkRunTask(input: RunTaskRequest, cluster: ClusterRecord, reco
   if (!Number.isInteger(count) || count < 1 || count > 10) throw invalid("count must be between 1 and 10.");
   if (input.clientToken !== undefined && !/^[\x21-\x7e]{1,64}$/.test(input.clientToken))
     throw invalid("clientToken must have 1 to 64 ASCII characters.");
-  checkStrategies(input);
+  checkPlacement(input);
   checkCapacity(input, cluster);
   checkCommon(input, record);
 }
 
 /** What both operations share. */
 export function checkCommon(input: RunTaskRequest | StartTaskRequest, record: TaskDefinitionRecord): void {
-  const definition = record.definition as TaskDefinition;
-  if (record.status !== "ACTIVE") throw client("TaskDefinition is inactive");
-  if (!record.compatibilities.includes("EC2")) throw invalid("Task definition does not support launch_type EC2.");
   if (input.startedBy !== undefined && !/^[A-Za-z0-9_/.:@ -]{0,128}$/.test(input.startedBy))
     throw invalid("startedBy may have up to 128 letters, numbers, hyphens, forward slashes and underscores.");
   if (input.group !== undefined && (input.group.length === 0 || input.group.length > 255))
     throw invalid("group must have 1 to 255 characters.");
   if (input.referenceId !== undefined && input.referenceId.length > 1024) throw invalid("referenceId must have at most 1024 characters.");
   if ((input.propagateTags as string | undefined) === "SERVICE") throw invalid("propagateTags SERVICE is for tasks of a service only.");
-  if (definition.networkMode === "awsvpc") {
-    if (!input.networkConfiguration?.awsvpcConfiguration)
-      throw invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.");
-    throw notYet("networkMode awsvpc");
-  }
-  if (input.networkConfiguration?.awsvpcConfiguration)
-    throw invalid("Network Configuration is not valid for the given networkMode of this task definition.");
-  checkSupported(input, definition);
+  if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
+  checkDefinition(record, input.networkConfiguration);
 }
 
-function checkSupported(input: RunTaskRequest | StartTaskRequest, definition: TaskDefinition): void {
-  if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
+/** A task definition that tasks are to be made of, with the network that they are to have. */
+export function checkDefinition(record: TaskDefinitionRecord, network: RunTaskRequest["networkConfiguration"]): void {
+  const definition = record.definition as TaskDefinition;
+  if (record.status !== "ACTIVE") throw client("TaskDefinition is inactive");
+  if (!record.compatibilities.includes("EC2")) throw invalid("Task definition does not support launch_type EC2.");
+  if (definition.networkMode === "awsvpc") {
+    if (!network?.awsvpcConfiguration) throw invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.");
+    throw notYet("networkMode awsvpc");
+  }
+  if (network?.awsvpcConfiguration) throw invalid("Network Configuration is not valid for the given networkMode of this task definition.");
+  checkSupported(definition);
+}
+
+function checkSupported(definition: TaskDefinition): void {
   if (definition.proxyConfiguration) throw notYet("proxyConfiguration");
   for (const volume of definition.volumes ?? []) {
     const kind = (["efsVolumeConfiguration", "fsxWindowsFileServerVolumeConfiguration"] as const).find((name) => volume[name]);
@@ -73,7 +76,7 @@ function checkCapacity(input: RunTaskRequest, cluster: ClusterRecord): void {
   if (input.platformVersion !== undefined) throw invalid("The platform version must be null when specifying an EC2 launch type.");
 }
 
-function checkStrategyItems(strategy: NonNullable<RunTaskRequest["capacityProviderStrategy"]>): void {
+export function checkStrategyItems(strategy: readonly { readonly weight?: number; readonly base?: number }[]): void {
   if (strategy.length > 20) throw invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.");
   for (const { weight = 0, base = 0 } of strategy) {
     if (weight < 0 || weight > 1000) throw invalid("The specified capacity provider strategy weight value must be between 0 and 1000.");
@@ -85,7 +88,8 @@ function checkStrategyItems(strategy: NonNullable<RunTaskRequest["capacityProvid
     throw invalid("A capacity provider strategy needs at least one capacity provider with a weight greater than zero.");
 }
 
-function checkStrategies(input: RunTaskRequest): void {
+/** Placement constraints and strategies, of a task or a service. */
+export function checkPlacement(input: Pick<RunTaskRequest, "placementConstraints" | "placementStrategy">): void {
   const constraints = input.placementConstraints ?? [];
   const strategies = input.placementStrategy ?? [];
   if (constraints.length > 10) throw invalid("You can specify a maximum of 10 constraints for each task.");

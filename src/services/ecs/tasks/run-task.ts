@@ -4,15 +4,15 @@ import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ContainerInstanceRecord, TaskRecord } from "#model/ecs-records.ts";
 import { clusterQueue, writeNewTask } from "#reconcilers/task-writes.ts";
 import { place } from "#scheduler/place.ts";
-import type { Constraint, Node, PlacementRequest, Rejection, Strategy } from "#scheduler/types.ts";
+import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
-import { compileExpression } from "./expressions.ts";
 import { earlierRun, fingerprint, rememberRun } from "./client-token.ts";
 import { readTask, scopeOf, type TaskDeps, type TaskState } from "./context.ts";
 import { ecsArn } from "./identifiers.ts";
 import { clusterOf, taskDefinitionOf } from "./lookup.ts";
-import { nodesOf } from "./nodes.ts";
+import { nodesOf } from "#reconcilers/nodes.ts";
 import { checkOverrides } from "./overrides.ts";
+import { placementRequestOf } from "./placement.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkRunTask } from "./rules.ts";
 import { checkTags } from "./tags.ts";
@@ -37,7 +37,7 @@ export async function runTask(deps: TaskDeps, input: RunTaskRequest, context: Re
   checkTags(input.tags);
   checkOverrides(input.overrides, (definition.definition as TaskDefinition).containerDefinitions ?? []);
   const plan = planOf(scope, cluster.name, definition, input);
-  const request = placementRequestOf(plan, input);
+  const request = placementRequestOf(plan, input.count ?? 1, input);
   const outcome = await deps.writer.run(clusterQueue(scope, cluster.name), async (unit): Promise<Outcome> => {
     const token = input.clientToken;
     const earlier = token === undefined ? undefined : await earlierRun(unit, scope, input, token);
@@ -91,28 +91,4 @@ function failuresOf(rejections: readonly Rejection[], missing: number, count: nu
     reason,
     detail: count === 1 ? detail : `${missing} of ${count} tasks were not placed. ${detail}`,
   }));
-}
-
-function placementRequestOf(plan: TaskPlan, input: RunTaskRequest): PlacementRequest {
-  const own = (plan.definition.definition as TaskDefinition).placementConstraints ?? [];
-  return {
-    count: input.count ?? 1,
-    group: plan.group,
-    resources: plan.resources,
-    requiredAttributes: plan.definition.requiresAttributes,
-    constraints: [...own, ...(input.placementConstraints ?? [])].map(constraintOf),
-    strategy: (input.placementStrategy ?? []).map(strategyOf),
-  };
-}
-
-function constraintOf({ type, expression }: { type?: string; expression?: string }): Constraint {
-  if (type === "distinctInstance") return { type };
-  const matches = compileExpression(expression ?? "");
-  return { type: "memberOf", expression: expression ?? "", matches: (node: Node) => matches(node) };
-}
-
-function strategyOf({ type, field = "" }: { type?: string; field?: string }): Strategy {
-  if (type === "binpack") return { type, field: field.toLowerCase() === "cpu" ? "cpu" : "memory" };
-  if (type !== "spread") return { type: "random" };
-  return { type, field: field === "host" ? "instanceId" : field.replace(/^attribute:/, "") };
 }

@@ -9,7 +9,7 @@ import type { Unit } from "#store/unit.ts";
 import { scopeOf, type TaskDeps } from "./context.ts";
 import { containerInstanceId, ecsArn } from "./identifiers.ts";
 import { clusterOf, taskDefinitionOf } from "./lookup.ts";
-import { nodeOf } from "./nodes.ts";
+import { nodeOf } from "#reconcilers/nodes.ts";
 import { checkOverrides } from "./overrides.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkCommon } from "./rules.ts";

@@ -1,0 +1,172 @@
+import type { Tag } from "./ecs-records.ts";
+
+/**
+ * Records of ECS services. Times are milliseconds since the epoch. Members that the API keeps exactly as given are `unknown` JSON here.
+ * What a deployment replaces tasks for is in its revision, which never changes; everything else of a service takes effect at once.
+ */
+
+/** Key `/ecs/<account>/<region>/service/<cluster>/<name>`. Writers: the service operations; the service reconciler, to roll back and to end DRAINING. */
+export interface ServiceRecord {
+  readonly arn: string;
+  readonly name: string;
+  readonly cluster: string;
+  readonly status: "ACTIVE" | "DRAINING" | "INACTIVE";
+  readonly createdAt: number;
+  readonly createdBy: string;
+  /** Raised by each write: what was decided on an older one is not applied. */
+  readonly version: number;
+  readonly schedulingStrategy: "REPLICA" | "DAEMON";
+  readonly deploymentController: "ECS" | "EXTERNAL";
+  /** Of a daemon service: 0, the number of its instances counts. */
+  readonly desiredCount: number;
+  readonly deploymentConfiguration: DeploymentConfigurationRecord;
+  readonly placementConstraints: readonly { readonly type?: string; readonly expression?: string }[];
+  readonly placementStrategy: readonly { readonly type?: string; readonly field?: string }[];
+  readonly healthCheckGracePeriodSeconds?: number;
+  readonly availabilityZoneRebalancing: "ENABLED" | "DISABLED";
+  readonly enableECSManagedTags: boolean;
+  readonly propagateTags: "NONE" | "SERVICE" | "TASK_DEFINITION";
+  readonly enableExecuteCommand: boolean;
+  readonly role?: string;
+  /** `ecs-svc/…` of the PRIMARY deployment; none with the controller EXTERNAL. */
+  readonly deployment?: string;
+  /** Of the controller EXTERNAL. */
+  readonly primaryTaskSet?: string;
+  readonly inactiveAt?: number;
+  readonly tags: readonly Tag[];
+}
+
+/** AWS's defaults filled in. */
+export interface DeploymentConfigurationRecord {
+  readonly minimumHealthyPercent: number;
+  readonly maximumPercent: number;
+  readonly strategy?: string;
+  readonly deploymentCircuitBreaker?: {
+    readonly enable: boolean;
+    readonly rollback: boolean;
+    readonly resetOnHealthyTask?: boolean;
+    readonly thresholdConfiguration?: { readonly type: string; readonly value: number };
+  };
+  readonly alarms?: { readonly alarmNames: readonly string[]; readonly rollback: boolean; readonly enable: boolean };
+  readonly earlySuccessCriteria?: {
+    readonly enable: boolean;
+    readonly healthyPercent?: number;
+    readonly sourceServiceRevisionCleanup?: string;
+  };
+  readonly bakeTimeInMinutes?: number;
+}
+
+/** What a change of replaces tasks: the part of a service that a revision holds. As given. */
+export interface RevisionSpec {
+  readonly taskDefinition?: string;
+  readonly launchType?: "EC2" | "FARGATE" | "EXTERNAL";
+  readonly capacityProviderStrategy?: readonly { readonly capacityProvider: string; readonly weight: number; readonly base: number }[];
+  readonly platformVersion?: string;
+  readonly networkConfiguration?: unknown;
+  readonly loadBalancers?: readonly unknown[];
+  readonly serviceRegistries?: readonly unknown[];
+  readonly serviceConnectConfiguration?: unknown;
+  readonly volumeConfigurations?: readonly unknown[];
+}
+
+/** Key `/ecs/<account>/<region>/service-revision/<cluster>/<service>/<id>`. Writer: the service operations, once. */
+export interface ServiceRevisionRecord extends RevisionSpec {
+  readonly id: string;
+  readonly arn: string;
+  readonly createdAt: number;
+}
+
+/**
+ * Key `/ecs/<account>/<region>/deployment/<cluster>/<service>/<number of the id>`. Writers: the service operations make it; from then on the
+ * service reconciler, but for `stop`, which StopServiceDeployment sets. It is the API's Deployment and ServiceDeployment in one.
+ */
+export interface DeploymentRecord {
+  /** `ecs-svc/<19 digits>`: its tasks' `startedBy`. */
+  readonly id: string;
+  readonly serviceDeploymentArn: string;
+  /** INACTIVE: over, kept for DescribeServiceDeployments. */
+  readonly status: "PRIMARY" | "ACTIVE" | "INACTIVE";
+  readonly version: number;
+  readonly revision: string;
+  /** What ran before: revisions with the number of tasks that they were to run. */
+  readonly sources: readonly { readonly revision: string; readonly deployment: string; readonly tasks: number }[];
+  readonly configuration: DeploymentConfigurationRecord;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly finishedAt?: number;
+  readonly stoppedAt?: number;
+  readonly rolloutState: "IN_PROGRESS" | "COMPLETED" | "FAILED";
+  readonly rolloutStateReason: string;
+  readonly failedTasks: number;
+  /** The API's ServiceDeployment status. */
+  readonly outcome:
+    | "PENDING"
+    | "IN_PROGRESS"
+    | "SUCCESSFUL"
+    | "STOP_REQUESTED"
+    | "STOPPED"
+    | "ROLLBACK_REQUESTED"
+    | "ROLLBACK_IN_PROGRESS"
+    | "ROLLBACK_SUCCESSFUL"
+    | "ROLLBACK_FAILED";
+  readonly outcomeReason?: string;
+  /** Asked for by StopServiceDeployment. */
+  readonly stop?: "ABORT" | "ROLLBACK";
+  readonly rollback?: { readonly reason: string; readonly startedAt: number; readonly revision: string; readonly deployment: string };
+  /** What it was doing or waiting for, from when on: together they account for all its time. */
+  readonly timeline: readonly { readonly at: number; readonly phase: string }[];
+}
+
+/** Key `/ecs/<account>/<region>/task-set/<cluster>/<service>/<number of the id>`. Writer: the task set operations. */
+export interface TaskSetRecord extends RevisionSpec {
+  /** `ecs-svc/<19 digits>`: its tasks' `startedBy`. */
+  readonly id: string;
+  readonly arn: string;
+  readonly status: "PRIMARY" | "ACTIVE" | "DRAINING";
+  readonly version: number;
+  readonly externalId?: string;
+  readonly startedBy?: string;
+  readonly scale: { readonly value: number; readonly unit: "PERCENT" };
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly tags: readonly Tag[];
+}
+
+/** Key `/ecs/<account>/<region>/service-state/<cluster>/<name>`. Writer: the service reconciler. */
+export interface ServiceStateRecord {
+  /** Newest first, at most 100, as DescribeServices shows them. */
+  readonly events: readonly ServiceEventRecord[];
+  /** It has reached its steady state, and nothing has disturbed it since. */
+  readonly steady: boolean;
+  /** Instances that a daemon service is to run on. */
+  readonly daemonDesired?: number;
+  /** The last placement that failed, until one succeeds. */
+  readonly placement?: PlacementFailureRecord;
+  /** The deployment whose tasks keep failing to start, said in an event. */
+  readonly impaired?: string;
+  /** Minimum and maximum percent that leave no room to move, said in an event. */
+  readonly stuck?: boolean;
+  /** The task that makes room for one in a zone with fewer. */
+  readonly rebalancing?: string;
+  /** Task sets that were not steady yet when this was written. */
+  readonly unsteadyTaskSets?: readonly string[];
+}
+
+export interface ServiceEventRecord {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly message: string;
+}
+
+export interface PlacementFailureRecord {
+  readonly at: number;
+  readonly missing: number;
+  /** The first of the instances that were considered, and what each lacked. */
+  readonly rejections: readonly { readonly instance: string; readonly reason: string; readonly detail: string }[];
+  readonly considered: number;
+}
+
+/** Key `/ecs/<account>/<region>/task-protection/<cluster>/<task id>`. Writer: UpdateTaskProtection. */
+export interface TaskProtectionRecord {
+  readonly expiresAt: number;
+}

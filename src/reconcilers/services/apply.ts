@@ -1,0 +1,186 @@
+import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import type { DeploymentRecord, PlacementFailureRecord, ServiceRecord, ServiceStateRecord } from "#model/service-records.ts";
+import { isStopped } from "#model/task-state.ts";
+import type { Random } from "#platform/random.ts";
+import { obstacleOn } from "#scheduler/place.ts";
+import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
+import type { Unit } from "#store/unit.ts";
+import { nodeOf } from "../nodes.ts";
+import { writeNewTask } from "../task-writes.ts";
+import type { Decision } from "./decide.ts";
+import type { Stop } from "./decide-tasks.ts";
+import type { ServiceEntry } from "./index.ts";
+import * as say from "./messages.ts";
+
+/** A start with its place. */
+export interface Placed {
+  readonly group: string;
+  readonly instance: string;
+  readonly request: PlacementRequest;
+  readonly make: (instance: ContainerInstanceRecord) => TaskRecord;
+}
+
+export interface Placing {
+  readonly placed: readonly Placed[];
+  /** None: everything found its place, or nothing was to be placed. */
+  readonly failure: Omit<PlacementFailureRecord, "at"> | undefined;
+  readonly closest: { readonly instance: string; readonly reason: string } | undefined;
+  /** Whether anything was to be placed at all. */
+  readonly tried: boolean;
+}
+
+const mostEvents = 100;
+const mostRejections = 50;
+const keptDeployments = 20;
+
+export function placingOf(placed: readonly Placed[], missing: number, rejections: readonly Rejection[]): Placing {
+  const tried = placed.length + missing > 0;
+  if (missing === 0) return { placed, failure: undefined, closest: undefined, tried };
+  const close = rejections.find(({ reason }) => reason.startsWith("RESOURCE:")) ?? rejections[0];
+  const shown = rejections.slice(0, mostRejections).map(({ node, reason, detail }) => ({ instance: node.ec2InstanceId, reason, detail }));
+  return {
+    placed,
+    failure: { missing, rejections: shown, considered: rejections.length },
+    closest: close && { instance: close.node.id, reason: close.reason },
+    tried,
+  };
+}
+
+/**
+ * Writes a decision in one transaction, all or nothing, if the records that it rests on are still the same: "stale" otherwise, and it is decided anew. A task that has
+ * ended meanwhile is not stopped again; an instance that has filled up meanwhile takes nothing.
+ */
+export async function applyDecision(
+  unit: Unit,
+  entry: ServiceEntry,
+  service: ServiceRecord,
+  decision: Decision,
+  placing: Placing,
+  random: Random,
+  now: number,
+): Promise<"done" | "stale" | "again"> {
+  const { scope, cluster, name } = entry;
+  const current = await unit.get<ServiceRecord>(entry.key);
+  if (current?.version !== service.version) return "stale";
+  for (const changed of decision.deployments) {
+    const before = await unit.get<DeploymentRecord>(ecsKeys.deployment(scope, cluster, name, changed.id));
+    if (before?.version !== changed.version - 1) return "stale";
+    unit.put(ecsKeys.deployment(scope, cluster, name, changed.id), changed);
+  }
+  const stateKey = ecsKeys.serviceState(scope, cluster, name);
+  const state = await unit.get<ServiceStateRecord>(stateKey);
+
+  const started: string[] = [];
+  let again = false;
+  for (const { instance: id, request, make } of placing.placed) {
+    const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, cluster, id));
+    const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id));
+    const connection = await unit.get<ConnectionRecord>(ecsKeys.connection(scope, cluster, id));
+    if (!instance || obstacleOn(nodeOf(instance, allocation, connection), request)) {
+      again = true;
+      continue;
+    }
+    const task = make(instance);
+    await writeNewTask(unit, scope, task);
+    started.push(task.id);
+  }
+  const stopped: Stop[] = [];
+  for (const stop of decision.stops) if (await writeStop(unit, entry, stop, now)) stopped.push(stop);
+
+  const messages = [...decision.events, ...eventsOf(name, started, stopped)];
+  const failure = failureOf(state, placing, now);
+  if (failure && !state?.placement) messages.push(say.unplaced(name, placing.closest, placing.failure?.considered ?? 0));
+  const next: ServiceStateRecord = {
+    ...decision.state,
+    events: withEvents(state?.events ?? [], messages, random, now),
+    ...(failure ? { placement: failure } : {}),
+  };
+  if (!same(state, next)) unit.put(stateKey, next);
+
+  if (decision.primary !== undefined)
+    unit.put(entry.key, { ...current, deployment: decision.primary, version: current.version + 1 } satisfies ServiceRecord);
+  for (const id of decision.deletedTaskSets) unit.delete(ecsKeys.taskSet(scope, cluster, name, id));
+  if (decision.inactive) writeInactive(unit, entry, current, now);
+  else forgetOld(unit, entry);
+  return again ? "again" : "done";
+}
+
+/** A failure stays until something was placed, or nothing is wanted any more; the same failure is not written again and again. */
+function failureOf(state: ServiceStateRecord | undefined, { failure, tried }: Placing, now: number): PlacementFailureRecord | undefined {
+  if (!tried || !failure) return undefined;
+  const before = state?.placement;
+  const next = { at: before?.at ?? now, ...failure };
+  return before && same(before, next) ? before : next;
+}
+
+async function writeStop(unit: Unit, { scope, cluster }: ServiceEntry, { id, reason }: Stop, now: number): Promise<boolean> {
+  const key = ecsKeys.task(scope, cluster, id);
+  const task = await unit.get<TaskRecord>(key);
+  const observation = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, id));
+  if (!task || task.desiredStatus === "STOPPED" || isStopped(observation)) return false;
+  const stop = { at: now, code: "ServiceSchedulerInitiated", reason };
+  unit.put(key, { ...task, desiredStatus: "STOPPED", stop } satisfies TaskRecord);
+  unit.delete(ecsKeys.taskProtection(scope, cluster, id));
+  return true;
+}
+
+function eventsOf(service: string, started: readonly string[], stopped: readonly Stop[]): string[] {
+  const messages: string[] = [];
+  for (let at = 0; at < started.length; at += 10) messages.push(say.started(service, started.slice(at, at + 10)));
+  for (const { id, why } of stopped) if (why === "unhealthy") messages.push(say.unhealthy(service, id));
+  const ids = stopped.map(({ id }) => id);
+  for (let at = 0; at < ids.length; at += 10) messages.push(say.stopped(service, ids.slice(at, at + 10)));
+  return messages;
+}
+
+function withEvents(
+  events: ServiceStateRecord["events"],
+  messages: readonly string[],
+  random: Random,
+  now: number,
+): ServiceStateRecord["events"] {
+  if (messages.length === 0) return events;
+  const fresh = messages.slice(-mostEvents).map((message) => ({ id: random.uuid(), createdAt: now, message }));
+  return [...fresh.toReversed(), ...events].slice(0, mostEvents);
+}
+
+/** Deletes what is left of a service whose time as INACTIVE is over. */
+export async function forgetService(unit: Unit, { scope, cluster, name, key }: ServiceEntry, version: number): Promise<void> {
+  if ((await unit.get<ServiceRecord>(key))?.version !== version) return;
+  await deleteServiceParts(unit, scope, cluster, name);
+  unit.delete(key);
+}
+
+/** All records of a service but its own. */
+export async function deleteServiceParts(unit: Unit, scope: Scope, cluster: string, name: string): Promise<void> {
+  const prefixes = [ecsKeys.deployments, ecsKeys.serviceRevisions, ecsKeys.taskSets].map((prefix) => prefix(scope, cluster, name));
+  for (const prefix of prefixes) for (const each of (await unit.list(prefix)).keys()) unit.delete(each);
+  unit.delete(ecsKeys.serviceState(scope, cluster, name));
+}
+
+function writeInactive(unit: Unit, entry: ServiceEntry, service: ServiceRecord, now: number): void {
+  unit.put(entry.key, { ...service, status: "INACTIVE", inactiveAt: now, version: service.version + 1 } satisfies ServiceRecord);
+  for (const id of entry.taskSets.values()) unit.delete(ecsKeys.taskSet(entry.scope, entry.cluster, entry.name, id.id));
+}
+
+/** Deployments that are long over go, with the revisions that only they had. */
+function forgetOld(unit: Unit, entry: ServiceEntry): void {
+  const { scope, cluster, name } = entry;
+  const over = [...entry.deployments.values()].filter(({ status }) => status === "INACTIVE").sort((a, b) => b.createdAt - a.createdAt);
+  const old = over.slice(keptDeployments);
+  if (old.length === 0) return;
+  const kept = new Set(
+    [...entry.deployments.values()]
+      .filter((each) => !old.includes(each))
+      .flatMap(({ revision, sources }) => [revision, ...sources.map((source) => source.revision)]),
+  );
+  for (const deployment of old) {
+    unit.delete(ecsKeys.deployment(scope, cluster, name, deployment.id));
+    if (!kept.has(deployment.revision)) unit.delete(ecsKeys.serviceRevision(scope, cluster, name, deployment.revision));
+  }
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,95 @@
+import type { ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import type { DeploymentRecord, ServiceRecord, ServiceStateRecord, TaskSetRecord } from "#model/service-records.ts";
+import { desiredStatus, isStopped, taskHealth } from "#model/task-state.ts";
+
+/** Everything that is known of one service when it is decided about. */
+export interface ServiceSnapshot {
+  readonly service: ServiceRecord;
+  readonly state: ServiceStateRecord | undefined;
+  readonly deployments: readonly DeploymentRecord[];
+  readonly taskSets: readonly TaskSetRecord[];
+  readonly tasks: readonly TaskFacts[];
+  /** Daemon services only: the instances that it belongs on. */
+  readonly homes?: readonly string[];
+  /** Zones that could take one more of its tasks; asked for only where zones are balanced. */
+  readonly openZones?: () => ReadonlySet<string>;
+}
+
+export interface InstanceFacts {
+  readonly status: ContainerInstanceRecord["status"];
+  /** Its agent has been silent for longer than a restart takes. */
+  readonly lost: boolean;
+  /** Nothing runs there but tasks of daemon services. */
+  readonly onlyDaemons: boolean;
+}
+
+/** A task of a service as the service sees it. Every flag is of now. */
+export interface TaskFacts {
+  readonly id: string;
+  /** `startedBy`: its deployment or task set. */
+  readonly group: string;
+  readonly instance: string;
+  readonly zone: string;
+  readonly createdAt: number;
+  readonly phase: "pending" | "running" | "stopping" | "stopped";
+  /** It runs, and its essential containers with a health check are HEALTHY. */
+  readonly healthy: boolean;
+  /** An essential container is UNHEALTHY, and the grace period is over. */
+  readonly unhealthy: boolean;
+  readonly draining: boolean;
+  /** Nothing is known of it: its instance is silent or gone. */
+  readonly lost: boolean;
+  readonly protectedUntil: number;
+  readonly onlyDaemons: boolean;
+  readonly startedAt?: number;
+  /** It ended, or began to end, by itself: never ran, ran only for a moment, or failed its health checks. */
+  readonly failedAt?: number;
+}
+
+/** A task that ends by itself sooner than this never really ran. */
+export const settledMs = 10_000;
+
+/** What the scheduler says of a task that it stops for its health; told apart from other stops by it. */
+export const healthReason = "Task failed container health checks";
+
+export function factsOf(
+  task: TaskRecord,
+  observation: TaskObservation | undefined,
+  instance: InstanceFacts | undefined,
+  protectedUntil: number,
+  graceSeconds: number,
+  now: number,
+): TaskFacts {
+  const stopped = isStopped(observation);
+  const stopping = !stopped && desiredStatus(task, observation) === "STOPPED";
+  const running = observation?.lastStatus === "RUNNING";
+  const startedAt = observation?.startedAt;
+  const health = taskHealth(task, observation);
+  const checked = task.containers.some(({ essential, healthCheck }) => essential && healthCheck);
+  return {
+    id: task.id,
+    group: task.startedBy ?? "",
+    instance: task.containerInstanceId,
+    zone: task.availabilityZone ?? "",
+    createdAt: task.createdAt,
+    phase: stopped ? "stopped" : stopping ? "stopping" : running ? "running" : "pending",
+    healthy: running && !stopping && (!checked || health === "HEALTHY"),
+    unhealthy: running && !stopping && health === "UNHEALTHY" && now - (startedAt ?? now) >= graceSeconds * 1000,
+    draining: instance?.status === "DRAINING",
+    lost: instance === undefined || instance.lost || instance.status === "INACTIVE",
+    protectedUntil,
+    onlyDaemons: instance?.onlyDaemons ?? false,
+    startedAt,
+    failedAt: stopped || stopping ? failedAt(task, observation) : undefined,
+  };
+}
+
+function failedAt(task: TaskRecord, observation: TaskObservation | undefined): number | undefined {
+  const at = observation?.stoppingAt ?? observation?.stoppedAt ?? task.stop?.at;
+  if (task.stop?.reason === healthReason) return task.stop.at;
+  if (task.stop && task.stop.code !== "TaskFailedToStart") return undefined;
+  if (observation?.stopCode === "UserInitiated" || observation?.stopCode === "ServiceSchedulerInitiated") return undefined;
+  const started = observation?.startedAt;
+  if (started === undefined) return at;
+  return at !== undefined && at - started < settledMs ? at : undefined;
+}

@@ -1,0 +1,232 @@
+import { ecsKeys, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
+import type { ContainerInstanceRecord, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import type { RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
+import { obstacleOn, place } from "#scheduler/place.ts";
+import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
+import type { Store } from "#store/store.ts";
+import type { Writer } from "#store/unit.ts";
+import { followChanges } from "../feed.ts";
+import { fullPassMs, serviceRetentionMs } from "../limits.ts";
+import { createKeyQueue } from "../queue.ts";
+import { clusterQueue } from "../task-writes.ts";
+import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
+import { decideService, type Decision } from "./decide.ts";
+import { lostAfterMs, ServiceIndex, type ClusterEntry, type ServiceEntry } from "./index.ts";
+import { snapshotOf } from "./snapshot.ts";
+
+export interface ServiceReconcilerOptions {
+  readonly store: Store;
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly index: ServiceIndex;
+  /** How a task of the service, made from this definition, is to be placed, and how it is made. Throws for what can't be run. */
+  readonly taskOf: (options: {
+    readonly scope: Scope;
+    readonly service: ServiceRecord;
+    readonly group: string;
+    readonly spec: RevisionSpec;
+    readonly definition: TaskDefinitionRecord;
+  }) => { readonly request: PlacementRequest; readonly make: (instance: ContainerInstanceRecord, now: number) => TaskRecord };
+}
+
+export interface ServiceReconciler {
+  start(): void;
+  stop(): Promise<void>;
+  idle(): Promise<void>;
+  startOver(): Promise<void>;
+}
+
+const pageSize = 500;
+
+/**
+ * Keeps services as they are wanted: by the key of a service, joins what is known of it, decides, writes. Level-triggered: events only wake it, everything is looked at
+ * again now and then, and whatever is repeated changes nothing. One process decides at a time: where several servers share the work, who holds a cluster's
+ * lease is the one whose reconciler runs, and the comparisons of each write keep even two of them from doing harm.
+ */
+export function createServiceReconciler(options: ServiceReconcilerOptions): ServiceReconciler {
+  const { store, writer, clock, random, log, index } = options;
+  const abort = new AbortController();
+  const alarms = new Map<string, { readonly at: number; readonly cancel: () => void }>();
+  const nextPass = new Map<string, number>();
+  let cancelFull = () => {};
+
+  const queue = createKeyQueue({ clock, log, name: "services", concurrency: 8, handle: pass });
+
+  /** Large services are looked at less often: a pass costs by their tasks, and what happens to many at once is seen together. */
+  function wake(key: string): void {
+    const wait = (nextPass.get(key) ?? 0) - clock.now();
+    if (wait <= 0) queue.add(key);
+    else alarm(key, clock.now() + wait);
+  }
+
+  function alarm(key: string, at: number): void {
+    const known = alarms.get(key);
+    if (known && known.at <= at) return;
+    known?.cancel();
+    const ring = () => {
+      alarms.delete(key);
+      queue.add(key);
+    };
+    alarms.set(key, { at, cancel: clock.after(Math.min(Math.max(0, at - clock.now()), 2 ** 30), ring) });
+  }
+
+  async function pass(key: string): Promise<void> {
+    const parsed = parseEcsKey(key);
+    const [clusterName, name] = parsed?.names ?? [];
+    if (!parsed || !clusterName || !name) return;
+    const cluster = index.cluster(parsed.scope, clusterName);
+    const entry = cluster?.services.get(name);
+    const service = entry?.record;
+    if (!cluster || !entry || !service) {
+      nextPass.delete(key);
+      return;
+    }
+    const now = clock.now();
+    if (service.status === "INACTIVE") {
+      await forget(entry, service, now);
+      return;
+    }
+    const launches = new Map<string, ReturnType<ServiceReconcilerOptions["taskOf"]> | undefined>();
+    const launch = async (group: string) => {
+      if (!launches.has(group)) launches.set(group, await launchOf(entry, service, group));
+      return launches.get(group);
+    };
+    const wanted = service.deployment === undefined ? undefined : await launch(service.deployment);
+    const snapshot = snapshotOf(cluster, entry, service, wanted?.request, now);
+    const decision = decideService(snapshot, now);
+    const placing = await placeAll(cluster, decision, launch, now);
+    const { value: outcome, revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), (unit) =>
+      applyDecision(unit, entry, service, decision, placing, random, now),
+    );
+    await Promise.race([index.caughtUp(revision), aborted]);
+    if (abort.signal.aborted) return;
+    if (entry.tasks.size > 500) nextPass.set(key, clock.now() + Math.min(1000, entry.tasks.size / 50));
+    else nextPass.delete(key);
+    const more = outcome !== "done" || placing.placed.length > 0 || decision.stops.length > 0 || decision.events.length > 0;
+    if (more) wake(key);
+    if (decision.wakeAt !== undefined) alarm(key, decision.wakeAt);
+  }
+  const aborted = new Promise<void>((resolve) => abort.signal.addEventListener("abort", () => resolve(), { once: true }));
+
+  async function forget(entry: ServiceEntry, service: ServiceRecord, now: number): Promise<void> {
+    const at = (service.inactiveAt ?? 0) + serviceRetentionMs;
+    if (now < at) alarm(entry.key, at);
+    else await writer.run(clusterQueue(entry.scope, entry.cluster), (unit) => forgetService(unit, entry, service.version));
+  }
+
+  async function launchOf({ scope, cluster, name, deployments, taskSets }: ServiceEntry, service: ServiceRecord, group: string) {
+    const number = group.slice(group.lastIndexOf("/") + 1);
+    const revision = deployments.get(number)?.revision;
+    const spec: RevisionSpec | undefined =
+      revision === undefined
+        ? taskSets.get(number)
+        : (await store.get<ServiceRevisionRecord>(ecsKeys.serviceRevision(scope, cluster, name, revision)))?.value;
+    const match = /task-definition\/(.+):(\d+)$/.exec(spec?.taskDefinition ?? "");
+    if (!spec || !match) return undefined;
+    const definition = (await store.get<TaskDefinitionRecord>(ecsKeys.taskDefinition(scope, match[1]!, Number(match[2]))))?.value;
+    return definition && options.taskOf({ scope, service, group, spec, definition });
+  }
+
+  async function placeAll(
+    cluster: ClusterEntry,
+    { starts }: Decision,
+    launch: (group: string) => Promise<ReturnType<ServiceReconcilerOptions["taskOf"]> | undefined>,
+    now: number,
+  ): Promise<Placing> {
+    const placed: Placed[] = [];
+    const rejections: Rejection[] = [];
+    let missing = 0;
+    const nodes = starts.length > 0 ? index.nodes(cluster) : [];
+    for (const { group, count, home } of starts) {
+      const made = await launch(group);
+      if (!made) {
+        missing += count;
+        continue;
+      }
+      const make = (instance: ContainerInstanceRecord) => made.make(instance, now);
+      const add = (instance: string) => placed.push({ group, instance, request: made.request, make });
+      if (home !== undefined) {
+        const node = nodes.find(({ id }) => id === home);
+        const obstacle = node && obstacleOn(node, made.request);
+        if (node && !obstacle) add(home);
+        else missing++;
+        if (obstacle) rejections.push(obstacle);
+        continue;
+      }
+      const placement = place(nodes, { ...made.request, count }, () => random.next());
+      for (const id of placement.assignments) add(id);
+      missing += count - placement.assignments.length;
+      rejections.push(...placement.rejections);
+    }
+    return placingOf(placed, missing, rejections);
+  }
+
+  async function lookAtAll(): Promise<number> {
+    let after: string | undefined;
+    let revision: number | undefined;
+    index.clear();
+    for (;;) {
+      const page = await store.list("/ecs/", { limit: pageSize, after });
+      revision ??= page.revision;
+      for (const { key, value } of page.entries) index.take(key, value);
+      after = page.entries.at(-1)?.key;
+      if (!page.more || after === undefined || abort.signal.aborted) break;
+    }
+    for (const { key } of index.services()) wake(key);
+    return revision;
+  }
+
+  function changed(key: string, value: unknown): void {
+    for (const service of index.take(key, value)) wake(service);
+    // An agent that is gone now may be gone for good a little later.
+    if (parseEcsKey(key)?.kind === "connection" && value !== undefined && !(value as { connected: boolean }).connected) {
+      clock.after(lostAfterMs, () => {
+        if (!abort.signal.aborted) for (const service of index.take(key, index.connection(key))) wake(service);
+      });
+    }
+  }
+
+  function fullPass(): void {
+    cancelFull = clock.after(fullPassMs, () => {
+      if (abort.signal.aborted) return;
+      for (const { key } of index.services()) wake(key);
+      fullPass();
+    });
+  }
+
+  let following: Promise<void> = Promise.resolve();
+  return {
+    start() {
+      following = followChanges({
+        store,
+        clock,
+        log,
+        prefix: "/ecs/",
+        signal: abort.signal,
+        behind: lookAtAll,
+        changed: (event) => changed(event.key, event.type === "put" ? event.entry.value : undefined),
+        reached: (revision) => index.reached(revision),
+      });
+      fullPass();
+    },
+    async stop() {
+      abort.abort();
+      cancelFull();
+      for (const { cancel } of alarms.values()) cancel();
+      await queue.stop();
+      await following;
+    },
+    idle: () => queue.idle(),
+    async startOver() {
+      for (const { cancel } of alarms.values()) cancel();
+      alarms.clear();
+      nextPass.clear();
+      await queue.idle();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { TaskRecord } from "#model/ecs-records.ts";
+import type { DeploymentRecord, ServiceRecord } from "#model/service-records.ts";
+import { obstacleOn } from "#scheduler/place.ts";
+import type { PlacementRequest } from "#scheduler/types.ts";
+import { factsOf, type InstanceFacts, type ServiceSnapshot } from "./facts.ts";
+import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
+
+export function snapshotOf(
+  cluster: ClusterEntry,
+  entry: ServiceEntry,
+  service: ServiceRecord,
+  /** For a task of the group that is to have them: undefined when its task definition is gone. */
+  request: PlacementRequest | undefined,
+  now: number,
+): ServiceSnapshot {
+  const machines = new Map<string, InstanceFacts | undefined>();
+  const machine = (id: string) => {
+    if (!machines.has(id)) machines.set(id, instanceFacts(cluster, cluster.instances.get(id), now));
+    return machines.get(id);
+  };
+  const grace = service.healthCheckGracePeriodSeconds ?? 0;
+  const facts = (task: TaskRecord) =>
+    factsOf(task, cluster.observed.get(task.id), machine(task.containerInstanceId), cluster.protections.get(task.id) ?? 0, grace, now);
+  const daemon = service.schedulingStrategy === "DAEMON";
+  return {
+    service,
+    state: entry.state,
+    deployments: [...entry.deployments.values()].toSorted(byAge),
+    taskSets: [...entry.taskSets.values()],
+    tasks: [...entry.tasks.values()].map(facts),
+    ...(daemon ? { homes: request ? homesOf(cluster, request) : [] } : {}),
+    ...(service.availabilityZoneRebalancing === "ENABLED" && request ? { openZones: () => zonesFor(cluster, request) } : {}),
+  };
+}
+
+const byAge = (a: DeploymentRecord, b: DeploymentRecord) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1);
+
+function instanceFacts(cluster: ClusterEntry, instance: InstanceEntry | undefined, now: number): InstanceFacts | undefined {
+  if (!instance?.record) return undefined;
+  const { record, connection, allocation } = instance;
+  const daemons = Object.values(allocation?.tasks ?? {}).every(({ group }) => {
+    const name = serviceOf(group);
+    return name !== undefined && cluster.services.get(name)?.record?.schedulingStrategy === "DAEMON";
+  });
+  return {
+    status: record.status,
+    lost: isLost(instance, now),
+    onlyDaemons: daemons && connection !== undefined,
+  };
+}
+
+export function isLost({ record, connection }: InstanceEntry, now: number): boolean {
+  if (connection?.connected) return false;
+  return now - (connection?.since ?? record?.registeredAt ?? 0) >= lostAfterMs;
+}
+
+/** The instances that a daemon belongs on, whether or not there is room: those that match, and those that may only be busy now. */
+function homesOf(cluster: ClusterEntry, request: PlacementRequest): string[] {
+  const homes: string[] = [];
+  for (const instance of cluster.instances.values()) {
+    const node = nodeIn(instance);
+    if (!node) continue;
+    const obstacle = obstacleOn(node, request);
+    if (!obstacle || obstacle.reason.startsWith("RESOURCE:")) homes.push(node.id);
+  }
+  return homes.toSorted();
+}
+
+function zonesFor(cluster: ClusterEntry, request: PlacementRequest): Set<string> {
+  const zones = new Set<string>();
+  for (const instance of cluster.instances.values()) {
+    const node = nodeIn(instance);
+    if (node && !obstacleOn(node, request)) zones.add(node.attributes.get("ecs.availability-zone") ?? "");
+  }
+  return zones;
+}

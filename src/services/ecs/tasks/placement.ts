@@ -1,0 +1,36 @@
+import type { TaskDefinition } from "@aws-sdk/client-ecs";
+import type { Constraint, Node, PlacementRequest, Strategy } from "#scheduler/types.ts";
+import { compileExpression } from "./expressions.ts";
+import type { TaskPlan } from "./plan.ts";
+
+/** What the scheduler is to find places for: the task definition's own constraints count too. */
+export function placementRequestOf(
+  plan: TaskPlan,
+  count: number,
+  input: {
+    readonly placementConstraints?: readonly { readonly type?: string; readonly expression?: string }[];
+    readonly placementStrategy?: readonly { readonly type?: string; readonly field?: string }[];
+  },
+): PlacementRequest {
+  const own = (plan.definition.definition as TaskDefinition).placementConstraints ?? [];
+  return {
+    count,
+    group: plan.group,
+    resources: plan.resources,
+    requiredAttributes: plan.definition.requiresAttributes,
+    constraints: [...own, ...(input.placementConstraints ?? [])].map(constraintOf),
+    strategy: (input.placementStrategy ?? []).map(strategyOf),
+  };
+}
+
+function constraintOf({ type, expression }: { type?: string; expression?: string }): Constraint {
+  if (type === "distinctInstance") return { type };
+  const matches = compileExpression(expression ?? "");
+  return { type: "memberOf", expression: expression ?? "", matches: (node: Node) => matches(node) };
+}
+
+function strategyOf({ type, field = "" }: { type?: string; field?: string }): Strategy {
+  if (type === "binpack") return { type, field: field.toLowerCase() === "cpu" ? "cpu" : "memory" };
+  if (type !== "spread") return { type: "random" };
+  return { type, field: field === "host" ? "instanceId" : field.replace(/^attribute:/, "") };
+}
