@@ -1,6 +1,6 @@
 import { obstacle } from "./filter.ts";
-import { type RankPlan, bucketName, rankPlanOf, valuesOf } from "./rank.ts";
-import { type Bucket, compareKeys, type Ranked, RankedBuckets } from "./ranked-buckets.ts";
+import { bucketName, type RankPlan, rankPlanOf, valuesOf } from "./rank.ts";
+import { type Bucket, RankedBuckets } from "./ranked-buckets.ts";
 import { type Trial, trialOf } from "./trial.ts";
 import type { Node, PlacementRequest } from "./types.ts";
 
@@ -9,81 +9,84 @@ export interface Entry {
   node: Node;
   /** Rises with every node that is new: the order of the nodes. */
   readonly order: number;
-}
-
-interface Seat extends Ranked {
-  readonly entry: Entry;
-  keys: readonly number[];
-  bucket: Bucket<Seat>;
-  /** Those that `bucket` is right for. */
-  attributes: ReadonlyMap<string, string>;
-  /** What the counts of its bucket hold of this node. */
-  counted: number;
-  /** It can take one more, and is in the ranking. */
-  open: boolean;
+  /** A small number, given again after the node is removed. */
+  readonly slot: number;
 }
 
 /** What is kept for the requests of one shape: every node with its group's tasks, and those that can take one more in their order. */
 export class Board {
   readonly #request: PlacementRequest;
   readonly #plan: RankPlan;
-  readonly #seats = new Map<Entry, Seat>();
-  readonly #ranking: RankedBuckets<Seat>;
+  readonly #ranking: RankedBuckets;
+  /** By slot; undefined: nobody sits there. */
+  readonly #buckets: (Bucket | undefined)[] = [];
+  /** By slot: the attributes that the bucket is right for. */
+  readonly #attributes: (ReadonlyMap<string, string> | undefined)[] = [];
+  /** By slot: what the counts of the bucket hold of it. */
+  readonly #counted: number[] = [];
 
   /** `request` stands for all of its shape: only `count` is not looked at. */
   constructor(request: PlacementRequest) {
     this.#request = request;
     this.#plan = rankPlanOf(request.strategy);
-    this.#ranking = new RankedBuckets(this.#plan.order, this.#plan.fields.length);
+    this.#ranking = new RankedBuckets(this.#plan);
+  }
+
+  /** Makes room for the slots below `size`. */
+  reserve(size: number): void {
+    this.#ranking.reserve(size);
+    while (this.#buckets.length < size) {
+      this.#buckets.push(undefined);
+      this.#attributes.push(undefined);
+      this.#counted.push(0);
+    }
   }
 
   /** The node as it stands, or with the tasks that are only tried on it. */
-  seat(entry: Entry, trial: Trial = trialOf(entry.node, entry.order, this.#request.group)): void {
-    const seat = this.#seats.get(entry) ?? this.#newSeat(entry);
-    if (seat.attributes !== entry.node.attributes) this.#moved(seat);
-    this.#ranking.count(seat.bucket, trial.ofGroup - seat.counted);
-    seat.counted = trial.ofGroup;
-    const open = obstacle(trial, this.#request) === undefined;
-    const keys = open ? this.#plan.keys.map((key) => key(trial)) : [];
-    if (open && seat.open && compareKeys(keys, seat.keys) === 0) return;
-    if (seat.open) this.#ranking.remove(seat.bucket, seat);
-    seat.open = open;
-    seat.keys = keys;
-    if (open) this.#ranking.insert(seat.bucket, seat);
+  seat({ node, order, slot }: Entry, trial: Trial = trialOf(node, order, this.#request.group)): void {
+    const bucket = this.#attributes[slot] === node.attributes ? this.#buckets[slot]! : this.#move(slot, node.attributes);
+    this.#count(slot, bucket, trial.ofGroup);
+    if (obstacle(trial, this.#request) !== undefined) {
+      this.#ranking.take(bucket, slot);
+      return;
+    }
+    const keys = this.#plan.keys.map((key) => key(trial));
+    keys.push(order);
+    this.#ranking.put(bucket, slot, keys);
   }
 
-  drop(entry: Entry): void {
-    const seat = this.#seats.get(entry);
-    if (!seat) return;
-    this.#seats.delete(entry);
-    if (seat.open) this.#ranking.remove(seat.bucket, seat);
-    this.#ranking.count(seat.bucket, -seat.counted);
-    this.#ranking.leave(seat.bucket);
+  drop({ slot }: Entry): void {
+    const bucket = this.#buckets[slot];
+    if (!bucket) return;
+    this.#ranking.take(bucket, slot);
+    this.#count(slot, bucket, 0);
+    this.#ranking.leave(bucket);
+    this.#buckets[slot] = undefined;
+    this.#attributes[slot] = undefined;
   }
 
-  best(random: () => number): Entry | undefined {
+  /** The slot of the node that is to have the next task. */
+  best(random: () => number): number | undefined {
     const first = this.#ranking.first();
-    if (!first || !this.#plan.drawn) return first?.entry;
-    return this.#ranking.drawn(random())!.entry;
+    return first === undefined || !this.#plan.drawn ? first : this.#ranking.drawn(random());
   }
 
-  #newSeat(entry: Entry): Seat {
-    const { attributes } = entry.node;
-    const bucket = this.#ranking.join(valuesOf(this.#plan, attributes));
-    const seat: Seat = { entry, order: entry.order, keys: [], bucket, attributes, counted: 0, open: false };
-    this.#seats.set(entry, seat);
-    return seat;
+  #count(slot: number, bucket: Bucket, tasks: number): void {
+    this.#ranking.count(bucket, tasks - this.#counted[slot]!);
+    this.#counted[slot] = tasks;
   }
 
-  #moved(seat: Seat): void {
-    seat.attributes = seat.entry.node.attributes;
-    const values = valuesOf(this.#plan, seat.attributes);
-    if (bucketName(values) === seat.bucket.name) return;
-    if (seat.open) this.#ranking.remove(seat.bucket, seat);
-    seat.open = false;
-    this.#ranking.count(seat.bucket, -seat.counted);
-    seat.counted = 0;
-    this.#ranking.leave(seat.bucket);
-    seat.bucket = this.#ranking.join(values);
+  #move(slot: number, attributes: ReadonlyMap<string, string>): Bucket {
+    const before = this.#buckets[slot];
+    const values = valuesOf(this.#plan, attributes);
+    this.#attributes[slot] = attributes;
+    if (before?.name === bucketName(values)) return before;
+    const next = this.#ranking.join(values);
+    this.#buckets[slot] = next;
+    if (!before) return next;
+    this.#ranking.take(before, slot);
+    this.#count(slot, before, 0);
+    this.#ranking.leave(before);
+    return next;
   }
 }

@@ -25,11 +25,11 @@ export interface PlacementIndex {
 interface Limits {
   /** Shapes that are remembered; the one that was not asked for longest is forgotten first, and costs one look at every node to learn again. */
   readonly shapes: number;
-  /** Shapes times nodes: what bounds the memory of a large cluster, at some 200 bytes each. */
+  /** Shapes times nodes: what bounds the memory of a large cluster, at some 80 bytes each. */
   readonly seats: number;
 }
 
-const defaults: Limits = { shapes: 256, seats: 1_500_000 };
+const defaults: Limits = { shapes: 256, seats: 3_000_000 };
 
 export function createPlacementIndex(limits: Limits = defaults): PlacementIndex {
   return new Index(limits);
@@ -53,6 +53,9 @@ interface Known {
 class Index implements PlacementIndex {
   readonly #limits: Limits;
   readonly #entries = new Map<string, Changing>();
+  /** By slot; what lies in a free slot is of no meaning. */
+  readonly #slots: Changing[] = [];
+  readonly #free: number[] = [];
   /** The one asked for last is last. */
   readonly #boards = new Map<string, Known>();
   #newest: Changing | undefined;
@@ -69,7 +72,9 @@ class Index implements PlacementIndex {
       this.#unlink(entry);
       entry.node = node;
     } else {
-      entry = { node, order: this.#order++, changed: 0, newer: undefined, older: undefined };
+      const slot = this.#free.pop() ?? this.#slots.length;
+      entry = { node, order: this.#order++, slot, changed: 0, newer: undefined, older: undefined };
+      this.#slots[slot] = entry;
       this.#entries.set(node.id, entry);
     }
     entry.changed = ++this.#changes;
@@ -82,6 +87,7 @@ class Index implements PlacementIndex {
     const entry = this.#entries.get(id);
     if (!entry) return;
     this.#entries.delete(id);
+    this.#free.push(entry.slot);
     this.#unlink(entry);
     for (const { board, tried } of this.#boards.values()) {
       board.drop(entry);
@@ -102,8 +108,9 @@ class Index implements PlacementIndex {
     const assignments: string[] = [];
     const trials = new Map<Entry, Trial>();
     while (assignments.length < request.count) {
-      const entry = board.best(random) as Changing | undefined;
-      if (!entry) return { assignments, rejections: this.#rejections(request, trials) };
+      const slot = board.best(random);
+      if (slot === undefined) return { assignments, rejections: this.#rejections(request, trials) };
+      const entry = this.#slots[slot]!;
       assignments.push(entry.node.id);
       if (assignments.length === request.count) break;
       const trial = trials.get(entry) ?? trialOf(entry.node, entry.order, request.group);
@@ -132,6 +139,7 @@ class Index implements PlacementIndex {
     this.#boards.delete(shape);
     this.#forget();
     this.#boards.set(shape, known);
+    known.board.reserve(this.#slots.length);
     for (const entry of known.tried) if (entry.changed <= known.seen) known.board.seat(entry);
     known.tried.clear();
     for (let entry = this.#newest; entry && entry.changed > known.seen; entry = entry.older) known.board.seat(entry);

@@ -9,7 +9,10 @@ export function compileExpression(expression: string): (node: Node) => boolean {
     query({
       attribute: (name) => node.attributes.get(name),
       field: (name) => fields[name]?.(node),
-      groups: new Set(node.usage.groups.keys()),
+      // Only task:group asks for them.
+      get groups() {
+        return new Set(node.usage.groups.keys());
+      },
     });
 }
 
