@@ -56,22 +56,24 @@ function count(counts: Counts, plan: RankPlan, node: Node, tasks: number): void 
 }
 
 function bestOf(open: ReadonlySet<Trial>, plan: RankPlan, counts: Counts, random: () => number): Trial | undefined {
-  const rankOf = (trial: Trial) =>
-    plan.order.map((rule) =>
-      rule >= 0 ? plan.keys[rule]!(trial) : (counts[~rule]!.get(trial.node.attributes.get(plan.fields[~rule]!) ?? "") ?? 0),
-    );
-  let best: { trial: Trial; rank: readonly number[] } | undefined;
+  const tasksLike = ({ node }: Trial, field: number) => counts[field]!.get(node.attributes.get(plan.fields[field]!) ?? "") ?? 0;
+  const compare = (a: Trial, b: Trial): number => {
+    for (const rule of plan.order) {
+      const difference = rule >= 0 ? plan.keys[rule]!(a) - plan.keys[rule]!(b) : tasksLike(a, ~rule) - tasksLike(b, ~rule);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  };
+  let best: Trial | undefined;
   let equals: Trial[] = [];
   for (const trial of open) {
-    const rank = rankOf(trial);
-    const difference = best ? compareRanks(rank, best.rank) : -1;
+    const difference = best ? compare(trial, best) : -1;
     if (difference > 0) continue;
     if (difference < 0) equals = [];
     equals.push(trial);
-    if (difference < 0 || trial.index < best!.trial.index) best = { trial, rank };
+    if (!best || difference < 0 || trial.index < best.index) best = trial;
   }
-  if (!plan.drawn || !best) return best?.trial;
-  return draw(equals, plan, random());
+  return best && plan.drawn ? draw(equals, plan, random()) : best;
 }
 
 /** Numbered by bucket, then in the order of the nodes: the index counts them off in the same way without listing them. */
@@ -79,12 +81,4 @@ function draw(equals: readonly Trial[], plan: RankPlan, lot: number): Trial {
   const named = equals.map((trial) => ({ trial, name: bucketName(valuesOf(plan, trial.node.attributes)) }));
   named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.trial.index - b.trial.index));
   return named[Math.floor(lot * named.length)]!.trial;
-}
-
-function compareRanks(a: readonly number[], b: readonly number[]): number {
-  for (let index = 0; index < a.length; index++) {
-    const difference = a[index]! - b[index]!;
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }

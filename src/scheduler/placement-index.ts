@@ -29,7 +29,7 @@ interface Limits {
   readonly seats: number;
 }
 
-const defaults: Limits = { shapes: 256, seats: 3_000_000 };
+const defaults: Limits = { shapes: 256, seats: 2_000_000 };
 
 export function createPlacementIndex(limits: Limits = defaults): PlacementIndex {
   return new Index(limits);
