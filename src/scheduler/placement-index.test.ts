@@ -81,7 +81,7 @@ type Step = { upsert: Node } | { remove: string } | { ask: number; commit: boole
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ upsert: node }) },
-  { weight: 1, arbitrary: fc.record({ remove: fc.constantFrom(..."abcdefgh") }) },
+  { weight: 3, arbitrary: fc.record({ remove: fc.constantFrom(..."abcdefgh") }) },
   { weight: 6, arbitrary: fc.record({ ask: fc.nat({ max: 2 }), commit: fc.boolean() }) },
 );
 
@@ -122,9 +122,9 @@ for (const [title, limits] of [
   test(title, () => {
     fc.assert(
       fc.property(
-        fc.array(node, { maxLength: 8 }),
+        fc.array(node, { maxLength: 12, size: "max" }),
         fc.array(request, { minLength: 3, maxLength: 3 }),
-        fc.array(step, { maxLength: 25 }),
+        fc.array(step, { maxLength: 40, size: "max" }),
         fc.integer({ min: 0, max: 1_000_000 }),
         (first, requests, steps, seed) => {
           const index = createPlacementIndex(limits);

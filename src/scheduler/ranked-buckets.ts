@@ -18,6 +18,9 @@ export interface Bucket {
   unsettled: boolean;
 }
 
+/** A RankPlan, of whose keys only the number is looked at. */
+type Ranks = Omit<RankPlan, "keys"> & { readonly keys: { readonly length: number } };
+
 /**
  * Items (small integers) in an order of which part is shared: the counts by value of the plan's fields stand among the items' own keys.
  * Within a bucket the shared part is the same for all, so a bucket's order stays when counts change; the buckets are ranked by their
@@ -25,7 +28,7 @@ export interface Bucket {
  * what an order costs is the memory that comparing visits.
  */
 export class RankedBuckets {
-  readonly #plan: RankPlan;
+  readonly #plan: Ranks;
   readonly #width: number;
   /** The keys of each item, then its last word: a number that no other has. */
   readonly #keys: number[] = [];
@@ -39,7 +42,7 @@ export class RankedBuckets {
   readonly #bucketPositions: number[] = [];
   #unsettled: Bucket[] = [];
 
-  constructor(plan: RankPlan) {
+  constructor(plan: Ranks) {
     this.#plan = plan;
     this.#width = plan.keys.length + 1;
     this.#values = plan.fields.map(() => new Map<string, Tally>());
