@@ -8,6 +8,15 @@ export interface ServerDoor {
   /** The server's end of a new connection, or undefined when nobody listens. Throws when the agent is refused. */
   connect(agent: ScriptedAgent): Promise<Channel | undefined>;
   submit(change: StateChange): Promise<void>;
+  /** What the health checks say, over telemetry. */
+  health(agent: ScriptedAgent, health: readonly Health[]): Promise<void>;
+}
+
+export interface Health {
+  readonly task: string;
+  /** Those with a health check. */
+  readonly containers: readonly string[];
+  readonly status: "HEALTHY" | "UNHEALTHY";
 }
 
 export interface StateChange {
@@ -26,7 +35,11 @@ export interface StateChange {
 
 interface Running {
   readonly arn: string;
+  readonly family: string;
   readonly containers: readonly string[];
+  /** Those with a health check. */
+  readonly checked: readonly string[];
+  health?: Health["status"];
   phase: "pulling" | "running" | "stopped";
   timer: () => void;
 }
@@ -47,6 +60,9 @@ export class ScriptedAgent {
   #unsent: StateChange[] = [];
   #sending = false;
   readonly #sent: StateChange[] = [];
+  #healthNews = 0;
+  #healthTold = 0;
+  #tellingHealth = false;
   readonly instance: string;
   readonly cluster: string;
   readonly #clock: Clock;
@@ -54,6 +70,8 @@ export class ScriptedAgent {
   readonly #door: ServerDoor;
   /** 0: a well-behaved agent. 1: everything that can go wrong does so often. */
   chaos: number;
+  /** How long an image takes when nothing goes wrong. */
+  pullMs = 200;
 
   constructor(options: { instance: string; cluster: string; clock: Clock; random: Random; door: ServerDoor; chaos: number }) {
     this.instance = options.instance;
@@ -68,20 +86,59 @@ export class ScriptedAgent {
     return this.#channel !== undefined;
   }
 
+  /** It would answer. */
+  get responsive(): boolean {
+    return this.#alive;
+  }
+
+  /** Something is still to come from it: an image that it pulls, a report. */
+  get busy(): boolean {
+    return this.#unsent.length > 0 || [...this.tasks.values()].some(({ phase }) => phase === "pulling");
+  }
+
   get running(): string[] {
     return [...this.tasks.values()].filter(({ phase }) => phase !== "stopped").map(({ arn }) => arn);
   }
 
   start(): void {
+    // A machine that hung has missed what the connection carried: it begins a new one.
+    if (!this.#alive) this.drop();
     this.#alive = true;
     void this.#connect();
     void this.#flush();
+    this.#tellHealth();
   }
 
   /** The machine falls silent: no answers, no reports; its containers run on. */
   fallSilent(): void {
     this.#alive = false;
     this.drop();
+  }
+
+  /** As fallSilent, but its connection seems to stand: only the missing heartbeats tell. */
+  hang(): void {
+    this.#alive = false;
+  }
+
+  /** The machine loses its power: what ran there has ended, and is reported so when it is back. */
+  crash(): void {
+    this.fallSilent();
+    for (const task of this.tasks.values()) {
+      if (task.phase === "stopped") continue;
+      const wasRunning = task.phase === "running";
+      this.#end(task);
+      this.#report(
+        task.arn,
+        "STOPPED",
+        wasRunning ? { exitCode: 137 } : { reason: "CannotStartContainerError: the machine was restarted" },
+      );
+    }
+  }
+
+  /** The task's health check fails from here on. */
+  sicken(arn: string): void {
+    this.tasks.get(arn)!.health = "UNHEALTHY";
+    this.#tellHealth();
   }
 
   drop(): void {
@@ -150,17 +207,24 @@ export class ScriptedAgent {
       if (known) this.#stop(task.arn);
       else {
         const containers = task.containers.map(({ name }) => name);
-        this.tasks.set(task.arn, { arn: task.arn, containers, phase: "stopped", timer: () => {} });
+        this.tasks.set(task.arn, { arn: task.arn, family: task.family, containers, checked: [], phase: "stopped", timer: () => {} });
         this.#report(task.arn, "STOPPED", {});
       }
       return;
     }
     if (known) return;
-    const running: Running = { arn: task.arn, containers: task.containers.map(({ name }) => name), phase: "pulling", timer: () => {} };
+    const running: Running = {
+      arn: task.arn,
+      family: task.family,
+      containers: task.containers.map(({ name }) => name),
+      checked: task.containers.filter(({ healthCheckType }) => healthCheckType !== undefined).map(({ name }) => name),
+      phase: "pulling",
+      timer: () => {},
+    };
     this.tasks.set(task.arn, running);
-    const pullMs = this.#happens(0.2) ? 90_000 * this.#random.next() : 200;
+    const pullMs = this.#happens(0.2) ? 90_000 * this.#random.next() : this.pullMs;
     running.timer = this.#clock.after(pullMs, () => {
-      if (this.#happens(0.15)) {
+      if (/-nostart$/.test(task.family) || this.#happens(0.15)) {
         running.phase = "stopped";
         this.#report(task.arn, "STOPPED", { reason: "CannotPullContainerError: no such image" });
         return;
@@ -168,13 +232,48 @@ export class ScriptedAgent {
       this.starts.set(task.arn, (this.starts.get(task.arn) ?? 0) + 1);
       running.phase = "running";
       this.#report(task.arn, "RUNNING", {});
-      if (/-job$/.test(task.family)) {
-        running.timer = this.#clock.after(this.#random.next() * 20_000, () => {
-          running.phase = "stopped";
-          this.#report(task.arn, "STOPPED", { exitCode: Math.floor(this.#random.next() * 3) });
-        });
-      }
+      this.#live(running);
     });
+  }
+
+  /** What becomes of a task that runs, by the name of its family. */
+  #live(task: Running): void {
+    const exit = (ms: number, exitCode: number) => {
+      task.timer = this.#clock.after(ms, () => {
+        this.#end(task);
+        this.#report(task.arn, "STOPPED", { exitCode });
+      });
+    };
+    const check = (ms: number, status: Health["status"], then = () => {}) => {
+      task.timer = this.#clock.after(ms, () => {
+        task.health = status;
+        this.#tellHealth();
+        then();
+      });
+    };
+    const r = () => this.#random.next();
+    if (/-job$/.test(task.family)) exit(r() * 20_000, Math.floor(r() * 3));
+    else if (/-crash$/.test(task.family)) exit(r() * 1500, 1);
+    else if (/-ill$/.test(task.family)) check(2000 + r() * 3000, "UNHEALTHY");
+    else if (/-sick$/.test(task.family)) check(1000 + r() * 2000, "HEALTHY", () => check(5000 + r() * 25_000, "UNHEALTHY"));
+    else if (task.checked.length > 0)
+      check(1000 + r() * 2000, "HEALTHY", () => {
+        if (this.#happens(0.1)) this.#perhapsLater(task, () => check(0, "UNHEALTHY"));
+      });
+    else if (this.#happens(0.05)) this.#perhapsLater(task, () => exit(0, 1));
+  }
+
+  /** Unless all is well again by then. */
+  #perhapsLater(task: Running, action: () => void): void {
+    task.timer = this.#clock.after(60_000 * this.#random.next(), () => {
+      if (this.chaos > 0) action();
+    });
+  }
+
+  #end(task: Running): void {
+    task.timer();
+    task.phase = "stopped";
+    task.health = undefined;
   }
 
   #stop(arn: string): void {
@@ -183,7 +282,7 @@ export class ScriptedAgent {
     task.timer();
     const wasRunning = task.phase === "running";
     task.timer = this.#clock.after(this.#random.next() * 3000, () => {
-      task.phase = "stopped";
+      this.#end(task);
       this.#report(arn, "STOPPED", wasRunning ? { exitCode: 143 } : {});
     });
   }
@@ -198,6 +297,12 @@ export class ScriptedAgent {
       containers,
       ...(status === "STOPPED" ? { executionStoppedAt: time } : { pullStartedAt: time }),
     };
+    // Late: what comes after it overtakes it.
+    if (this.#happens(0.1)) this.#clock.after(20_000 * this.#random.next(), () => this.#queue(change));
+    else this.#queue(change);
+  }
+
+  #queue(change: StateChange): void {
     this.#unsent.push(change);
     if (this.#happens(0.2)) this.#unsent.push(change);
     // An old report once more, out of order.
@@ -222,17 +327,49 @@ export class ScriptedAgent {
 
   /** False when the server failed or did not answer in time. */
   #attempt(change: StateChange): Promise<boolean> {
+    return this.#inTime(
+      this.#door.submit(change).then(
+        () => !this.#happens(0.05),
+        (error: { code?: string }) => error.code === "InvalidParameterException",
+      ),
+    );
+  }
+
+  #inTime(answer: Promise<boolean>): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#clock.after(5000, () => resolve(false));
-      const settle = (sent: boolean) => {
+      void answer.then((heard) => {
         cancel();
-        resolve(sent);
-      };
-      this.#door.submit(change).then(
-        () => settle(!this.#happens(0.05)),
-        (error: { code?: string }) => settle(error.code === "InvalidParameterException"),
-      );
+        resolve(heard);
+      });
     });
+  }
+
+  /** All that is known, again and again until it is heard. */
+  #tellHealth(): void {
+    this.#healthNews++;
+    if (!this.#tellingHealth) void this.#tellHealthOn();
+  }
+
+  async #tellHealthOn(): Promise<void> {
+    this.#tellingHealth = true;
+    while (this.#alive && this.#healthTold < this.#healthNews) {
+      const news = this.#healthNews;
+      const known = [...this.tasks.values()].flatMap(({ arn, checked, health }) =>
+        health ? [{ task: arn, containers: checked, status: health }] : [],
+      );
+      const heard =
+        known.length === 0 ||
+        (await this.#inTime(
+          this.#door.health(this, known).then(
+            () => !this.#happens(0.1),
+            () => false,
+          ),
+        ));
+      if (heard) this.#healthTold = news;
+      else await new Promise<void>((resolve) => void this.#clock.after(3000, resolve));
+    }
+    this.#tellingHealth = false;
   }
 
   #happens(probability: number): boolean {

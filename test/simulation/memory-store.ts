@@ -8,7 +8,7 @@ import type { Entry, Store, Transaction, TransactionResult, WatchBatch, WatchEve
 export class MemoryDisk {
   readonly entries = new Map<string, Entry>();
   revision = 0;
-  #sortedKeys: string[] | undefined;
+  readonly #keys: string[] = [];
   readonly #history: WatchBatch[] = [];
   readonly #watchers = new Set<(batch: WatchBatch) => void>();
   /** Called after each transaction that was applied. */
@@ -22,16 +22,16 @@ export class MemoryDisk {
     for (const write of writes) {
       if ("put" in write) {
         const before = this.entries.get(write.put);
-        if (!before) this.#sortedKeys = undefined;
+        if (!before) this.#keys.splice(this.#position(write.put), 0, write.put);
         const value: unknown = freeze(JSON.parse(JSON.stringify(write.value)));
         const entry: Entry = { key: write.put, value, created: before?.created ?? revision, revision };
         this.entries.set(write.put, entry);
         events.push({ type: "put", key: write.put, entry });
       } else {
-        const keys = "delete" in write ? [write.delete] : [...this.entries.keys()].filter((key) => key.startsWith(write.deletePrefix));
+        const keys = "delete" in write ? [write.delete] : this.list(write.deletePrefix).map(({ key }) => key);
         for (const key of keys) {
           if (!this.entries.delete(key)) continue;
-          this.#sortedKeys = undefined;
+          this.#keys.splice(this.#position(key), 1);
           events.push({ type: "delete", key });
         }
       }
@@ -44,8 +44,21 @@ export class MemoryDisk {
   }
 
   list(prefix: string): Entry[] {
-    this.#sortedKeys ??= [...this.entries.keys()].toSorted();
-    return this.#sortedKeys.filter((key) => key.startsWith(prefix)).map((key) => this.entries.get(key)!);
+    const found: Entry[] = [];
+    for (let at = this.#position(prefix); at < this.#keys.length && this.#keys[at]!.startsWith(prefix); at++)
+      found.push(this.entries.get(this.#keys[at]!)!);
+    return found;
+  }
+
+  /** Of the first key that is not less. */
+  #position(key: string): number {
+    let [low, high] = [0, this.#keys.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#keys[middle]! < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   watch(after: number, watcher: (batch: WatchBatch) => void): () => void {

@@ -57,10 +57,14 @@ export function definitionRecord(family: string, revision: number, definition: R
 
 export const hex = (n: number) => n.toString(16).padStart(32, "0");
 
-/** The first revision of a family, as RegisterTaskDefinition writes it. */
-export function definitionWrites(family: string, definition: Record<string, unknown>): { put: string; value: unknown }[] {
+/** The revisions of a family, as RegisterTaskDefinition writes them. */
+export function definitionWrites(family: string, ...definitions: Record<string, unknown>[]): { put: string; value: unknown }[] {
+  const count = definitions.length;
   return [
-    { put: ecsKeys.taskDefinition(scope, family, 1), value: definitionRecord(family, 1, definition) },
-    { put: ecsKeys.family(scope, family), value: { revision: 1, active: 1, kept: 1 } satisfies FamilyRecord },
+    ...definitions.map((definition, index) => ({
+      put: ecsKeys.taskDefinition(scope, family, index + 1),
+      value: definitionRecord(family, index + 1, definition),
+    })),
+    { put: ecsKeys.family(scope, family), value: { revision: count, active: count, kept: count } satisfies FamilyRecord },
   ];
 }

@@ -1,25 +1,30 @@
-import assert from "node:assert/strict";
-import { ApiError, type RequestContext } from "#api/contract.ts";
-import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
-import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import { ApiError, type Handler, type RequestContext } from "#api/contract.ts";
+import { ecsKeys } from "#model/ecs-keys.ts";
+import type { ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { readConfig } from "#platform/config.ts";
 import type { Clock } from "#platform/clock.ts";
-import { FakeClock } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { seededRandom, type Random } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
 import type { Channel } from "#services/ecs/agent-endpoint/channel.ts";
 import { admit } from "#services/ecs/agent-endpoint/doors.ts";
-import { createEcsTasks, type EcsTasks } from "#services/ecs/tasks/index.ts";
+import { createEcs } from "#services/ecs/index.ts";
 import { StoreError, type WatchBatch } from "#store/store.ts";
-import { ScriptedAgent, type ServerDoor, type StateChange } from "./agent.ts";
+import { ScriptedAgent, type Health, type ServerDoor, type StateChange } from "./agent.ts";
+import { checkTasks } from "./checks.ts";
+import { QuickClock } from "./clock.ts";
+import { Picture } from "./picture.ts";
+import { checkServices, type ServiceCounts } from "./services-checks.ts";
 import { MemoryDisk, openSession, type Session } from "./memory-store.ts";
 import { clusterRecord, definitionWrites, hex, instanceRecord, scope } from "./records.ts";
 
 const cluster = "sim";
 
+type Part = ReturnType<typeof createEcs>;
+
 interface Server {
-  readonly part: EcsTasks;
+  readonly part: Part;
+  readonly handlers: Readonly<Record<string, Handler>>;
   readonly session: Session;
   alive: boolean;
   readonly channels: Set<() => void>;
@@ -28,12 +33,33 @@ interface Server {
   readonly die: () => void;
 }
 
+export interface WorldOptions {
+  readonly instances: number;
+  /** 0: agents that never err. 1: everything that can go wrong does so often. */
+  readonly chaos: number;
+  /** By family: its revisions. */
+  readonly definitions?: Readonly<Record<string, readonly Record<string, unknown>[]>>;
+}
+
+const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
+
+const taskDefinitions = {
+  web: [{ containerDefinitions: [container("web", { cpu: 256, memory: 512, portMappings: [{ containerPort: 80, hostPort: 8080 }] })] }],
+  "batch-job": [
+    { containerDefinitions: [container("job", { cpu: 512, memory: 256 }), container("side", { cpu: 0, memory: 64, essential: false })] },
+  ],
+  big: [{ cpu: "1024", memory: "2048", containerDefinitions: [container("big", {})] }],
+};
+
 /** API handlers, store and reconcilers of one server in this process, scripted agents around it, and nothing left to chance but the seed. */
 export class World {
-  readonly clock = new FakeClock();
+  readonly clock = new QuickClock();
   readonly random: Random;
   readonly disk = new MemoryDisk();
   readonly agents: ScriptedAgent[] = [];
+  /** What lies on the disk. */
+  readonly picture = new Picture();
+  readonly counts: ServiceCounts = { starts: 0, stops: 0, healthyStops: 0, rollbacks: 0 };
   /** Payload frames that reached an agent. */
   payloads = 0;
   /** No write is taken. */
@@ -45,40 +71,30 @@ export class World {
   #fuse: number | undefined;
   #fuseAfter = false;
 
-  constructor(seed: number, options: { instances: number; chaos: number }) {
+  constructor(seed: number, options: WorldOptions) {
     this.random = seededRandom(seed);
-    this.disk.onWrite = (batch) => {
-      try {
-        this.#check(batch);
-      } catch (error) {
-        this.violations.push(error as Error);
-      }
-    };
-    const put = (key: string, value: unknown) => this.disk.apply({ writes: [{ put: key, value }] });
-    put(ecsKeys.cluster(scope, cluster), clusterRecord(cluster));
-    const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
-    const definitions = {
-      web: { containerDefinitions: [container("web", { cpu: 256, memory: 512, portMappings: [{ containerPort: 80, hostPort: 8080 }] })] },
-      "batch-job": {
-        containerDefinitions: [container("job", { cpu: 512, memory: 256 }), container("side", { cpu: 0, memory: 64, essential: false })],
-      },
-      big: { cpu: "1024", memory: "2048", containerDefinitions: [container("big", {})] },
-    };
-    for (const [family, definition] of Object.entries(definitions))
-      for (const write of definitionWrites(family, definition)) put(write.put, write.value);
-    for (let i = 0; i < options.instances; i++) {
-      const id = hex(i + 1);
-      put(ecsKeys.containerInstance(scope, cluster, id), instanceRecord(cluster, id, { zone: i % 2 ? "us-east-1b" : "us-east-1a" }));
-      const agent = new ScriptedAgent({
-        instance: id,
-        cluster,
-        clock: this.clock,
-        random: seededRandom(seed * 1000 + i),
-        door: this.#door,
-        chaos: options.chaos,
-      });
-      this.agents.push(agent);
-    }
+    this.disk.onWrite = (batch) => this.#check(batch);
+    this.#put(ecsKeys.cluster(scope, cluster), clusterRecord(cluster));
+    for (const [family, revisions] of Object.entries(options.definitions ?? taskDefinitions))
+      for (const write of definitionWrites(family, ...revisions)) this.#put(write.put, write.value);
+    for (let i = 0; i < options.instances; i++) this.addInstance(seed * 1000 + i, options.chaos);
+  }
+
+  /** A machine that has registered and whose agent has not connected yet. */
+  addInstance(seed: number, chaos = 0): ScriptedAgent {
+    const number = this.agents.length;
+    const id = hex(number + 1);
+    this.#put(
+      ecsKeys.containerInstance(scope, cluster, id),
+      instanceRecord(cluster, id, { zone: number % 2 ? "us-east-1b" : "us-east-1a" }),
+    );
+    const agent = new ScriptedAgent({ instance: id, cluster, clock: this.clock, random: seededRandom(seed), door: this.#door, chaos });
+    this.agents.push(agent);
+    return agent;
+  }
+
+  #put(key: string, value: unknown): void {
+    this.disk.apply({ writes: [{ put: key, value }] });
   }
 
   async startServer(): Promise<void> {
@@ -86,7 +102,8 @@ export class World {
     const { promise: died, resolve } = Promise.withResolvers<undefined>();
     const die = () => resolve(undefined);
     const server: Server = {
-      part: undefined as unknown as EcsTasks,
+      part: undefined as unknown as Part,
+      handlers: {},
       session: undefined as unknown as Session,
       alive: true,
       channels: new Set(),
@@ -107,7 +124,7 @@ export class World {
       now: () => this.clock.now(),
       after: (ms, action) => this.clock.after(ms, () => server.alive && action()),
     };
-    const part = createEcsTasks({
+    const part = createEcs({
       store: session.store,
       clock,
       random: this.random,
@@ -115,7 +132,9 @@ export class World {
       config: readConfig({}),
       log: silentLogger,
     });
-    Object.assign(server, { part, session });
+    const handlers: Record<string, Handler> = {};
+    for (const registration of part.registrations ?? []) Object.assign(handlers, registration.handlers);
+    Object.assign(server, { part, handlers, session });
     this.#server = server;
     await Promise.race([part.start?.(), server.died]);
   }
@@ -163,7 +182,8 @@ export class World {
   async call<T>(operation: string, input: object): Promise<T | ApiError | undefined> {
     const server = this.#server;
     if (!server?.alive) return undefined;
-    const handler = server.part.registrations![0]!.handlers[operation]!;
+    const handler = server.handlers[operation];
+    if (!handler) throw new Error(`there is no operation ${operation}`);
     const answer = Promise.resolve()
       .then(() => handler(input as never, this.#context()))
       .catch((error: unknown) => {
@@ -207,7 +227,45 @@ export class World {
       if (result === undefined) throw new Error("no answer");
       if (result instanceof ApiError) throw result;
     },
+    health: async (agent, health) => {
+      const server = this.#server;
+      if (!server?.alive) throw new Error("no answer");
+      await Promise.race([this.#tell(server, agent, health), server.died]);
+      if (!server.alive) throw new Error("no answer");
+    },
   };
+
+  /** Over a telemetry connection of its own, which ends with the answer. */
+  #tell(server: Server, agent: ScriptedAgent, tasks: readonly Health[]): Promise<void> {
+    return new Promise((resolve) => {
+      let onMessage = (_text: string) => {};
+      let onClose = () => {};
+      const end = () => onClose();
+      server.part.tcs.accept(
+        {
+          send(text) {
+            if (!text.startsWith('{"type":"AckPublishHealth"')) return;
+            end();
+            resolve();
+          },
+          ping: () => {},
+          close: end,
+          terminate: end,
+          onMessage: (listener) => (onMessage = listener),
+          onAlive: () => {},
+          onClose: (listener) => (onClose = listener),
+        },
+        ecsKeys.containerInstance(scope, cluster, agent.instance),
+      );
+      const message = {
+        tasks: tasks.map(({ task, containers, status }) => ({
+          taskArn: task,
+          containers: containers.map((containerName) => ({ containerName, healthStatus: status })),
+        })),
+      };
+      onMessage(JSON.stringify({ type: "PublishHealthRequest", message }));
+    });
+  }
 
   #join(server: Server, agent: ScriptedAgent, instance: string): Channel {
     let open = true;
@@ -223,12 +281,15 @@ export class World {
     };
     const later = (action: () => void) => void this.clock.after(1, () => open && action());
     const channel: Channel = {
-      send: (text) =>
+      send: (text) => {
+        // Most frames are heartbeats: what comes of them is known without a journey.
+        if (text.startsWith('{"type":"HeartbeatMessage"')) return;
         later(() => {
           if (text.startsWith('{"type":"PayloadMessage"')) this.payloads++;
           agent.receive(channel, text, (answer) => later(() => server.alive && onMessage(answer)));
-        }),
-      ping: () => later(() => agent.connected && onAlive()),
+        });
+      },
+      ping: () => queueMicrotask(() => open && server.alive && agent.responsive && onAlive()),
       close: () => later(end),
       terminate: end,
       onMessage: (listener) => (onMessage = listener),
@@ -261,48 +322,14 @@ export class World {
     return (this.disk.entries.get(ecsKeys.connection(scope, cluster, id))?.value as ConnectionRecord | undefined)?.connected ?? false;
   }
 
-  /** The invariants, after each write. */
-  #check({ events }: WatchBatch): void {
-    for (const event of events) {
-      const kind = parseEcsKey(event.key)?.kind;
-      if (kind === "task-observed" && event.type === "put") this.#checkMonotone(event.key, event.entry.value as TaskObservation);
-      if (kind === "allocation" || kind === "task" || kind === "task-observed") this.#dirty = true;
-    }
-    if (this.#dirty) this.#checkAllocations();
-    this.#dirty = false;
-  }
-  #dirty = false;
-  readonly #last = new Map<string, TaskObservation>();
-
-  #checkMonotone(key: string, now: TaskObservation): void {
-    const before = this.#last.get(key);
-    this.#last.set(key, now);
-    const rank = (status: string) => ["PENDING", "RUNNING", "STOPPED"].indexOf(status);
-    if (!before) return;
-    assert.ok(rank(now.lastStatus) >= rank(before.lastStatus), `${key} went back from ${before.lastStatus} to ${now.lastStatus}`);
-    if (before.lastStatus === "STOPPED") {
-      assert.equal(now.stoppedAt, before.stoppedAt, "stoppedAt changed");
-      assert.equal(now.stopCode, before.stopCode, "stopCode changed");
-      assert.equal(now.startedAt, before.startedAt, "a stopped task started");
-    }
-  }
-
-  #checkAllocations(): void {
-    const live = new Map<string, string[]>();
-    for (const { task, observation } of this.tasks()) {
-      if (observation?.lastStatus === "STOPPED") continue;
-      live.set(task.containerInstanceId, [...(live.get(task.containerInstanceId) ?? []), task.id]);
-    }
-    for (const instance of this.records<ContainerInstanceRecord>(ecsKeys.containerInstances(scope, cluster))) {
-      const allocation = this.disk.entries.get(ecsKeys.allocation(scope, cluster, instance.id))?.value as AllocationRecord | undefined;
-      const held = Object.entries(allocation?.tasks ?? {});
-      assert.deepEqual(held.map(([id]) => id).toSorted(), (live.get(instance.id) ?? []).toSorted(), "allocation = live tasks");
-      const sum = (value: (share: AllocationRecord["tasks"][string]) => number) =>
-        held.reduce((total, [, share]) => total + value(share), 0);
-      assert.ok(sum(({ cpu }) => cpu) <= instance.registeredResources.cpu, "CPU over-committed");
-      assert.ok(sum(({ memory }) => memory) <= instance.registeredResources.memory, "memory over-committed");
-      const ports = held.flatMap(([, { portsTcp }]) => portsTcp);
-      assert.equal(new Set(ports).size, ports.length, "a host port given twice");
+  /** The invariants, at each write. */
+  #check(batch: WatchBatch): void {
+    try {
+      const after = [checkTasks(this.picture, batch), checkServices(this.picture, batch, this.clock.now(), this.counts)];
+      this.picture.apply(batch, this.clock.now());
+      for (const check of after) check();
+    } catch (error) {
+      this.violations.push(error as Error);
     }
   }
 }

@@ -1,6 +1,12 @@
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
-import type { DeploymentRecord, PlacementFailureRecord, ServiceRecord, ServiceStateRecord } from "#model/service-records.ts";
+import type {
+  DeploymentRecord,
+  PlacementFailureRecord,
+  ServiceRecord,
+  ServiceStateRecord,
+  TaskProtectionRecord,
+} from "#model/service-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import type { Random } from "#platform/random.ts";
 import { obstacleOn } from "#scheduler/place.ts";
@@ -86,7 +92,10 @@ export async function applyDecision(
     started.push(task.id);
   }
   const stopped: Stop[] = [];
-  for (const stop of decision.stops) if (await writeStop(unit, entry, stop, now)) stopped.push(stop);
+  for (const stop of decision.stops) {
+    if (current.status === "ACTIVE" && (await isProtected(unit, entry, stop, now))) again = true;
+    else if (await writeStop(unit, entry, stop, now)) stopped.push(stop);
+  }
 
   const messages = [...decision.events, ...eventsOf(name, started, stopped)];
   const failure = failureOf(state, placing, now);
@@ -112,6 +121,13 @@ function failureOf(state: ServiceStateRecord | undefined, { failure, tried }: Pl
   const before = state?.placement;
   const next = { at: before?.at ?? now, ...failure };
   return before && same(before, next) ? before : next;
+}
+
+/** A protection that was acknowledged holds, even if it came after the decision. */
+async function isProtected(unit: Unit, { scope, cluster }: ServiceEntry, { id, why }: Stop, now: number): Promise<boolean> {
+  if (why === "unhealthy" || why === "lost") return false;
+  const protection = await unit.get<TaskProtectionRecord>(ecsKeys.taskProtection(scope, cluster, id));
+  return protection !== undefined && protection.expiresAt > now;
 }
 
 async function writeStop(unit: Unit, { scope, cluster }: ServiceEntry, { id, reason }: Stop, now: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { DeploymentRecord, ServiceStateRecord } from "#model/service-records.ts";
 import { breakerThreshold, failuresOf, startAfter } from "./failures.ts";
-import { settledMs, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
+import { distrusted, readyMs, settledMs, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
 import { decideDaemon, decideReplica, sortTasks, type Moves, type Stop } from "./decide-tasks.ts";
 import { phaseOf } from "./phase.ts";
 import * as say from "./messages.ts";
@@ -27,17 +27,20 @@ export function decideService(snapshot: ServiceSnapshot, now: number): Decision 
 }
 
 function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
-  const { service, state, tasks, homes } = snapshot;
+  const { service, state, tasks: known, homes } = snapshot;
   const turned = turn(snapshot, now);
   const primary = turned.deployments.find(({ id }) => id === turned.primary);
   const daemon = service.schedulingStrategy === "DAEMON";
   const draining = service.status !== "ACTIVE";
   const count = draining ? 0 : daemon ? (homes?.length ?? 0) : service.desiredCount;
   const { minimumHealthyPercent, maximumPercent } = service.deploymentConfiguration;
-  const failures = primary ? failuresOf(tasks, primary.id, now, { reset: resets(primary) }) : { count: 0, lastAt: 0 };
+  const failures = primary ? failuresOf(known, primary.id, now, { reset: resets(primary) }) : { count: 0, lastAt: 0 };
+  const tasks = failures.count > 0 ? known.map((task) => (task.group === primary?.id ? distrusted(task, now) : task)) : known;
   const pausedUntil = startAfter(failures, count);
   const frozen = primary?.rolloutState === "FAILED";
   const rebalancing = draining || daemon ? undefined : rebalance(snapshot, primary, count, now);
+  const previous = !primary || primary.rolloutState === "COMPLETED" || daemon ? undefined : lastGood(turned.deployments, primary, tasks);
+  const previousAt = previous ? startAfter(failuresOf(tasks, previous.id, now, { reset: true }), count) : 0;
   const wanted = {
     group: draining ? undefined : primary?.id,
     count,
@@ -46,11 +49,12 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     maximumPercent,
     noCapacity: state?.placement !== undefined,
     rebalancing,
+    ...(previous && !draining ? { previous: { group: previous.id, since: primary!.createdAt } } : {}),
     now: draining ? Number.POSITIVE_INFINITY : now,
   };
   const moves = daemon && !draining ? decideDaemon(tasks, homes ?? [], wanted) : decideReplica(tasks, wanted);
   const paused = pausedUntil > now;
-  const starts = paused ? [] : moves.starts;
+  const starts = moves.starts.filter(({ group }) => (group === previous?.id ? previousAt <= now : !paused));
   const events = [...turned.events];
 
   let deployments = turned.deployments;
@@ -84,8 +88,10 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   const steady = !draining && moves.kept === count && moves.healthy === count && live.length === count && starts.length === 0;
   const wasSteady = state?.steady ?? false;
   if (steady && !wasSteady) events.push(say.steadyState(service.name));
-  const isImpaired = primary !== undefined && failures.count >= 3 && paused;
-  if (isImpaired && state?.impaired !== primary.id) events.push(say.impaired(service.name));
+  // Said once: it lasts until a task does well, not only for one pause.
+  const wasImpaired = primary !== undefined && state?.impaired === primary.id && failures.count > 0;
+  const isImpaired = wasImpaired || (primary !== undefined && failures.count >= 3 && paused);
+  if (isImpaired && !wasImpaired) events.push(say.impaired(service.name));
   if (moves.stuck && !state?.stuck) events.push(say.stuck(service.name));
   const inactive = service.status === "DRAINING" && live.length === 0;
   return {
@@ -99,12 +105,12 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
       // A task that ended disturbs; what was only looked at again does not.
       steady: steady || (wasSteady && live.length === count && moves.kept === count && starts.length === 0 && moves.stops.length === 0),
       ...(daemon ? { daemonDesired: count } : {}),
-      ...(isImpaired ? { impaired: primary.id } : {}),
+      ...(isImpaired ? { impaired: primary!.id } : {}),
       ...(moves.stuck ? { stuck: true } : {}),
       ...(rebalancing !== undefined ? { rebalancing } : {}),
     },
     events,
-    wakeAt: earliest(now, [paused ? pausedUntil : undefined, ...timesOf(snapshot, primary, now)]),
+    wakeAt: earliest(now, [paused ? pausedUntil : undefined, previousAt, ...timesOf(snapshot, primary)]),
   };
 }
 
@@ -124,7 +130,13 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
   );
   if (primary.stop) {
     const what = primary.stop === "ROLLBACK" ? "rollback requested" : "deployment stopped";
-    return fail(none, primary, { rollback: primary.stop === "ROLLBACK", why: `Service deployment ${what} by user.`, by: "user" }, now);
+    return fail(
+      none,
+      tasks,
+      primary,
+      { rollback: primary.stop === "ROLLBACK", why: `Service deployment ${what} by user.`, by: "user" },
+      now,
+    );
   }
   const breaker = service.deploymentConfiguration.deploymentCircuitBreaker;
   if (!breaker?.enable) return none;
@@ -133,22 +145,35 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
   // A rollback that fails has nowhere to go.
   return fail(
     none,
+    tasks,
     primary,
-    { rollback: breaker.rollback && !rollingBack, why: "ECS deployment circuit breaker: tasks failed to start.", by: "breaker" },
+    {
+      rollback: breaker.rollback && !rollingBack,
+      why: "ECS deployment circuit breaker: tasks failed to start.",
+      by: "breaker",
+      failedTasks: failures.count,
+    },
     now,
   );
 }
 
 function fail(
   { deployments }: Turn,
+  tasks: readonly TaskFacts[],
   primary: DeploymentRecord,
-  { rollback, why, by }: { rollback: boolean; why: string; by: "user" | "breaker" },
+  {
+    rollback,
+    why,
+    by,
+    failedTasks = primary.failedTasks,
+  }: { rollback: boolean; why: string; by: "user" | "breaker"; failedTasks?: number },
   now: number,
 ): Turn {
-  const source = rollback ? lastCompleted(deployments, primary) : undefined;
+  const source = rollback ? lastGood(deployments, primary, tasks) : undefined;
   const stopped = by === "user" && !rollback;
   const failed: DeploymentRecord = {
     ...primary,
+    failedTasks,
     rolloutState: "FAILED",
     rolloutStateReason: why,
     outcome: source ? "ROLLBACK_IN_PROGRESS" : stopped ? "STOPPED" : rollback || by === "breaker" ? "ROLLBACK_FAILED" : "STOPPED",
@@ -186,12 +211,20 @@ function fail(
   };
 }
 
-/** The newest deployment before `primary` that completed. */
-function lastCompleted(deployments: readonly DeploymentRecord[], primary: DeploymentRecord): DeploymentRecord | undefined {
-  const candidates = deployments.filter(
-    ({ id, outcome, createdAt }) => id !== primary.id && outcome === "SUCCESSFUL" && createdAt <= primary.createdAt,
+/** The newest deployment before `primary` that completed; without one, the newest that still has tasks doing well. */
+function lastGood(
+  deployments: readonly DeploymentRecord[],
+  primary: DeploymentRecord,
+  tasks: readonly TaskFacts[],
+): DeploymentRecord | undefined {
+  const earlier = deployments.filter(
+    ({ id, createdAt, rolloutState }) => id !== primary.id && createdAt <= primary.createdAt && rolloutState !== "FAILED",
   );
-  return candidates.toSorted((a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0))[0];
+  const completed = earlier.filter(({ outcome }) => outcome === "SUCCESSFUL").toSorted((a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0));
+  const serving = (id: string) => tasks.some((task) => task.group === id && task.healthy && !task.lost);
+  return (
+    completed[0] ?? earlier.filter(({ id, status }) => status === "ACTIVE" && serving(id)).toSorted((a, b) => b.createdAt - a.createdAt)[0]
+  );
 }
 
 function isDone(primary: DeploymentRecord, count: number, moves: Moves, others: number): boolean {
@@ -316,23 +349,21 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
     inactive: service.status === "DRAINING" && live.length === 0,
     state: { steady, unsteadyTaskSets: unsteady },
     events: steady && !(state?.steady ?? false) ? [say.steadyState(service.name)] : [],
-    wakeAt: earliest(now, [...pauses, ...timesOf(snapshot, undefined, now)]),
+    wakeAt: earliest(now, [...pauses, ...timesOf(snapshot, undefined)]),
   };
 }
 
 /** When a fact that a decision rests on changes by time alone. */
-function timesOf({ service, tasks }: ServiceSnapshot, primary: DeploymentRecord | undefined, now: number): (number | undefined)[] {
+function timesOf({ service, tasks }: ServiceSnapshot, primary: DeploymentRecord | undefined): (number | undefined)[] {
   const grace = (service.healthCheckGracePeriodSeconds ?? 0) * 1000;
-  return tasks.flatMap(({ phase, protectedUntil, startedAt, group }) => {
+  const failing = primary?.rolloutState === "IN_PROGRESS" && primary.failedTasks > 0 ? primary.id : undefined;
+  return tasks.flatMap(({ phase, protectedUntil, startedAt = 0, group, healthy, ready }) => {
     if (phase !== "running") return [];
-    const settles =
-      primary?.rolloutState === "IN_PROGRESS" && group === primary.id && primary.failedTasks > 0 && startedAt !== undefined
-        ? startedAt + settledMs
-        : undefined;
     return [
-      protectedUntil > now ? protectedUntil : undefined,
-      startedAt !== undefined && grace > 0 ? startedAt + grace : undefined,
-      settles,
+      protectedUntil,
+      grace > 0 ? startedAt + grace : undefined,
+      healthy && !ready ? startedAt + readyMs : undefined,
+      group === failing ? startedAt + settledMs : undefined,
     ];
   });
 }

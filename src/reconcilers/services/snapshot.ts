@@ -28,7 +28,7 @@ export function snapshotOf(
     deployments: [...entry.deployments.values()].toSorted(byAge),
     taskSets: [...entry.taskSets.values()],
     tasks: [...entry.tasks.values()].map(facts),
-    ...(daemon ? { homes: request ? homesOf(cluster, request) : [] } : {}),
+    ...(daemon ? { homes: request ? homesOf(cluster, request, now) : [] } : {}),
     ...(service.availabilityZoneRebalancing === "ENABLED" && request ? { openZones: () => zonesFor(cluster, request) } : {}),
   };
 }
@@ -54,14 +54,16 @@ export function isLost({ record, connection }: InstanceEntry, now: number): bool
   return now - (connection?.since ?? record?.registeredAt ?? 0) >= lostAfterMs;
 }
 
-/** The instances that a daemon belongs on, whether or not there is room: those that match, and those that may only be busy now. */
-function homesOf(cluster: ClusterEntry, request: PlacementRequest): string[] {
+/** The instances that a daemon belongs on, whether or not there is room: those that match, those that may only be busy now, and where it is, those whose agent is away for a moment. */
+function homesOf(cluster: ClusterEntry, request: PlacementRequest, now: number): string[] {
   const homes: string[] = [];
   for (const instance of cluster.instances.values()) {
     const node = nodeIn(instance);
     if (!node) continue;
     const obstacle = obstacleOn(node, request);
-    if (!obstacle || obstacle.reason.startsWith("RESOURCE:")) homes.push(node.id);
+    const isThere = (node.usage.groups.get(request.group) ?? 0) > 0;
+    if (!obstacle || obstacle.reason.startsWith("RESOURCE:") || (obstacle.reason === "AGENT" && isThere && !isLost(instance, now)))
+      homes.push(node.id);
   }
   return homes.toSorted();
 }

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Service } from "@aws-sdk/client-ecs";
+import { ApiError } from "#api/contract.ts";
+import { serviceDefinitions } from "./services-definitions.ts";
+import { World } from "./world.ts";
+
+interface End {
+  readonly writes: number;
+  /** Tasks that were ever started, by revision. */
+  readonly started: Readonly<Record<string, number>>;
+}
+
+/**
+ * One whole life of a service (created, steady, rolled to a new revision, deleted) with the server killed at each of its writes in turn. The caller
+ * repeats what was not answered until it sees what it asked for, as a deployment script does.
+ */
+async function live(killAt: number | undefined, after: boolean): Promise<End> {
+  const world = new World(1, { instances: 2, chaos: 0, definitions: serviceDefinitions });
+  const before = world.disk.revision;
+  if (killAt !== undefined) world.killAtWrite(killAt, after);
+  const pass = async (ms: number) => {
+    await world.clock.advance(ms);
+    if (world.violations.length > 0) throw world.violations[0]!;
+  };
+  /** Undefined: refused. What an earlier attempt has already brought about is refused with `done`. */
+  const call = async <T>(operation: string, input: object, done?: string): Promise<T | undefined> => {
+    for (let attempt = 0; attempt < 60; attempt++) {
+      await world.startServer();
+      const result = await world.call<T>(operation, { cluster: "sim", ...input });
+      if (result instanceof ApiError && result.code === done && attempt > 0) return undefined;
+      if (result instanceof ApiError) assert.fail(`${operation}: ${result.code}: ${result.message}`);
+      if (result !== undefined) return result;
+      await pass(1000);
+    }
+    return assert.fail(`${operation} was never answered`);
+  };
+  const until = async (holds: (service: Service) => boolean): Promise<Service> => {
+    let last: Service | undefined;
+    for (let i = 0; i < 120; i++) {
+      last = (await call<{ services: Service[] }>("DescribeServices", { services: ["web"] }))!.services[0];
+      if (last && holds(last)) return last;
+      await pass(1000);
+    }
+    return assert.fail(`it never came to that: ${JSON.stringify({ ...last, events: last?.events?.slice(0, 3) })}`);
+  };
+  const stable = (revision: string) =>
+    until(
+      ({ deployments, runningCount, desiredCount, taskDefinition }) =>
+        taskDefinition!.endsWith(revision) &&
+        deployments!.length === 1 &&
+        deployments![0]!.rolloutState === "COMPLETED" &&
+        runningCount === desiredCount,
+    );
+
+  await world.startServer();
+  for (const agent of world.agents) agent.start();
+  await pass(2000);
+  const input = {
+    serviceName: "web",
+    taskDefinition: "app:1",
+    desiredCount: 2,
+    launchType: "EC2",
+    clientToken: "once",
+    deploymentConfiguration: { minimumHealthyPercent: 50, maximumPercent: 150 },
+  };
+  await call("CreateService", input, "InvalidParameterException");
+  await stable("app:1");
+  await call("UpdateService", { service: "web", taskDefinition: "app:2" });
+  const rolled = await stable("app:2");
+  assert.ok(rolled.events!.some(({ message }) => message === "(service web) has reached a steady state."));
+  await call("DeleteService", { service: "web", force: true }, "ServiceNotActiveException");
+  await until(({ status }) => status === "INACTIVE");
+  assert.equal(world.picture.liveOf("web").length, 0);
+  const revision = world.disk.revision;
+  await pass(60_000);
+  if (killAt === undefined) assert.equal(world.disk.revision, revision, "the end is no rest");
+  const started: Record<string, number> = {};
+  for (const { taskDefinitionArn } of world.picture.allOf("web")) {
+    const name = taskDefinitionArn.split("/").at(-1)!;
+    started[name] = (started[name] ?? 0) + 1;
+  }
+  for (const agent of world.agents) {
+    assert.deepEqual(agent.running, []);
+    for (const [arn, count] of agent.starts) assert.equal(count, 1, arn);
+  }
+  return { writes: revision - before, started };
+}
+
+test("a service's life with the server killed before and behind each write comes to the same end", async (t) => {
+  const { writes, started } = await live(undefined, false);
+  assert.deepEqual(started, { "app:1": 2, "app:2": 2 });
+  for (let killAt = 0; killAt < writes; killAt++) {
+    for (const after of [false, true]) {
+      const end = await live(killAt, after).catch((error: unknown) => {
+        throw new Error(`killed ${after ? "behind" : "before"} write ${killAt}: ${(error as Error).message}`, { cause: error });
+      });
+      assert.deepEqual(end.started, started, `killed ${after ? "behind" : "before"} write ${killAt}: other tasks were started`);
+    }
+  }
+  t.diagnostic(`${writes} writes`);
+});
