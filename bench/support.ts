@@ -115,12 +115,19 @@ export async function startGantry(): Promise<Gantry> {
   };
 }
 
+export interface Server {
+  readonly endpoint: string;
+  readonly pid: number;
+  readonly readyMs: number;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** The server alone, in a child process of this one, in open mode. */
-export async function startServer(): Promise<{ endpoint: string; pid: number; readyMs: number; [Symbol.asyncDispose](): Promise<void> }> {
+export async function startServer(nodeOptions: readonly string[] = []): Promise<Server> {
   const home = await temporary("server");
   const port = await freePort();
   const started = performance.now();
-  const child = spawn(process.execPath, [join(repository, "src/server/main.ts")], {
+  const child = spawn(process.execPath, [...nodeOptions, join(repository, "src/server/main.ts")], {
     env: {
       ...process.env,
       GANTRY_HOME: home.path,
@@ -140,6 +147,29 @@ export async function startServer(): Promise<{ endpoint: string; pid: number; re
       await end(child);
       await home[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** Headers of an AWS JSON request whose signature nobody checks (open mode): its scope only says service and region. */
+export function openHeaders(service: string, target: string): Record<string, string> {
+  const date = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+  return {
+    "content-type": "application/x-amz-json-1.1",
+    "x-amz-target": target,
+    "x-amz-date": date,
+    authorization: `AWS4-HMAC-SHA256 Credential=test/${date.slice(0, 8)}/us-east-1/${service}/aws4_request, SignedHeaders=host;x-amz-date, Signature=${"0".repeat(64)}`,
+  };
+}
+
+/** What a process has used so far: processor time of all its threads in seconds, and the most memory that was resident in MiB. */
+export async function usageOf(pid: number): Promise<{ readonly cpuSeconds: number; readonly peakMiB: number }> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  // Linux counts in 1/100 s for user space on every architecture that we run on.
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+    peakMiB: Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024,
   };
 }
 

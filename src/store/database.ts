@@ -28,13 +28,28 @@ export interface Loaded {
   readonly rows: IterableIterator<Row>;
 }
 
-const SCHEMA_VERSION = 1;
-const SCHEMA = `
-  CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL, created INTEGER NOT NULL, revision INTEGER NOT NULL, lease TEXT) WITHOUT ROWID;
+const SCHEMA_VERSION = 2;
+
+/** With a rowid, new entries stand one behind the other: a commit writes the pages that they fill, not a page for each key. */
+const ENTRIES = `
+  CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value TEXT NOT NULL, created INTEGER NOT NULL, revision INTEGER NOT NULL, lease TEXT);`;
+
+/** By the version that is found: what leads to the next, version 0 being an empty file. */
+const MIGRATIONS: Readonly<Record<number, { readonly to: number; readonly sql: string }>> = {
+  0: {
+    to: 2,
+    sql: `${ENTRIES}
   CREATE TABLE leases (id TEXT PRIMARY KEY, ttl_ms INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL);
-  INSERT INTO state VALUES (1, 0);
-  PRAGMA user_version = ${SCHEMA_VERSION};`;
+  INSERT INTO state VALUES (1, 0);`,
+  },
+  1: {
+    to: 2,
+    sql: `ALTER TABLE entries RENAME TO former;${ENTRIES}
+  INSERT INTO entries (key, value, created, revision, lease) SELECT key, value, created, revision, lease FROM former ORDER BY revision;
+  DROP TABLE former;`,
+  },
+};
 
 /** The file. Knows SQL and nothing of transactions' conditions; every call is synchronous, `commit` returns once the disk has it. */
 export class Database {
@@ -53,7 +68,10 @@ export class Database {
     this.#run = {
       begin: statement("BEGIN IMMEDIATE"),
       commit: statement("COMMIT"),
-      put: statement("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)"),
+      put: statement(
+        `INSERT INTO entries (key, value, created, revision, lease) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value, created = excluded.created, revision = excluded.revision, lease = excluded.lease`,
+      ),
       delete: statement("DELETE FROM entries WHERE key = ?"),
       grant: statement("INSERT INTO leases VALUES (?, ?)"),
       revoke: statement("DELETE FROM leases WHERE id = ?"),
@@ -102,15 +120,24 @@ function open(path: string): DatabaseSync {
     if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
     db = new DatabaseSync(path);
     // Exclusive: one server at a time owns the file, and the index of the WAL lives in memory instead of a mapped file.
-    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216");
-    const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-    if (version > SCHEMA_VERSION) throw new StoreError("Failed", `${path} was written by a newer Gantry (schema ${version})`);
-    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
+    // A checkpoint at 16 MiB instead of 4: under load the same pages are written again and again, and go into the file once.
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    db.exec("PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216");
+    migrate(db, path);
     if (path !== ":memory:") chmodSync(path, 0o600);
     return db;
   } catch (error) {
     if (db?.isOpen) db.close();
     throw storeError(error, path);
+  }
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const versionOf = () => (db.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
+  for (let version = versionOf(); version !== SCHEMA_VERSION; version = versionOf()) {
+    const step = MIGRATIONS[version];
+    if (!step) throw new StoreError("Failed", `${path} was written by a newer Gantry (schema ${version})`);
+    db.exec(`BEGIN IMMEDIATE; ${step.sql} PRAGMA user_version = ${step.to}; COMMIT`);
   }
 }
 

@@ -13,6 +13,7 @@ const created = async (count: number, instances: number, more = {}) => {
 
 test("a service is made, reaches its steady state, says so once, and rests", async () => {
   const w = await created(5, 2);
+  await w.pass(2000);
   const service = await w.describe("web");
   assert.equal(service.deployments![0]!.rolloutState, "COMPLETED");
   assert.equal(messages(service).filter((message) => message === "(service web) has reached a steady state.").length, 1);
@@ -594,6 +595,7 @@ test("task sets of an EXTERNAL service: each has its share of the desired count;
   const [victim] = w.live("web");
   await w.stopTask(victim!.arn);
   await w.until(() => w.healthy("web").length === 4 && !w.live("web").some(({ id }) => id === victim!.id));
+  await w.pass(2000);
   const { taskSets } = await w.call<{ taskSets: { id: string; status: string; stabilityStatus: string; runningCount: number }[] }>(
     "DescribeTaskSets",
     { service: "web" },

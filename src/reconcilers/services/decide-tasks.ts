@@ -9,7 +9,7 @@ export interface Moves {
   /** Tasks to start, by deployment or task set, in order. */
   readonly starts: readonly { readonly group: string; readonly count: number; readonly home?: string }[];
   readonly stops: readonly Stop[];
-  /** Tasks of the wanted group that stay, and how many of these are healthy. */
+  /** Tasks of the wanted group that stay, and how many of these are ready. */
   readonly kept: number;
   readonly healthy: number;
   /** Tasks that are to go and have not ended. */
@@ -79,24 +79,24 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   const stop = (task: TaskFacts, why: Stop["why"], text = reason(group ?? task.group)) =>
     stops.push({ id: task.id, group: task.group, why, reason: text });
 
-  const healthyCurrent = current.filter(({ healthy }) => healthy).length;
+  const readyCurrent = current.filter(({ ready }) => ready).length;
   const missing = count - current.length;
   const room = Math.max(0, upper - live.length);
-  const again = Math.min(lostOfPrevious(tasks, wanted, healthyCurrent), room);
+  const again = Math.min(lostOfPrevious(tasks, wanted, readyCurrent), room);
   const starts = wanted.frozen || group === undefined ? 0 : Math.max(0, Math.min(missing, room - again));
 
   // Surplus first: who goes here is missing nowhere.
   const surplus = current.length - count;
   if (surplus > 0) {
     // Those that may not go yet may not run yet either: the healthy ones then stay as long as the minimum needs them.
-    let spare = healthyCurrent + leaving.filter((task) => task.healthy).length - lower;
+    let spare = readyCurrent + leaving.filter((task) => task.healthy).length - lower;
     for (const task of scaleInOrder(current.filter(free), Math.min(surplus, mostAtOnce)))
       if (!task.healthy || spare-- > 0) stop(task, "scale-in");
   }
 
   const healthyLeaving: TaskFacts[] = [];
   const unhealthy: TaskFacts[] = [];
-  const serving = healthyCurrent + leaving.filter((task) => task.healthy).length;
+  const serving = readyCurrent + leaving.filter((task) => task.healthy).length;
   const { previous } = wanted;
   const standsIn = (task: TaskFacts) =>
     serving < count && !task.draining && task.group === previous?.group && task.createdAt > previous.since;
@@ -107,7 +107,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
     else if (task.healthy && free(task)) healthyLeaving.push(task);
   }
   const protectedHealthy = leaving.filter((task) => task.healthy && !free(task)).length;
-  const healthy = Math.min(healthyCurrent, count) + healthyLeaving.length + protectedHealthy;
+  const healthy = Math.min(readyCurrent, count) + healthyLeaving.length + protectedHealthy;
   const blocked = wanted.frozen ? 0 : Math.max(0, missing - starts);
   // No room for those that are missing: besides what is on its way out, as many of the old as may be missing for a while make it, the unhealthy first.
   const short = wanted.frozen ? 0 : blocked + (wanted.noCapacity ? starts : 0);
@@ -121,8 +121,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   if (count === 0) going = healthyLeaving.length;
   for (const task of scaleInOrder(healthyLeaving, Math.min(going, mostAtOnce))) stop(task, whyLeaving(task, wanted));
 
-  if (lost.length > 0 && healthyCurrent >= count)
-    for (const task of lost) stop(task, "lost", "Task's container instance stopped responding");
+  if (lost.length > 0 && readyCurrent >= count) for (const task of lost) stop(task, "lost", "Task's container instance stopped responding");
   const both = [
     { group: previous?.group, count: Math.min(again, mostAtOnce) },
     { group, count: Math.min(starts, mostAtOnce) },
@@ -131,7 +130,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
     starts: both.flatMap((each) => (each.group !== undefined && each.count > 0 ? [{ group: each.group, count: each.count }] : [])),
     stops,
     kept: current.length,
-    healthy: healthyCurrent,
+    healthy: readyCurrent,
     leaving: leaving.length,
     stopping: stopping.length,
     blocked,
@@ -143,7 +142,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
  * How many tasks of the deployment before are to be started again. Those that it lost since, less those that were started again, as long as nothing else serves
  * in their place. Source: AWS, What's New, November 2025, "service availability during rolling deployments".
  */
-function lostOfPrevious(tasks: readonly TaskFacts[], { previous, count }: Wanted, healthyCurrent: number): number {
+function lostOfPrevious(tasks: readonly TaskFacts[], { previous, count }: Wanted, readyCurrent: number): number {
   if (!previous) return 0;
   let [ended, started, serving] = [0, 0, 0];
   for (const task of tasks) {
@@ -153,7 +152,7 @@ function lostOfPrevious(tasks: readonly TaskFacts[], { previous, count }: Wanted
     else if (live) serving++;
     if (task.createdAt > previous.since) started++;
   }
-  return Math.max(0, Math.min(ended - started, count - healthyCurrent - serving));
+  return Math.max(0, Math.min(ended - started, count - readyCurrent - serving));
 }
 
 function whyLeaving(task: TaskFacts, { group, rebalancing }: Wanted): Stop["why"] {
@@ -183,7 +182,9 @@ export function decideDaemon(tasks: readonly TaskFacts[], homes: readonly string
     } else staying.set(task.instance, task);
   }
   const lower = Math.ceil((homes.length * wanted.minimumHealthyPercent) / 100);
-  let healthy = [...staying.values(), ...leaving.filter(({ instance }) => home.has(instance))].filter((task) => task.healthy).length;
+  let healthy = [...staying.values(), ...leaving.filter(({ instance }) => home.has(instance))].filter((task) =>
+    task.group === group ? task.ready : task.healthy,
+  ).length;
   for (const task of leaving) {
     if (task.unhealthy) stop(task, "unhealthy", healthReason);
     else if (!free(task)) continue;
@@ -204,7 +205,7 @@ export function decideDaemon(tasks: readonly TaskFacts[], homes: readonly string
     starts,
     stops,
     kept: kept.length,
-    healthy: kept.filter((task) => task.healthy).length,
+    healthy: kept.filter((task) => task.ready).length,
     leaving: leaving.filter(({ draining }) => !draining).length,
     stopping: stopping.length + (current.length - kept.length),
     blocked: homes.length - kept.length - starts.length,

@@ -1,6 +1,6 @@
 import type { DeploymentRecord, ServiceStateRecord } from "#model/service-records.ts";
 import { breakerThreshold, failuresOf, startAfter } from "./failures.ts";
-import { settledMs, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
+import { distrusted, readyMs, settledMs, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
 import { decideDaemon, decideReplica, sortTasks, type Moves, type Stop } from "./decide-tasks.ts";
 import { phaseOf } from "./phase.ts";
 import * as say from "./messages.ts";
@@ -27,18 +27,19 @@ export function decideService(snapshot: ServiceSnapshot, now: number): Decision 
 }
 
 function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
-  const { service, state, tasks, homes } = snapshot;
+  const { service, state, tasks: known, homes } = snapshot;
   const turned = turn(snapshot, now);
   const primary = turned.deployments.find(({ id }) => id === turned.primary);
   const daemon = service.schedulingStrategy === "DAEMON";
   const draining = service.status !== "ACTIVE";
   const count = draining ? 0 : daemon ? (homes?.length ?? 0) : service.desiredCount;
   const { minimumHealthyPercent, maximumPercent } = service.deploymentConfiguration;
-  const failures = primary ? failuresOf(tasks, primary.id, now, { reset: resets(primary) }) : { count: 0, lastAt: 0 };
+  const failures = primary ? failuresOf(known, primary.id, now, { reset: resets(primary) }) : { count: 0, lastAt: 0 };
+  const tasks = failures.count > 0 ? known.map((task) => (task.group === primary?.id ? distrusted(task, now) : task)) : known;
   const pausedUntil = startAfter(failures, count);
   const frozen = primary?.rolloutState === "FAILED";
   const rebalancing = draining || daemon ? undefined : rebalance(snapshot, primary, count, now);
-  const previous = primary?.rolloutState === "COMPLETED" || daemon ? undefined : lastCompleted(turned.deployments, primary);
+  const previous = !primary || primary.rolloutState === "COMPLETED" || daemon ? undefined : lastGood(turned.deployments, primary, tasks);
   const previousAt = previous ? startAfter(failuresOf(tasks, previous.id, now, { reset: true }), count) : 0;
   const wanted = {
     group: draining ? undefined : primary?.id,
@@ -109,7 +110,7 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
       ...(rebalancing !== undefined ? { rebalancing } : {}),
     },
     events,
-    wakeAt: earliest(now, [paused ? pausedUntil : undefined, previousAt, ...timesOf(snapshot, primary, now)]),
+    wakeAt: earliest(now, [paused ? pausedUntil : undefined, previousAt, ...timesOf(snapshot, primary)]),
   };
 }
 
@@ -129,7 +130,13 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
   );
   if (primary.stop) {
     const what = primary.stop === "ROLLBACK" ? "rollback requested" : "deployment stopped";
-    return fail(none, primary, { rollback: primary.stop === "ROLLBACK", why: `Service deployment ${what} by user.`, by: "user" }, now);
+    return fail(
+      none,
+      tasks,
+      primary,
+      { rollback: primary.stop === "ROLLBACK", why: `Service deployment ${what} by user.`, by: "user" },
+      now,
+    );
   }
   const breaker = service.deploymentConfiguration.deploymentCircuitBreaker;
   if (!breaker?.enable) return none;
@@ -138,6 +145,7 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
   // A rollback that fails has nowhere to go.
   return fail(
     none,
+    tasks,
     primary,
     {
       rollback: breaker.rollback && !rollingBack,
@@ -151,6 +159,7 @@ function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Tu
 
 function fail(
   { deployments }: Turn,
+  tasks: readonly TaskFacts[],
   primary: DeploymentRecord,
   {
     rollback,
@@ -160,7 +169,7 @@ function fail(
   }: { rollback: boolean; why: string; by: "user" | "breaker"; failedTasks?: number },
   now: number,
 ): Turn {
-  const source = rollback ? lastCompleted(deployments, primary) : undefined;
+  const source = rollback ? lastGood(deployments, primary, tasks) : undefined;
   const stopped = by === "user" && !rollback;
   const failed: DeploymentRecord = {
     ...primary,
@@ -202,13 +211,20 @@ function fail(
   };
 }
 
-/** The newest deployment before `primary` that completed. */
-function lastCompleted(deployments: readonly DeploymentRecord[], primary: DeploymentRecord | undefined): DeploymentRecord | undefined {
-  if (!primary) return undefined;
-  const candidates = deployments.filter(
-    ({ id, outcome, createdAt }) => id !== primary.id && outcome === "SUCCESSFUL" && createdAt <= primary.createdAt,
+/** The newest deployment before `primary` that completed; without one, the newest that still has tasks doing well. */
+function lastGood(
+  deployments: readonly DeploymentRecord[],
+  primary: DeploymentRecord,
+  tasks: readonly TaskFacts[],
+): DeploymentRecord | undefined {
+  const earlier = deployments.filter(
+    ({ id, createdAt, rolloutState }) => id !== primary.id && createdAt <= primary.createdAt && rolloutState !== "FAILED",
   );
-  return candidates.toSorted((a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0))[0];
+  const completed = earlier.filter(({ outcome }) => outcome === "SUCCESSFUL").toSorted((a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0));
+  const serving = (id: string) => tasks.some((task) => task.group === id && task.healthy && !task.lost);
+  return (
+    completed[0] ?? earlier.filter(({ id, status }) => status === "ACTIVE" && serving(id)).toSorted((a, b) => b.createdAt - a.createdAt)[0]
+  );
 }
 
 function isDone(primary: DeploymentRecord, count: number, moves: Moves, others: number): boolean {
@@ -333,23 +349,21 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
     inactive: service.status === "DRAINING" && live.length === 0,
     state: { steady, unsteadyTaskSets: unsteady },
     events: steady && !(state?.steady ?? false) ? [say.steadyState(service.name)] : [],
-    wakeAt: earliest(now, [...pauses, ...timesOf(snapshot, undefined, now)]),
+    wakeAt: earliest(now, [...pauses, ...timesOf(snapshot, undefined)]),
   };
 }
 
 /** When a fact that a decision rests on changes by time alone. */
-function timesOf({ service, tasks }: ServiceSnapshot, primary: DeploymentRecord | undefined, now: number): (number | undefined)[] {
+function timesOf({ service, tasks }: ServiceSnapshot, primary: DeploymentRecord | undefined): (number | undefined)[] {
   const grace = (service.healthCheckGracePeriodSeconds ?? 0) * 1000;
-  return tasks.flatMap(({ phase, protectedUntil, startedAt, group }) => {
+  const failing = primary?.rolloutState === "IN_PROGRESS" && primary.failedTasks > 0 ? primary.id : undefined;
+  return tasks.flatMap(({ phase, protectedUntil, startedAt = 0, group, healthy, ready }) => {
     if (phase !== "running") return [];
-    const settles =
-      primary?.rolloutState === "IN_PROGRESS" && group === primary.id && primary.failedTasks > 0 && startedAt !== undefined
-        ? startedAt + settledMs
-        : undefined;
     return [
-      protectedUntil > now ? protectedUntil : undefined,
-      startedAt !== undefined && grace > 0 ? startedAt + grace : undefined,
-      settles,
+      protectedUntil,
+      grace > 0 ? startedAt + grace : undefined,
+      healthy && !ready ? startedAt + readyMs : undefined,
+      group === failing ? startedAt + settledMs : undefined,
     ];
   });
 }

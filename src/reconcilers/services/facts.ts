@@ -32,8 +32,12 @@ export interface TaskFacts {
   readonly zone: string;
   readonly createdAt: number;
   readonly phase: "pending" | "running" | "stopping" | "stopped";
+  /** An essential container has a health check. */
+  readonly checked: boolean;
   /** It runs, and its essential containers with a health check are HEALTHY. */
   readonly healthy: boolean;
+  /** It may stand in for another: healthy, and where no health check says so, for a second already. */
+  readonly ready: boolean;
   /** An essential container is UNHEALTHY, and the grace period is over. */
   readonly unhealthy: boolean;
   readonly draining: boolean;
@@ -50,6 +54,12 @@ export interface TaskFacts {
 
 /** A task that ends by itself sooner than this never really ran. */
 export const settledMs = 10_000;
+
+/**
+ * Without a health check a task counts as healthy the moment it runs, also one that ends in the next: so long it must have run before another is stopped for
+ * it. AWS does not wait, and lets a broken revision take a service down.
+ */
+export const readyMs = 1000;
 
 /** What the scheduler says of a task that it stops for its health; told apart from other stops by it. */
 export const healthReason = "Task failed container health checks";
@@ -68,6 +78,7 @@ export function factsOf(
   const startedAt = observation?.startedAt;
   const health = taskHealth(task, observation);
   const checked = task.containers.some(({ essential, healthCheck }) => essential && healthCheck);
+  const healthy = running && !stopping && (!checked || health === "HEALTHY");
   return {
     id: task.id,
     group: task.startedBy ?? "",
@@ -75,8 +86,10 @@ export function factsOf(
     zone: task.availabilityZone ?? "",
     createdAt: task.createdAt,
     phase: stopped ? "stopped" : stopping ? "stopping" : running ? "running" : "pending",
-    healthy: running && !stopping && (!checked || health === "HEALTHY"),
-    unhealthy: running && !stopping && health === "UNHEALTHY" && now - (startedAt ?? now) >= graceSeconds * 1000,
+    checked,
+    healthy,
+    ready: healthy && (checked || now >= (startedAt ?? now) + readyMs),
+    unhealthy: running && !stopping && health === "UNHEALTHY" && now >= (startedAt ?? now) + graceSeconds * 1000,
     draining: instance?.status === "DRAINING",
     lost: instance === undefined || instance.lost || instance.status === "INACTIVE",
     protectedUntil,
@@ -85,6 +98,11 @@ export function factsOf(
     failedAt: stopped || stopping ? failedAt(task, observation) : undefined,
     endedAt: stopped || stopping ? endedAt(task, observation) : undefined,
   };
+}
+
+/** Where tasks of the same deployment have just failed, one without a health check has to run for longer before another is stopped for it. */
+export function distrusted(task: TaskFacts, now: number): TaskFacts {
+  return task.checked || !task.ready || now >= (task.startedAt ?? now) + settledMs ? task : { ...task, ready: false };
 }
 
 function endedAt(task: TaskRecord, observation: TaskObservation | undefined): number | undefined {

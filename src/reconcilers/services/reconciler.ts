@@ -72,7 +72,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       alarms.delete(key);
       queue.add(key);
     };
-    alarms.set(key, { at, cancel: clock.after(Math.min(Math.max(0, at - clock.now()), 2 ** 30), ring) });
+    alarms.set(key, { at, cancel: clock.after(Math.min(Math.max(1, Math.ceil(at - clock.now())), 2 ** 30), ring) });
   }
 
   async function pass(key: string): Promise<void> {
@@ -105,9 +105,11 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     );
     await Promise.race([index.caughtUp(revision), aborted]);
     if (abort.signal.aborted) return;
-    if (entry.tasks.size > 500) nextPass.set(key, clock.now() + Math.min(1000, entry.tasks.size / 50));
+    // Who starts or stops goes on at once, a part at a time; who waits for the agents waits for many of them.
+    const busy = placing.placed.length > 0 || decision.stops.length > 0;
+    if (entry.tasks.size > 500 && !busy) nextPass.set(key, clock.now() + Math.min(1000, entry.tasks.size / 50));
     else nextPass.delete(key);
-    const more = outcome !== "done" || placing.placed.length > 0 || decision.stops.length > 0 || decision.events.length > 0;
+    const more = outcome !== "done" || busy || decision.events.length > 0;
     if (more) wake(key);
     if (decision.wakeAt !== undefined) alarm(key, decision.wakeAt);
   }
