@@ -110,7 +110,11 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
       ...(rebalancing !== undefined ? { rebalancing } : {}),
     },
     events,
-    wakeAt: earliest(now, [paused ? pausedUntil : undefined, previousAt, ...timesOf(snapshot, primary)]),
+    wakeAt: earliest(now, [
+      paused ? pausedUntil : undefined,
+      previousAt,
+      ...timesOf(snapshot, failures.count > 0 ? primary?.id : undefined),
+    ]),
   };
 }
 
@@ -353,10 +357,9 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
   };
 }
 
-/** When a fact that a decision rests on changes by time alone. */
-function timesOf({ service, tasks }: ServiceSnapshot, primary: DeploymentRecord | undefined): (number | undefined)[] {
+/** When a fact that a decision rests on changes by time alone. `failing`: the deployment whose tasks are distrusted. */
+function timesOf({ service, tasks }: ServiceSnapshot, failing: string | undefined): (number | undefined)[] {
   const grace = (service.healthCheckGracePeriodSeconds ?? 0) * 1000;
-  const failing = primary?.rolloutState === "IN_PROGRESS" && primary.failedTasks > 0 ? primary.id : undefined;
   return tasks.flatMap(({ phase, protectedUntil, startedAt = 0, group, healthy, ready }) => {
     if (phase !== "running") return [];
     return [
