@@ -69,12 +69,14 @@ export interface ContainerInstanceRecord {
   readonly version: number;
 }
 
-/** What a machine has, or a task takes. CPU in units (1024 a core), memory in MiB, host ports by protocol. */
+/** What a machine has, or a task takes. CPU in units (1024 a core), memory in MiB, host ports by protocol, GPUs by the ids that the machine gave them. */
 export interface Resources {
   readonly cpu: number;
   readonly memory: number;
   readonly portsTcp: readonly number[];
   readonly portsUdp: readonly number[];
+  /** Absent: none. */
+  readonly gpus?: readonly string[];
 }
 
 /**

@@ -49,5 +49,8 @@ function lacking(
       .map((port) => `${port}/udp`),
   ];
   if (taken.length > 0) return reject("RESOURCE:PORTS", `the task needs the host ports ${taken.join(", ")}, which are taken`);
+  const gpus = capacity.gpus?.length ?? 0;
+  if (resources.gpuCount && trial.gpus + resources.gpuCount > gpus)
+    return reject("RESOURCE:GPU", `the task needs ${resources.gpuCount} GPUs, ${gpus - trial.gpus} of ${gpus} are free`);
   return undefined;
 }

@@ -90,7 +90,12 @@ test("strategies: binpack fills the fullest, spread the emptiest zone, random as
   assert.deepEqual(run(3, { type: "spread", field: "instanceId" }), ["a", "c", "b"]);
   assert.deepEqual(run(3), ["a", "c", "b"]);
   const values = [0.9, 0.1, 0.5, 0.7];
-  assert.deepEqual(place(nodes, request({ strategy: [{ type: "random" }] }), () => values.shift()!).assignments, ["b"]);
+  assert.deepEqual(place(nodes, request({ count: 4, strategy: [{ type: "random" }] }), () => values.shift()!).assignments, [
+    "c",
+    "a",
+    "b",
+    "c",
+  ]);
 });
 
 test("a fixed host port goes once on each instance, also within one request", () => {

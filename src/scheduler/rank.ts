@@ -1,13 +1,19 @@
-import type { Node, PlacementRequest, Strategy } from "./types.ts";
+import type { Strategy } from "./types.ts";
 import type { Trial } from "./trial.ts";
 
-/** Negative: `a` is the better place for the next task. */
-export type Comparator = (a: Trial, b: Trial) => number;
-
-export interface Ranking {
-  readonly compare: Comparator;
-  /** To be told of every task placed, so that the counts of spread stay right at a cost that does not grow with the tasks. */
-  placed(node: Node): void;
+/**
+ * A strategy, taken apart: what a node shows by itself (keys), and what it shares with the other nodes of an attribute's value (the group's
+ * tasks there). Smaller is better in both. Source: ECS Developer Guide, "Task placement strategies": spread counts the tasks of the same
+ * group; binpack leaves the least of the resource free.
+ */
+export interface RankPlan {
+  readonly keys: readonly ((trial: Trial) => number)[];
+  /** The attributes whose values share their count. */
+  readonly fields: readonly string[];
+  /** What decides, in turn: a key by its index, a field by the complement (~) of its index. */
+  readonly order: readonly number[];
+  /** One of those that are equal by `order` is drawn, rather than the first of the nodes taken: nothing after `random` can decide. */
+  readonly drawn: boolean;
 }
 
 /** AWS's default for services, and a kind one for tasks. */
@@ -16,53 +22,31 @@ const defaultStrategy: readonly Strategy[] = [
   { type: "spread", field: "instanceId" },
 ];
 
-/** Source: ECS Developer Guide, "Task placement strategies": spread counts the tasks of the same group; binpack leaves the least of the resource free. */
-export function createRanking(nodes: readonly Node[], request: PlacementRequest, random: () => number): Ranking {
-  const rules = (request.strategy.length > 0 ? request.strategy : defaultStrategy).map((strategy) =>
-    ruleOf(strategy, nodes, request, random),
-  );
-  return {
-    compare(a, b) {
-      for (const rule of rules) {
-        const difference = rule.compare(a, b);
-        if (difference !== 0) return difference;
-      }
-      return a.tasks - b.tasks || a.index - b.index;
-    },
-    placed(node) {
-      for (const rule of rules) rule.placed?.(node);
-    },
-  };
-}
-
-interface Rule {
-  readonly compare: Comparator;
-  placed?(node: Node): void;
-}
-
-function ruleOf(strategy: Strategy, nodes: readonly Node[], request: PlacementRequest, random: () => number): Rule {
-  switch (strategy.type) {
-    case "binpack":
-      return strategy.field === "cpu"
-        ? { compare: (a, b) => a.node.capacity.cpu - a.cpu - (b.node.capacity.cpu - b.cpu) }
-        : { compare: (a, b) => a.node.capacity.memory - a.memory - (b.node.capacity.memory - b.memory) };
-    case "random": {
-      const lots = new Map<Node, number>(nodes.map((node) => [node, random()]));
-      return {
-        compare: (a, b) => (lots.get(a.node) ?? 0) - (lots.get(b.node) ?? 0),
-        placed: (node) => void lots.set(node, random()),
-      };
-    }
-    case "spread": {
-      if (strategy.field === "instanceId") return { compare: (a, b) => a.ofGroup - b.ofGroup };
-      const counts = new Map<string, number>();
-      const valueOf = (node: Node) => node.attributes.get(strategy.field) ?? "";
-      const add = (node: Node, count: number) => void counts.set(valueOf(node), (counts.get(valueOf(node)) ?? 0) + count);
-      for (const node of nodes) add(node, node.usage.groups.get(request.group) ?? 0);
-      return {
-        compare: (a, b) => (counts.get(valueOf(a.node)) ?? 0) - (counts.get(valueOf(b.node)) ?? 0),
-        placed: (node) => add(node, 1),
-      };
-    }
+export function rankPlanOf(strategy: readonly Strategy[]): RankPlan {
+  const rules = strategy.length > 0 ? strategy : defaultStrategy;
+  const keys: ((trial: Trial) => number)[] = [];
+  const fields: string[] = [];
+  const order: number[] = [];
+  for (const rule of rules) {
+    if (rule.type === "random") return { keys, fields, order, drawn: true };
+    if (rule.type === "spread" && rule.field !== "instanceId") order.push(~(fields.push(rule.field) - 1));
+    else order.push(keys.push(keyOf(rule)) - 1);
   }
+  order.push(keys.push(({ tasks }) => tasks) - 1);
+  return { keys, fields, order, drawn: false };
+}
+
+function keyOf(rule: Exclude<Strategy, { type: "random" }>): (trial: Trial) => number {
+  if (rule.type === "spread") return ({ ofGroup }) => ofGroup;
+  if (rule.field === "cpu") return ({ node, cpu }) => node.capacity.cpu - cpu;
+  return ({ node, memory }) => node.capacity.memory - memory;
+}
+
+/** Names the values of the plan's fields that a node has: those of one name are equal in all counts, always. */
+export function bucketName(values: readonly string[]): string {
+  return values.length === 1 ? values[0]! : JSON.stringify(values);
+}
+
+export function valuesOf(plan: RankPlan, attributes: ReadonlyMap<string, string>): string[] {
+  return plan.fields.map((field) => attributes.get(field) ?? "");
 }

@@ -1,5 +1,4 @@
-import type { Resources } from "#model/ecs-records.ts";
-import type { Node } from "./types.ts";
+import type { Demand, Node } from "./types.ts";
 
 /** A node with what this placement has put on it so far. */
 export interface Trial {
@@ -8,30 +7,36 @@ export interface Trial {
   readonly index: number;
   cpu: number;
   memory: number;
+  gpus: number;
   tasks: number;
   ofGroup: number;
-  readonly portsTcp: Set<number>;
-  readonly portsUdp: Set<number>;
+  portsTcp: ReadonlySet<number>;
+  portsUdp: ReadonlySet<number>;
 }
 
+const none: ReadonlySet<number> = new Set();
+
 export function trialOf(node: Node, index: number, group: string): Trial {
+  const { usage } = node;
   return {
     node,
     index,
-    cpu: node.usage.cpu,
-    memory: node.usage.memory,
-    tasks: node.usage.tasks,
-    ofGroup: node.usage.groups.get(group) ?? 0,
-    portsTcp: new Set(),
-    portsUdp: new Set(),
+    cpu: usage.cpu,
+    memory: usage.memory,
+    gpus: usage.gpus.size,
+    tasks: usage.tasks,
+    ofGroup: usage.groups.get(group) ?? 0,
+    portsTcp: none,
+    portsUdp: none,
   };
 }
 
-export function take(trial: Trial, resources: Resources): void {
+export function take(trial: Trial, resources: Demand): void {
   trial.cpu += resources.cpu;
   trial.memory += resources.memory;
+  trial.gpus += resources.gpuCount ?? 0;
   trial.tasks += 1;
   trial.ofGroup += 1;
-  for (const port of resources.portsTcp) trial.portsTcp.add(port);
-  for (const port of resources.portsUdp) trial.portsUdp.add(port);
+  if (resources.portsTcp.length > 0) trial.portsTcp = new Set([...trial.portsTcp, ...resources.portsTcp]);
+  if (resources.portsUdp.length > 0) trial.portsUdp = new Set([...trial.portsUdp, ...resources.portsUdp]);
 }

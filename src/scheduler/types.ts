@@ -6,6 +6,8 @@ export interface Node {
   readonly arn: string;
   readonly ec2InstanceId: string;
   readonly agentVersion?: string;
+  /** The capacity provider whose instance group it belongs to. */
+  readonly capacityProvider?: string;
   /** Milliseconds since the epoch. */
   readonly registeredAt?: number;
   readonly status: string;
@@ -24,15 +26,21 @@ export interface Usage {
   readonly memory: number;
   readonly portsTcp: ReadonlySet<number>;
   readonly portsUdp: ReadonlySet<number>;
+  readonly gpus: ReadonlySet<string>;
   readonly tasks: number;
   /** Tasks by group. */
   readonly groups: ReadonlyMap<string, number>;
 }
 
+/** What a task asks for. Of GPUs it asks for a number: which ones is decided when it takes them (`freeGpus`). */
+export interface Demand extends Resources {
+  readonly gpuCount?: number;
+}
+
 export interface PlacementRequest {
   readonly count: number;
   readonly group: string;
-  readonly resources: Resources;
+  readonly resources: Demand;
   /** The task definition's: a node must have the name, and the value where one is given. */
   readonly requiredAttributes: readonly { readonly name: string; readonly value?: string }[];
   readonly constraints: readonly Constraint[];
@@ -42,6 +50,7 @@ export interface PlacementRequest {
 
 export type Constraint =
   | { readonly type: "distinctInstance" }
+  /** `matches` is a function of the expression and the node alone. */
   | { readonly type: "memberOf"; readonly expression: string; matches(node: Node): boolean };
 
 export type Strategy =

@@ -318,6 +318,8 @@ class Life {
 
   async end(): Promise<ServiceScenario> {
     const world = this.#world;
+    // What runs is ready a second later.
+    await world.clock.advance(2000);
     const services = await this.#describe();
     for (const [name, wish] of this.#wishes) {
       const service = services.find(({ serviceName }) => serviceName === name);

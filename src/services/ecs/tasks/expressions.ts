@@ -1,16 +1,23 @@
-import { parseQuery, QueryError } from "#model/query-language.ts";
+import { parseQuery, QueryError, type QuerySubject } from "#model/query-language.ts";
 import type { Node } from "#scheduler/types.ts";
 import { ecsErrors } from "../errors.ts";
 
 /** A memberOf constraint's expression in the cluster query language. Throws InvalidParameterException that says where it went wrong. */
 export function compileExpression(expression: string): (node: Node) => boolean {
   const query = parse(expression);
-  return (node) =>
-    query({
-      attribute: (name) => node.attributes.get(name),
-      field: (name) => fields[name]?.(node),
-      groups: new Set(node.usage.groups.keys()),
-    });
+  // One subject for all nodes: the scheduler asks many times a placement.
+  let asked: Node;
+  const subject: QuerySubject = {
+    attribute: (name) => asked.attributes.get(name),
+    field: (name) => fields[name]?.(asked),
+    get groups() {
+      return new Set(asked.usage.groups.keys());
+    },
+  };
+  return (node) => {
+    asked = node;
+    return query(subject);
+  };
 }
 
 const fields: Readonly<Record<string, (node: Node) => string | number | boolean | undefined>> = {
