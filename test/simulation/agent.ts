@@ -135,6 +135,12 @@ export class ScriptedAgent {
     }
   }
 
+  /** The task's container ends by itself. */
+  exit(arn: string, exitCode: number): void {
+    this.#end(this.tasks.get(arn)!);
+    this.#report(arn, "STOPPED", { exitCode });
+  }
+
   /** The task's health check fails from here on. */
   sicken(arn: string): void {
     this.tasks.get(arn)!.health = "UNHEALTHY";

@@ -176,6 +176,18 @@ test("a task that is stopped is replaced at once, as often as it happens", async
   await w.rests();
 });
 
+test("a task that ends soon is replaced at once; its successor is trusted after ten seconds, also in a deployment long completed", async () => {
+  const w = await created(2, 2);
+  await w.pass(2000);
+  const [victim] = w.live("web");
+  w.world.agents.find(({ instance }) => instance === victim!.containerInstanceId)!.exit(victim!.arn, 1);
+  await w.until(() => w.healthy("web").length === 2 && !w.live("web").some(({ id }) => id === victim!.id), 3000);
+  const steady = async () => messages(await w.describe("web")).filter((message) => /has reached a steady state/.test(message)).length === 2;
+  const took = await w.until(steady, 30_000, "no steady state");
+  assert.ok(took <= 11_000, `${took} ms`);
+  await w.rests();
+});
+
 for (const [minimum, maximum, fewest, most] of [
   [100, 200, 4, 8],
   [50, 100, 2, 4],

@@ -105,7 +105,7 @@ export async function applyDecision(
     events: withEvents(state?.events ?? [], messages, random, now),
     ...(failure ? { placement: failure } : {}),
   };
-  if (!same(state, next)) unit.put(stateKey, next);
+  if (!sameState(state, next)) unit.put(stateKey, next);
 
   if (decision.primary !== undefined)
     unit.put(entry.key, { ...current, deployment: decision.primary, version: current.version + 1 } satisfies ServiceRecord);
@@ -195,6 +195,13 @@ function forgetOld(unit: Unit, entry: ServiceEntry): void {
     unit.delete(ecsKeys.deployment(scope, cluster, name, deployment.id));
     if (!kept.has(deployment.revision)) unit.delete(ecsKeys.serviceRevision(scope, cluster, name, deployment.revision));
   }
+}
+
+/** Up to a hundred events are looked at only when there are new ones. */
+function sameState(before: ServiceStateRecord | undefined, { events, ...next }: ServiceStateRecord): boolean {
+  if (!before || before.events !== events) return false;
+  const { events: _, ...rest } = before;
+  return same(rest, next);
 }
 
 function same(a: unknown, b: unknown): boolean {

@@ -357,7 +357,7 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
   };
 }
 
-/** When a fact that a decision rests on changes by time alone. `failing`: the deployment whose tasks have to prove themselves. */
+/** When a fact that a decision rests on changes by time alone. `failing`: the deployment whose tasks are distrusted. */
 function timesOf({ service, tasks }: ServiceSnapshot, failing: string | undefined): (number | undefined)[] {
   const grace = (service.healthCheckGracePeriodSeconds ?? 0) * 1000;
   return tasks.flatMap(({ phase, protectedUntil, startedAt = 0, group, healthy, ready }) => {
