@@ -475,7 +475,7 @@ test("the garbage collector spares images and running containers", async () => {
   assert.equal((await machine.runtime.exec(spec.id, { args: ["cat", "/etc/group"], timeoutMs: 5000 })).exitCode, 0);
   assert.equal((await shell("echo still here")).stdout, "still here\n");
   const removed = await machine.runtime.images.prune(Date.now() + 1000);
-  assert.ok(removed.length > 0 && !removed.includes(busybox.name), `${removed}`);
+  assert.ok(!removed.includes(busybox.name), `${removed}`);
   assert.deepEqual(await machine.runtime.images.prune(Date.now() + 1000), []);
   assert.equal((await shell("echo still here")).stdout, "still here\n");
   await machine.runtime.remove(spec.id);
@@ -501,4 +501,28 @@ test("a task's container made while the last one of its shim is removed", async 
     await machine.runtime.remove(before.id);
   };
   await Promise.all(["a", "b", "c", "d"].map(rounds));
+});
+
+test("an image that goes takes its layers along, also those that a container stood on", async () => {
+  const snapshots = async () => {
+    const names: string[] = [];
+    for await (const { info } of machine.client.snapshots.list({ snapshotter: machine.runtime.snapshotter, filters: [] }))
+      names.push(...info.map(({ name }) => name));
+    return names.toSorted();
+  };
+  const spec = await started("sleep 100");
+  const before = await snapshots();
+  const extra = layer(await tar([{ name: "extra", content: "x" }]));
+  await registry.push("gone", "1", image([await busyboxLayer(), extra]));
+  const gone = await ensure("gone:1");
+  assert.equal((await machine.run(gone, ["sh", "-c", "cat /extra; echo y > /new; cat /new"])).stdout, "xy\n");
+  assert.equal((await machine.run(gone, ["ls", "/new"])).exitCode, 1);
+  assert.ok((await snapshots()).length > before.length);
+  const removed = await machine.runtime.images.prune(Date.now() + 1000);
+  assert.ok(removed.includes(gone.name));
+  await machine.collectGarbage();
+  assert.deepEqual(await snapshots(), before);
+  assert.equal((await machine.runtime.exec(spec.id, { args: ["echo", "here"], timeoutMs: 5000 })).exitCode, 0);
+  assert.equal((await shell("echo still here")).stdout, "still here\n");
+  await machine.runtime.remove(spec.id);
 });

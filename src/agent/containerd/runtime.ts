@@ -34,6 +34,7 @@ import {
 } from "./client.ts";
 import { execInContainer } from "./exec.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
+import { RootFs } from "./rootfs.ts";
 import { SpecSource } from "./spec-source.ts";
 import { removeImageVolumes } from "./volumes.ts";
 
@@ -56,6 +57,8 @@ export interface ContainerdRuntimeOptions extends SourceOptions {
 }
 
 const cgroupLabel = "gantry.io/cgroup";
+/** The image's layers that a container stands on. */
+const chainLabel = "gantry.io/chain";
 const SIGKILL = 9;
 
 /** The Runtime over containerd's gRPC API. Fails with `Unavailable` when containerd does not answer. */
@@ -100,6 +103,8 @@ export class ContainerdRuntime implements Runtime {
   readonly #http: Http;
   readonly #hierarchy: Hierarchy = detectHierarchy();
   readonly #specs: SpecSource;
+  /** Undefined where containerd's own snapshots are to be used: another's containerd, or one without overlayfs. */
+  readonly #rootFs: RootFs | undefined;
   /** Container to its cgroup. */
   readonly #cgroups = new Map<string, string>();
 
@@ -113,8 +118,12 @@ export class ContainerdRuntime implements Runtime {
       snapshotDirectory: options.containerdRoot,
       reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024,
     };
+    const own = options.containerdRoot !== undefined && containerd.snapshotter === "overlayfs";
+    const rootFs = own ? new RootFs(containerd, join(options.stateDirectory, "rootfs")) : undefined;
+    this.#rootFs = rootFs;
     this.images = new ImageStore({
       ...options,
+      release: async () => rootFs?.release(() => this.#chainsInUse()),
       containerd,
       http: this.#http,
       clock,
@@ -148,26 +157,20 @@ export class ContainerdRuntime implements Runtime {
       const { oci, parent } = await this.#specs.build(spec);
       const record = {
         id,
-        labels: { ...spec.labels, [cgroupLabel]: oci.linux.cgroupsPath },
+        labels: { ...spec.labels, [cgroupLabel]: oci.linux.cgroupsPath, [chainLabel]: parent },
         image: spec.image.name,
         runtime: { name: runtimeName(spec), options: this.#runc(spec) },
         spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
-        snapshotter,
-        snapshotKey: id,
+        ...(this.#rootFs ? {} : { snapshotter, snapshotKey: id }),
       };
-      // The record first: it names the snapshot, so the garbage collector spares that from its first moment and no lease is needed.
+      // The record first: while it is there, a crash in between is found by `list`, and the garbage collector spares its snapshot.
       const create = () => containerd.containers.create({ container: record });
       await create().catch(async (error: unknown) => {
         if (!isAlreadyExists(error)) throw error;
         await this.#discard(id);
         await create();
       });
-      const prepare = () => containerd.snapshots.prepare({ snapshotter, key: id, parent });
-      const { mounts } = await prepare().catch(async (error: unknown) => {
-        if (!isAlreadyExists(error)) throw error;
-        await containerd.snapshots.remove({ snapshotter, key: id });
-        return prepare();
-      });
+      const mounts = this.#rootFs ? await this.#rootFs.make(id, parent) : await this.#prepare(id, parent);
       this.#cgroups.set(id, oci.linux.cgroupsPath);
       return await this.#createTask(spec, mounts);
     } catch (error) {
@@ -176,6 +179,17 @@ export class ContainerdRuntime implements Runtime {
       );
       throw runtimeError("CannotCreate", error);
     }
+  }
+
+  async #prepare(key: string, parent: string) {
+    const { snapshotter, snapshots } = this.#containerd;
+    const prepare = () => snapshots.prepare({ snapshotter, key, parent });
+    const { mounts } = await prepare().catch(async (error: unknown) => {
+      if (!isAlreadyExists(error)) throw error;
+      await snapshots.remove({ snapshotter, key });
+      return prepare();
+    });
+    return mounts;
   }
 
   async #createTask(spec: ContainerSpec, rootfs: Parameters<Containerd["tasks"]["create"]>[0]["rootfs"]): Promise<{ pid: number }> {
@@ -303,10 +317,16 @@ export class ContainerdRuntime implements Runtime {
   async #discard(id: string): Promise<void> {
     const containerd = this.#containerd;
     await this.#deleteTask(id);
-    await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
+    if (this.#rootFs) await this.#rootFs.remove(id);
+    else await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
     await removeImageVolumes(this.#specs.volumeDirectory(id));
     await unlessGone(containerd.containers.delete({ id }));
     this.#cgroups.delete(id);
+  }
+
+  async #chainsInUse(): Promise<ReadonlySet<string>> {
+    const { containers } = await this.#containerd.containers.list({ filters: [] });
+    return new Set(containers.map(({ labels }) => labels[chainLabel] ?? ""));
   }
 
   async #deleteTask(id: string): Promise<void> {
@@ -333,7 +353,7 @@ export class ContainerdRuntime implements Runtime {
       const byId = new Map(tasks.map((task) => [task.containerId || task.id, task]));
       return containers.map(({ id, labels }) => {
         const task = byId.get(id);
-        const { [cgroupLabel]: cgroup, ...own } = labels;
+        const { [cgroupLabel]: cgroup, [chainLabel]: _, ...own } = labels;
         if (cgroup) this.#cgroups.set(id, cgroup);
         return { id, labels: own, state: stateOf(task?.status), pid: task?.pid ?? 0 };
       });

@@ -31,6 +31,8 @@ export interface ImagesOptions extends SourceOptions {
   readonly platform: Platform;
   readonly limits: UnpackLimits;
   readonly parallelLayers: number;
+  /** Called before images go: lets go of whatever holds layers that no container stands on. */
+  readonly release: () => Promise<void>;
 }
 
 const usedLabel = "gantry.io/used";
@@ -184,6 +186,7 @@ export class ImageStore implements Images {
       const used = Math.max(this.#used.get(name) ?? 0, Number(labels[usedLabel] ?? "0"));
       return !inUse.has(name) && used < before;
     });
+    if (unused.length > 0) await this.#options.release();
     for (const [at, { name }] of unused.entries()) {
       // With the last one containerd collects, so that the space is free when this returns.
       await unlessGone(containerd.images.delete({ name, sync: at === unused.length - 1 }));

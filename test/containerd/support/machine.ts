@@ -105,12 +105,13 @@ export class Machine {
     const { tasks } = await this.client.tasks.list({ filter: "" });
     const left = [...containers.map(({ id }) => `container ${id}`), ...tasks.map(({ id }) => `task ${id}`)];
     for await (const { info } of this.client.snapshots.list({ snapshotter: this.runtime.snapshotter, filters: [] })) {
-      for (const entry of info) if (entry.kind !== 3) left.push(`snapshot ${entry.name}`);
+      for (const entry of info) if (entry.kind !== 3 && !entry.name.startsWith("gantry-lower-")) left.push(`snapshot ${entry.name}`);
     }
     const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
     left.push(...mounts.filter((line) => line.includes(this.home)).map((line) => `mount ${line.split(" ")[4]}`));
     for (const pid of await this.shims()) left.push(`shim ${pid}`);
     for (const pid of await cgroupProcesses(this.instance)) left.push(`process ${pid}`);
+    left.push(...(await readdir(join(this.home, "state", "rootfs")).catch(() => [])).map((name) => `root ${name}`));
     left.push(...(await readdir(join(this.home, "state", "volumes")).catch(() => [])).map((name) => `volume ${name}`));
     return left;
   }
