@@ -7,6 +7,13 @@ import type { Unit } from "#store/unit.ts";
 /** Records are never changed in place: an instance's attributes are indexed once. */
 const attributes = new WeakMap<ContainerInstanceRecord, ReadonlyMap<string, string>>();
 
+/** An instance says by this attribute which capacity provider's group it belongs to. */
+const groupAttribute = "gantry.capacity-provider";
+
+export function capacityProviderOf({ capacityProviderName, attributes: given }: ContainerInstanceRecord): string | undefined {
+  return capacityProviderName ?? given.find(({ name }) => name === groupAttribute)?.value;
+}
+
 export function nodeOf(
   instance: ContainerInstanceRecord,
   allocation: AllocationRecord | undefined,
@@ -19,6 +26,7 @@ export function nodeOf(
     arn: instance.arn,
     ec2InstanceId: instance.ec2InstanceId,
     agentVersion: instance.versionInfo.agentVersion,
+    capacityProvider: capacityProviderOf(instance),
     registeredAt: instance.registeredAt,
     status: instance.status,
     connected: connection?.connected ?? false,

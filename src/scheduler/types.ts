@@ -6,6 +6,8 @@ export interface Node {
   readonly arn: string;
   readonly ec2InstanceId: string;
   readonly agentVersion?: string;
+  /** The capacity provider whose instance group it belongs to. */
+  readonly capacityProvider?: string;
   /** Milliseconds since the epoch. */
   readonly registeredAt?: number;
   readonly status: string;

@@ -141,17 +141,23 @@ export class ScriptedAgent {
     this.#tellHealth();
   }
 
+  /** The connection breaks. Who lives comes back. */
   drop(): void {
     const channel = this.#channel;
     this.#channel = undefined;
     channel?.terminate();
+    this.#connectSoon();
+  }
+
+  #connectSoon(): void {
+    this.#clock.after(300, () => void this.#connect());
   }
 
   /** The server's end has gone. */
   closed(channel: Channel): void {
     if (this.#channel !== channel) return;
     this.#channel = undefined;
-    if (this.#alive && !this.dismissed) this.#clock.after(300, () => void this.#connect());
+    this.#connectSoon();
   }
 
   async #connect(): Promise<void> {

@@ -6,6 +6,7 @@ import type {
   ServiceRevisionRecord,
   ServiceStateRecord,
   TaskProtectionRecord,
+  TaskSetRecord,
 } from "#model/service-records.ts";
 import type { WatchBatch } from "#store/store.ts";
 
@@ -23,6 +24,8 @@ export class Picture {
   readonly protections = new Map<string, TaskProtectionRecord>();
   /** By `<service>/<number of the id>`. */
   readonly deployments = new Map<string, DeploymentRecord>();
+  /** By `<service>/<number of the id>`. */
+  readonly taskSets = new Map<string, TaskSetRecord>();
   /** By `<service>/<id>`. */
   readonly revisions = new Map<string, ServiceRevisionRecord>();
   readonly #byInstance = new Map<string, Set<string>>();
@@ -101,6 +104,8 @@ export class Picture {
         return this.states;
       case "deployment":
         return this.deployments;
+      case "task-set":
+        return this.taskSets;
       case "service-revision":
         return this.revisions;
       case "task-protection":

@@ -3,7 +3,6 @@ import { parseEcsKey } from "#model/ecs-keys.ts";
 import type { TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord } from "#model/service-records.ts";
 import { desiredStatus, taskHealth } from "#model/task-state.ts";
-import { parseArn } from "#model/arn.ts";
 import type { WatchBatch } from "#store/store.ts";
 import type { Picture } from "./picture.ts";
 
@@ -69,6 +68,8 @@ interface Look {
   readonly protectedUntil: ReadonlyMap<string, number>;
   /** Ended, or ceased to be healthy, at this very instant: a decision of the same instant may have come first. */
   readonly failedNow: number;
+  /** Reported on at this very instant. */
+  readonly news: ReadonlySet<string>;
 }
 
 function lookAt(picture: Picture, name: string, now: number): Look {
@@ -83,6 +84,7 @@ function lookAt(picture: Picture, name: string, now: number): Look {
     present: new Set(live.filter(({ containerInstanceId }) => isBack(picture, containerInstanceId, now)).map(({ id }) => id)),
     healthy: new Set(healthy.map(({ id }) => id)),
     failedNow: picture.allOf(name).filter((task) => picture.changedAt.get(task.id) === now && !isHealthy(picture, task)).length,
+    news: new Set(live.filter(({ id }) => picture.changedAt.get(id) === now).map(({ id }) => id)),
     protectedUntil: new Map(live.flatMap(({ id }) => (picture.protections.has(id) ? [[id, picture.protections.get(id)!.expiresAt]] : []))),
   };
 }
@@ -109,9 +111,11 @@ function checkStarts(picture: Picture, name: string, started: readonly TaskRecor
   assert.ok(service ?? before.service, `${name}: a task was started for a service that is not there`);
   assert.ok(service?.status === "ACTIVE" || before.service?.status === "ACTIVE", `${name} is ${service?.status}, and a task was started`);
   for (const task of started) {
-    const number = parseArn(task.arn) && task.startedBy?.split("/").at(-1);
-    const deployment = picture.deployments.get(`${name}/${number}`);
-    assert.ok(deployment, `${task.id} was started by ${task.startedBy}, which is not there`);
+    const number = `${name}/${task.startedBy?.split("/").at(-1)}`;
+    assert.ok(
+      picture.deployments.has(number) || picture.taskSets.has(number),
+      `${task.id} was started by ${task.startedBy}, which is not there`,
+    );
     const instance = picture.instances.get(task.containerInstanceId);
     assert.equal(instance?.status, "ACTIVE", `${task.id} was started on an instance that is ${instance?.status}`);
   }
@@ -129,6 +133,8 @@ function checkStarts(picture: Picture, name: string, started: readonly TaskRecor
   // Who was there before and is there after was there when the start was decided.
   const startedIds = new Set(started.map(({ id }) => id));
   const count = [...after.present].filter((id) => before.present.has(id) || startedIds.has(id)).length;
+  // Each task set has its own share and limit.
+  if (service?.deploymentController === "EXTERNAL") return;
   const limit = Math.max(upper(before.service), upper(service));
   assert.ok(count <= limit, `${name}: ${count} tasks after a start, and the maximum percent allows ${limit}`);
 }
@@ -155,11 +161,11 @@ function checkStops(
   }
   if (gone || before.service?.status !== "ACTIVE") return;
   const stoppedIds = new Set(stopped.map(({ id }) => id));
-  const victims = [...before.healthy].filter((id) => stoppedIds.has(id));
+  const victims = [...before.healthy].filter((id) => stoppedIds.has(id) && !before.news.has(id));
   if (victims.length === 0) return;
   counts.healthyStops += victims.length;
   const daemon = after.service.schedulingStrategy === "DAEMON";
-  if (daemon) return;
+  if (daemon || after.service.deploymentController === "EXTERNAL") return;
   const left =
     after.healthy.size + before.failedNow + [...before.healthy].filter((id) => !stoppedIds.has(id) && !after.healthy.has(id)).length;
   const limit = Math.min(lower(before.service), lower(after.service));
@@ -174,7 +180,7 @@ function checkRecords(picture: Picture, name: string): void {
   const service = picture.services.get(name);
   if (!service) return;
   assert.ok((picture.states.get(name)?.events.length ?? 0) <= 100, `${name} has more than 100 events`);
-  if (service.status !== "ACTIVE") return;
+  if (service.status !== "ACTIVE" || service.deploymentController !== "ECS") return;
   const primaries = picture.deploymentsOf(name).filter(({ status }) => status === "PRIMARY");
   assert.deepEqual(
     primaries.map(({ id }) => id),
@@ -193,7 +199,8 @@ function checkTurn(picture: Picture, name: string, now: DeploymentRecord, counts
   const completed = earlier.filter(
     ({ id, outcome, revision }) => id !== now.id && outcome === "SUCCESSFUL" && picture.revisions.has(`${name}/${revision}`),
   );
-  const expected = !target && completed.length > 0 && service?.deploymentConfiguration.deploymentCircuitBreaker?.rollback;
+  const expected =
+    now.stop !== "ABORT" && !target && completed.length > 0 && service?.deploymentConfiguration.deploymentCircuitBreaker?.rollback;
   return () => {
     const after = picture.services.get(name);
     if (after?.deployment !== now.id) counts.rollbacks++;

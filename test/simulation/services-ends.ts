@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import type { Service } from "@aws-sdk/client-ecs";
+import { ecsKeys } from "#model/ecs-keys.ts";
+import type { TaskProtectionRecord } from "#model/service-records.ts";
+import { scope } from "./records.ts";
 import type { World } from "./world.ts";
 
 /** What must be true of the services of a cluster that has healed. */
@@ -43,6 +46,9 @@ export function checkServiceEnds(world: World, services: readonly Service[]): vo
 
 /** Nothing is written and nobody is told anything for five minutes. */
 export async function checkServiceRest(world: World): Promise<void> {
+  // A protection that ends lets go of a task that was to leave.
+  const protections = world.records<TaskProtectionRecord>(`${ecsKeys.root(scope)}/task-protection/`).map(({ expiresAt }) => expiresAt);
+  await world.clock.advance(Math.max(0, Math.max(0, ...protections) - world.clock.now()) + 30_000);
   const before = { revision: world.disk.revision, payloads: world.payloads };
   await world.clock.advance(5 * 60_000);
   const after = { revision: world.disk.revision, payloads: world.payloads };

@@ -29,6 +29,8 @@ const expectedErrors = new Set([
   "InvalidParameterException",
   "ClientException",
   "ResourceNotFoundException",
+  // StopServiceDeployment of one that has just ended.
+  "ConflictException",
 ]);
 
 /** Steps of five seconds without a write: longer than the latest of late reports. */
@@ -118,7 +120,8 @@ class Life {
   }
 
   async #act(act: number): Promise<void> {
-    if (act <= 6) return this.#update();
+    if (act <= 5) return this.#update();
+    if (act === 6) return this.#chance(0.6) ? this.#update() : this.#stopDeployment();
     if (act === 7) return this.#delete();
     if (act === 8) return this.#create(this.#pick(names));
     if (act <= 10) return this.#stopTask();
@@ -147,7 +150,12 @@ class Life {
     const taskDefinition = this.#chance(0.85) ? this.#pick(goodOf(serviceName)) : this.#pick(bad);
     const input = daemon
       ? { schedulingStrategy: "DAEMON", deploymentConfiguration: { minimumHealthyPercent: this.#pick([0, 50]), maximumPercent: 100 } }
-      : { schedulingStrategy: "REPLICA", desiredCount, ...this.#settings() };
+      : {
+          schedulingStrategy: "REPLICA",
+          desiredCount,
+          availabilityZoneRebalancing: this.#pick(["ENABLED", "DISABLED"]),
+          ...this.#settings(),
+        };
     const answer = await this.#call<{ service: Service }>("CreateService", { serviceName, taskDefinition, launchType: "EC2", ...input });
     if (answer === undefined) this.#doubt(serviceName);
     else if (!(answer instanceof ApiError)) this.#wishes.set(serviceName, { desiredCount, daemon, certain: true });
@@ -166,6 +174,15 @@ class Life {
     const answer = await this.#call("UpdateService", { service, ...input });
     if (answer === undefined) this.#doubt(service);
     else if (!(answer instanceof ApiError) && wish && desiredCount !== undefined) this.#wishes.set(service, { ...wish, desiredCount });
+  }
+
+  async #stopDeployment(): Promise<void> {
+    const open = [...this.#world.picture.deployments.values()].filter(
+      ({ rolloutState, status }) => rolloutState === "IN_PROGRESS" && status === "PRIMARY",
+    );
+    if (open.length === 0) return;
+    const { serviceDeploymentArn } = this.#pick(open);
+    await this.#call("StopServiceDeployment", { serviceDeploymentArn, stopType: this.#pick(["ROLLBACK", "ABORT"]) });
   }
 
   async #delete(): Promise<void> {
@@ -251,7 +268,12 @@ class Life {
     for (const service of await this.#describe()) if (service.status === "ACTIVE") await this.#loosen(service);
     const mended = new Set<string>();
     const deadline = world.clock.now() + 20 * 60_000;
-    for (let quiet = 0; quiet < quietSteps;) {
+    // Zones are looked at once a minute.
+    const rebalances = [...world.picture.services.values()].some(
+      ({ availabilityZoneRebalancing }) => availabilityZoneRebalancing === "ENABLED",
+    );
+    const enough = rebalances ? 13 : quietSteps;
+    for (let quiet = 0; quiet < enough;) {
       const { revision } = world.disk;
       await this.#wait(5000);
       const services = await this.#describe();
@@ -296,6 +318,8 @@ class Life {
 
   async end(): Promise<ServiceScenario> {
     const world = this.#world;
+    // What runs is ready a second later.
+    await world.clock.advance(2000);
     const services = await this.#describe();
     for (const [name, wish] of this.#wishes) {
       const service = services.find(({ serviceName }) => serviceName === name);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { playServiceScenario, type ServiceScenario } from "./services-scenario.ts";
 
 /**
- * Random lives of services. `SEED=n` plays one of them again, exactly; `SCENARIOS=n` sets how many are played. A failing one prints its seed.
+ * Random lives of services. `SEED=n` plays one of them again, exactly; `SCENARIOS=n` sets how many are played. A failing one prints its seed. `TRACE=1` prints every write.
  */
 const only = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
 const count = Number(process.env.SCENARIOS ?? "2000");

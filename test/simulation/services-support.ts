@@ -134,6 +134,8 @@ export class ServiceWorld {
 
   /** Nothing is written any more. */
   async rests(ms = 300_000): Promise<void> {
+    // What runs is ready a second later, and said to be.
+    await this.pass(2000);
     const { revision } = this.world.disk;
     await this.pass(ms);
     assert.equal(this.world.disk.revision, revision, "the system does not come to rest");

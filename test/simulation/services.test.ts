@@ -13,6 +13,7 @@ const created = async (count: number, instances: number, more = {}) => {
 
 test("a service is made, reaches its steady state, says so once, and rests", async () => {
   const w = await created(5, 2);
+  await w.pass(2000);
   const service = await w.describe("web");
   assert.equal(service.deployments![0]!.rolloutState, "COMPLETED");
   assert.equal(messages(service).filter((message) => message === "(service web) has reached a steady state.").length, 1);
@@ -515,4 +516,95 @@ test("during a deployment whose tasks fail, a task of the old revision that ends
   await w.stable("web");
   assert.equal(w.of("web", "app:2").length, 4);
   await w.rests();
+});
+
+test("zones are balanced again once the machine of the other zone is back: one at a time, never with fewer than wanted", async () => {
+  const w = await ServiceWorld.with(2);
+  const [, second] = w.world.agents;
+  second!.drop();
+  await w.setStatus(second!.instance, "DRAINING");
+  await w.create("web", "app:1", 4, { availabilityZoneRebalancing: "ENABLED" });
+  await w.stable("web");
+  assert.equal(w.on(second!.instance, "web").length, 0);
+  await w.setStatus(second!.instance, "ACTIVE");
+  await w.until(
+    () => {
+      assert.ok(w.healthy("web").length >= 4 && w.live("web").length <= 8);
+      return w.on(second!.instance, "web").length === 2 && w.live("web").length === 4;
+    },
+    15 * 60_000,
+    "never balanced",
+  );
+  await w.rests();
+});
+
+test("a deployment that is stopped rolls back, or stays where it is", async () => {
+  for (const stopType of ["ROLLBACK", "ABORT"]) {
+    const w = await created(4, 2, percents(100, 150));
+    await w.update("web", { taskDefinition: "app:2" });
+    await w.pass(300);
+    const { serviceDeployments } = await w.call<{ serviceDeployments: { serviceDeploymentArn: string; status: string }[] }>(
+      "ListServiceDeployments",
+      {
+        service: "web",
+        status: ["IN_PROGRESS"],
+      },
+    );
+    assert.equal(serviceDeployments.length, 1);
+    const { serviceDeploymentArn } = serviceDeployments[0]!;
+    await w.call("StopServiceDeployment", { serviceDeploymentArn, stopType });
+    const status = async () =>
+      (
+        await w.call<{ serviceDeployments: { status: string }[] }>("DescribeServiceDeployments", {
+          serviceDeploymentArns: [serviceDeploymentArn],
+        })
+      ).serviceDeployments[0]!.status;
+    await w.until(async () => (await status()) === (stopType === "ROLLBACK" ? "ROLLBACK_SUCCESSFUL" : "STOPPED"), 120_000, stopType);
+    if (stopType === "ROLLBACK") {
+      await w.stable("web");
+      assert.equal(w.of("web", "app:1").length, 4);
+    }
+    assert.ok(w.healthy("web").length >= 4);
+    await w.pass(5000);
+    await w.rests();
+  }
+});
+
+test("task sets of an EXTERNAL service: each has its share of the desired count; one that is deleted drains", async () => {
+  const w = await ServiceWorld.with(2);
+  await w.call("CreateService", { serviceName: "web", desiredCount: 4, deploymentController: { type: "EXTERNAL" } });
+  const make = async (taskDefinition: string, value: number) =>
+    (
+      await w.call<{ taskSet: { id: string } }>("CreateTaskSet", {
+        service: "web",
+        taskDefinition,
+        launchType: "EC2",
+        scale: { value, unit: "PERCENT" },
+      })
+    ).taskSet.id;
+  const blue = await make("app:1", 100);
+  await w.until(() => w.of("web", "app:1").length === 4 && w.healthy("web").length === 4);
+  await w.call("UpdateServicePrimaryTaskSet", { service: "web", primaryTaskSet: blue });
+  const green = await make("app:2", 50);
+  await w.until(() => w.of("web", "app:2").length === 2 && w.healthy("web").length === 6);
+  await w.call("UpdateTaskSet", { service: "web", taskSet: green, scale: { value: 100, unit: "PERCENT" } });
+  await w.until(() => w.of("web", "app:2").length === 4 && w.healthy("web").length === 8);
+  await w.call("UpdateServicePrimaryTaskSet", { service: "web", primaryTaskSet: green });
+  await w.call("DeleteTaskSet", { service: "web", taskSet: blue, force: true });
+  await w.until(() => w.live("web").length === 4 && w.of("web", "app:2").length === 4);
+  const [victim] = w.live("web");
+  await w.stopTask(victim!.arn);
+  await w.until(() => w.healthy("web").length === 4 && !w.live("web").some(({ id }) => id === victim!.id));
+  await w.pass(2000);
+  const { taskSets } = await w.call<{ taskSets: { id: string; status: string; stabilityStatus: string; runningCount: number }[] }>(
+    "DescribeTaskSets",
+    { service: "web" },
+  );
+  assert.deepEqual(
+    taskSets.map(({ id, status, stabilityStatus, runningCount }) => [id, status, stabilityStatus, runningCount]),
+    [[green, "PRIMARY", "STEADY_STATE", 4]],
+  );
+  await w.rests();
+  await w.call("DeleteService", { service: "web", force: true });
+  await w.until(async () => (await w.describe("web")).status === "INACTIVE", 30_000);
 });

@@ -15,6 +15,7 @@ import { checkTasks } from "./checks.ts";
 import { QuickClock } from "./clock.ts";
 import { Picture } from "./picture.ts";
 import { checkServices, type ServiceCounts } from "./services-checks.ts";
+import { traceOf } from "./trace.ts";
 import { MemoryDisk, openSession, type Session } from "./memory-store.ts";
 import { clusterRecord, definitionWrites, hex, instanceRecord, scope } from "./records.ts";
 
@@ -324,6 +325,7 @@ export class World {
 
   /** The invariants, at each write. */
   #check(batch: WatchBatch): void {
+    if (process.env.TRACE !== undefined) console.log(traceOf(batch, this.clock.now()));
     try {
       const after = [checkTasks(this.picture, batch), checkServices(this.picture, batch, this.clock.now(), this.counts)];
       this.picture.apply(batch, this.clock.now());

@@ -102,7 +102,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
     serving < count && !task.draining && task.group === previous?.group && task.createdAt > previous.since;
   for (const task of leaving) {
     if (task.unhealthy) unhealthy.push(task);
-    else if (task.phase === "pending" && standsIn(task)) continue;
+    else if (!task.healthy && standsIn(task)) continue;
     else if (!task.healthy && free(task)) stop(task, whyLeaving(task, wanted));
     else if (task.healthy && free(task)) healthyLeaving.push(task);
   }

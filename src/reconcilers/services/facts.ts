@@ -88,8 +88,8 @@ export function factsOf(
     phase: stopped ? "stopped" : stopping ? "stopping" : running ? "running" : "pending",
     checked,
     healthy,
-    ready: healthy && (checked || now - (startedAt ?? now) >= readyMs),
-    unhealthy: running && !stopping && health === "UNHEALTHY" && now - (startedAt ?? now) >= graceSeconds * 1000,
+    ready: healthy && (checked || now >= (startedAt ?? now) + readyMs),
+    unhealthy: running && !stopping && health === "UNHEALTHY" && now >= (startedAt ?? now) + graceSeconds * 1000,
     draining: instance?.status === "DRAINING",
     lost: instance === undefined || instance.lost || instance.status === "INACTIVE",
     protectedUntil,
@@ -102,7 +102,7 @@ export function factsOf(
 
 /** Where tasks of the same deployment have just failed, one without a health check has to run for longer before another is stopped for it. */
 export function distrusted(task: TaskFacts, now: number): TaskFacts {
-  return task.checked || !task.ready || now - (task.startedAt ?? now) >= settledMs ? task : { ...task, ready: false };
+  return task.checked || !task.ready || now >= (task.startedAt ?? now) + settledMs ? task : { ...task, ready: false };
 }
 
 function endedAt(task: TaskRecord, observation: TaskObservation | undefined): number | undefined {

@@ -1,6 +1,7 @@
 import { ecsKeys, parseEcsKey, type EcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceStateRecord, TaskProtectionRecord, TaskSetRecord } from "#model/service-records.ts";
+import { createPlacementIndex, type PlacementIndex } from "#scheduler/placement-index.ts";
 import type { Node } from "#scheduler/types.ts";
 import { clusterQueue } from "../task-writes.ts";
 import { nodeOf } from "../nodes.ts";
@@ -26,6 +27,9 @@ export interface ClusterEntry {
   readonly name: string;
   readonly services: Map<string, ServiceEntry>;
   readonly instances: Map<string, InstanceEntry>;
+  /** The instances as the scheduler sees them; `stale` are those that have changed since. */
+  readonly placement: PlacementIndex;
+  readonly stale: Set<string>;
   /** Of every task of the cluster, by id. */
   readonly observed: Map<string, TaskObservation>;
   readonly protections: Map<string, number>;
@@ -76,13 +80,16 @@ export class ServiceIndex {
     for (const cluster of this.#clusters.values()) for (const service of cluster.services.values()) if (service.record) yield service;
   }
 
-  nodes(cluster: ClusterEntry): Node[] {
-    const nodes: Node[] = [];
-    for (const instance of cluster.instances.values()) {
-      const node = nodeIn(instance);
-      if (node) nodes.push(node);
+  /** Brought up to date by what has changed since the last time. */
+  placement({ instances, placement, stale }: ClusterEntry): PlacementIndex {
+    for (const id of stale) {
+      const instance = instances.get(id);
+      const node = instance && nodeIn(instance);
+      if (node) placement.upsert(node);
+      else placement.remove(id);
     }
-    return nodes;
+    stale.clear();
+    return placement;
   }
 
   /** The connection record at this key. */
@@ -110,7 +117,16 @@ export class ServiceIndex {
 }
 
 function newCluster(scope: Scope, name: string): ClusterEntry {
-  return { scope, name, services: new Map(), instances: new Map(), observed: new Map(), protections: new Map() };
+  return {
+    scope,
+    name,
+    services: new Map(),
+    instances: new Map(),
+    placement: createPlacementIndex(),
+    stale: new Set(),
+    observed: new Map(),
+    protections: new Map(),
+  };
 }
 
 export function nodeIn(instance: InstanceEntry): Node | undefined {
@@ -169,6 +185,7 @@ const machine =
     if (!instance) cluster.instances.set(id, (instance = { id }));
     set(instance, value);
     instance.node = undefined;
+    cluster.stale.add(id);
     if (!instance.record && !instance.allocation && !instance.connection) cluster.instances.delete(id);
     return who(cluster, instance);
   };

@@ -4,7 +4,9 @@ import type { RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
-import { obstacleOn, place } from "#scheduler/place.ts";
+import { obstacleOn } from "#scheduler/place.ts";
+import { isStopped } from "#model/task-state.ts";
+import { splitByStrategy, type ProviderShare } from "#scheduler/capacity-providers.ts";
 import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
@@ -14,7 +16,7 @@ import { createKeyQueue } from "../queue.ts";
 import { clusterQueue } from "../task-writes.ts";
 import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
 import { decideService, type Decision } from "./decide.ts";
-import { lostAfterMs, ServiceIndex, type ClusterEntry, type ServiceEntry } from "./index.ts";
+import { lostAfterMs, nodeIn, ServiceIndex, type ClusterEntry, type ServiceEntry } from "./index.ts";
 import { snapshotOf } from "./snapshot.ts";
 
 export interface ServiceReconcilerOptions {
@@ -31,7 +33,11 @@ export interface ServiceReconcilerOptions {
     readonly group: string;
     readonly spec: RevisionSpec;
     readonly definition: TaskDefinitionRecord;
-  }) => { readonly request: PlacementRequest; readonly make: (instance: ContainerInstanceRecord, now: number) => TaskRecord };
+  }) => {
+    readonly request: PlacementRequest;
+    readonly onProvider: (request: PlacementRequest, provider: string) => PlacementRequest;
+    readonly make: (instance: ContainerInstanceRecord, now: number) => TaskRecord;
+  };
 }
 
 export interface ServiceReconciler {
@@ -42,6 +48,26 @@ export interface ServiceReconciler {
 }
 
 const pageSize = 500;
+
+type Launch = ReturnType<ServiceReconcilerOptions["taskOf"]> & { readonly strategy: readonly ProviderShare[] };
+
+/** One request, or one for each capacity provider that gets tasks: base and weight count over those of the group that live already. */
+function requestsOf(
+  cluster: ClusterEntry,
+  { tasks }: ServiceEntry,
+  group: string,
+  { request, onProvider, strategy }: Launch,
+  count: number,
+): PlacementRequest[] {
+  if (strategy.length === 0) return [{ ...request, count }];
+  const existing = new Map<string, number>();
+  for (const { id, startedBy, capacityProviderName: provider } of tasks.values()) {
+    if (startedBy === group && provider && !isStopped(cluster.observed.get(id))) existing.set(provider, (existing.get(provider) ?? 0) + 1);
+  }
+  const counts = new Map<string, number>();
+  for (const provider of splitByStrategy(strategy, existing, count)) counts.set(provider, (counts.get(provider) ?? 0) + 1);
+  return [...counts].map(([provider, each]) => ({ ...onProvider(request, provider), count: each }));
+}
 
 /**
  * Keeps services as they are wanted: by the key of a service, joins what is known of it, decides, writes. Level-triggered: events only wake it, everything is looked at
@@ -72,7 +98,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       alarms.delete(key);
       queue.add(key);
     };
-    alarms.set(key, { at, cancel: clock.after(Math.min(Math.max(0, at - clock.now()), 2 ** 30), ring) });
+    alarms.set(key, { at, cancel: clock.after(Math.min(Math.max(1, Math.ceil(at - clock.now())), 2 ** 30), ring) });
   }
 
   async function pass(key: string): Promise<void> {
@@ -91,7 +117,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       await forget(entry, service, now);
       return;
     }
-    const launches = new Map<string, ReturnType<ServiceReconcilerOptions["taskOf"]> | undefined>();
+    const launches = new Map<string, Launch | undefined>();
     const launch = async (group: string) => {
       if (!launches.has(group)) launches.set(group, await launchOf(entry, service, group));
       return launches.get(group);
@@ -99,7 +125,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const wanted = service.deployment === undefined ? undefined : await launch(service.deployment);
     const snapshot = snapshotOf(cluster, entry, service, wanted?.request, now);
     const decision = decideService(snapshot, now);
-    const placing = await placeAll(cluster, decision, launch, now);
+    const placing = await placeAll(cluster, entry, decision, launch, now);
     const { value: outcome, revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), (unit) =>
       applyDecision(unit, entry, service, decision, placing, random, now),
     );
@@ -131,19 +157,19 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const match = /task-definition\/(.+):(\d+)$/.exec(spec?.taskDefinition ?? "");
     if (!spec || !match) return undefined;
     const definition = (await store.get<TaskDefinitionRecord>(ecsKeys.taskDefinition(scope, match[1]!, Number(match[2]))))?.value;
-    return definition && options.taskOf({ scope, service, group, spec, definition });
+    return definition && { ...options.taskOf({ scope, service, group, spec, definition }), strategy: spec.capacityProviderStrategy ?? [] };
   }
 
   async function placeAll(
     cluster: ClusterEntry,
+    entry: ServiceEntry,
     { starts }: Decision,
-    launch: (group: string) => Promise<ReturnType<ServiceReconcilerOptions["taskOf"]> | undefined>,
+    launch: (group: string) => Promise<Launch | undefined>,
     now: number,
   ): Promise<Placing> {
     const placed: Placed[] = [];
     const rejections: Rejection[] = [];
     let missing = 0;
-    const nodes = starts.length > 0 ? index.nodes(cluster) : [];
     for (const { group, count, home } of starts) {
       const made = await launch(group);
       if (!made) {
@@ -153,17 +179,20 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       const make = (instance: ContainerInstanceRecord) => made.make(instance, now);
       const add = (instance: string) => placed.push({ group, instance, request: made.request, make });
       if (home !== undefined) {
-        const node = nodes.find(({ id }) => id === home);
+        const instance = cluster.instances.get(home);
+        const node = instance && nodeIn(instance);
         const obstacle = node && obstacleOn(node, made.request);
         if (node && !obstacle) add(home);
         else missing++;
         if (obstacle) rejections.push(obstacle);
         continue;
       }
-      const placement = place(nodes, { ...made.request, count }, () => random.next());
-      for (const id of placement.assignments) add(id);
-      missing += count - placement.assignments.length;
-      rejections.push(...placement.rejections);
+      for (const request of requestsOf(cluster, entry, group, made, count)) {
+        const placement = index.placement(cluster).place(request, () => random.next());
+        for (const id of placement.assignments) add(id);
+        missing += request.count - placement.assignments.length;
+        rejections.push(...placement.rejections);
+      }
     }
     return placingOf(placed, missing, rejections);
   }

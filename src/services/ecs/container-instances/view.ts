@@ -1,6 +1,7 @@
 import type { ContainerInstance, Resource } from "@aws-sdk/client-ecs";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, Resources, TaskObservation } from "#model/ecs-records.ts";
+import { capacityProviderOf } from "#reconcilers/nodes.ts";
 import type { Store } from "#store/store.ts";
 
 /** What other writers know of an instance. */
@@ -31,6 +32,7 @@ export async function readInstanceState(store: Store, scope: Scope, { cluster, i
 export function instanceView(record: ContainerInstanceRecord, state: InstanceState, include: readonly string[]): ContainerInstance {
   const used = Object.values(state.allocation?.tasks ?? {});
   const total = record.registeredResources;
+  const provider = capacityProviderOf(record);
   const remaining: Resources = {
     cpu: total.cpu - used.reduce((sum, { cpu }) => sum + cpu, 0),
     memory: total.memory - used.reduce((sum, { memory }) => sum + memory, 0),
@@ -41,7 +43,7 @@ export function instanceView(record: ContainerInstanceRecord, state: InstanceSta
   return {
     containerInstanceArn: record.arn,
     ec2InstanceId: record.ec2InstanceId,
-    ...(record.capacityProviderName ? { capacityProviderName: record.capacityProviderName } : {}),
+    ...(provider ? { capacityProviderName: provider } : {}),
     version: record.version,
     versionInfo: { ...record.versionInfo },
     remainingResources: resourceList(remaining),

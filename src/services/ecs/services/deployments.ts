@@ -208,7 +208,9 @@ export async function stopServiceDeployment(
     if (known.outcome !== "IN_PROGRESS" && known.outcome !== "PENDING")
       throw serviceErrors.conflict(`The service deployment can't be stopped: its status is ${known.outcome}.`);
     const others = await unit.list<DeploymentRecord>(ecsKeys.deployments(scope, cluster, name));
-    if (stop === "ROLLBACK" && ![...others.values()].some(({ id, outcome }) => id !== known.id && outcome === "SUCCESSFUL"))
+    const good = ({ id, outcome, status, rolloutState }: DeploymentRecord) =>
+      id !== known.id && (outcome === "SUCCESSFUL" || (status === "ACTIVE" && rolloutState !== "FAILED"));
+    if (stop === "ROLLBACK" && ![...others.values()].some(good))
       throw serviceErrors.conflict("The service deployment can't be rolled back: no earlier deployment has completed.");
     const outcome = stop === "ROLLBACK" ? ("ROLLBACK_REQUESTED" as const) : ("STOP_REQUESTED" as const);
     unit.put(key, { ...known, stop, outcome, version: known.version + 1, updatedAt: context.now } satisfies DeploymentRecord);

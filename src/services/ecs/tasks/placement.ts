@@ -34,3 +34,10 @@ function strategyOf({ type, field = "" }: { type?: string; field?: string }): St
   if (type !== "spread") return { type: "random" };
   return { type, field: field === "host" ? "instanceId" : field.replace(/^attribute:/, "") };
 }
+
+/** The request for one capacity provider's instances only. */
+export function onProvider(request: PlacementRequest, provider: string): PlacementRequest {
+  const matches = (node: Node) => node.capacityProvider === provider;
+  const constraint: Constraint = { type: "memberOf", expression: `capacityProviderName == ${provider}`, matches };
+  return { ...request, constraints: [constraint, ...request.constraints] };
+}

@@ -1,6 +1,7 @@
 import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition, TaskOverride } from "@aws-sdk/client-ecs";
 import type { Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord, Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import { capacityProviderOf } from "#reconcilers/nodes.ts";
 import type { Random } from "#platform/random.ts";
 import type { Demand } from "#scheduler/types.ts";
 import { ecsArn } from "./identifiers.ts";
@@ -18,6 +19,8 @@ export interface TaskPlan {
   readonly containers: readonly ContainerDefinition[];
   readonly resources: Demand;
   readonly enableExecuteCommand: boolean;
+  /** Placed by a capacity-provider strategy: the task shows the provider. */
+  readonly byProvider?: boolean;
   readonly tags: readonly Tag[];
 }
 
@@ -69,6 +72,7 @@ export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, rando
     availabilityZone: attribute("ecs.availability-zone"),
     cpuArchitecture: attribute("ecs.cpu-architecture"),
     launchType: "EC2",
+    ...(plan.byProvider ? { capacityProviderName: capacityProviderOf(instance) } : {}),
     group: plan.group,
     startedBy: plan.startedBy,
     desiredStatus: "RUNNING",

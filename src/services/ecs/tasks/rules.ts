@@ -81,7 +81,7 @@ function checkCapacity(input: RunTaskRequest, cluster: ClusterRecord): void {
       throw invalid(
         "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.",
       );
-    throw notYet(`the capacity provider ${name}`);
+    if (name.startsWith("FARGATE")) throw notYet(`the capacity provider ${name}`);
   }
   if (input.platformVersion !== undefined) throw invalid("The platform version must be null when specifying an EC2 launch type.");
 }

@@ -3,6 +3,7 @@ import { ApiError, type RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { clusterQueue, writeNewTask } from "#reconcilers/task-writes.ts";
+import { splitByStrategy, type ProviderShare } from "#scheduler/capacity-providers.ts";
 import { place } from "#scheduler/place.ts";
 import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
@@ -12,7 +13,7 @@ import { ecsArn } from "./identifiers.ts";
 import { clusterOf, taskDefinitionOf } from "./lookup.ts";
 import { nodesOf } from "#reconcilers/nodes.ts";
 import { checkOverrides } from "./overrides.ts";
-import { placementRequestOf } from "./placement.ts";
+import { onProvider, placementRequestOf } from "./placement.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkRunTask } from "./rules.ts";
 import { checkTags } from "./tags.ts";
@@ -36,14 +37,15 @@ export async function runTask(deps: TaskDeps, input: RunTaskRequest, context: Re
   checkRunTask(input, cluster, definition);
   checkTags(input.tags);
   checkOverrides(input.overrides, (definition.definition as TaskDefinition).containerDefinitions ?? []);
-  const plan = planOf(scope, cluster.name, definition, input);
+  const strategy = strategyOf(input, cluster);
+  const plan = { ...planOf(scope, cluster.name, definition, input), byProvider: strategy.length > 0 };
   const request = placementRequestOf(plan, input.count ?? 1, input);
   const outcome = await deps.writer.run(clusterQueue(scope, cluster.name), async (unit): Promise<Outcome> => {
     const token = input.clientToken;
     const earlier = token === undefined ? undefined : await earlierRun(unit, scope, input, token);
     if (earlier) return { started: [], failures: earlier.failures, earlier: earlier.tasks.map(({ id }) => id) };
     await checkActive(unit, scope, cluster.name);
-    const placed = await placeTasks(deps, unit, plan, request, context.now);
+    const placed = await placeTasks(deps, unit, plan, split(request, strategy), context.now);
     if (token !== undefined && placed.started.length > 0) {
       const tasks = placed.started.map(({ task: { id, arn } }) => ({ id, arn }));
       const record = { request: fingerprint(input), cluster: cluster.name, tasks, failures: placed.failures };
@@ -69,18 +71,43 @@ export async function checkActive(unit: Unit, scope: Scope, name: string): Promi
   if (cluster?.status !== "ACTIVE") throw new ApiError("ClusterNotFoundException", "Cluster not found.");
 }
 
-async function placeTasks(deps: TaskDeps, unit: Unit, plan: TaskPlan, request: PlacementRequest, now: number): Promise<Outcome> {
+/** The request's own strategy, or the cluster's where neither that nor a launch type is given. */
+function strategyOf({ capacityProviderStrategy = [], launchType }: RunTaskRequest, cluster: ClusterRecord): readonly ProviderShare[] {
+  const given = capacityProviderStrategy.length > 0 || launchType ? capacityProviderStrategy : cluster.defaultCapacityProviderStrategy;
+  return given as readonly ProviderShare[];
+}
+
+/** One request for each capacity provider that gets tasks. */
+function split(request: PlacementRequest, strategy: readonly ProviderShare[]): PlacementRequest[] {
+  if (strategy.length === 0) return [request];
+  const counts = new Map<string, number>();
+  for (const provider of splitByStrategy(strategy, new Map(), request.count)) counts.set(provider, (counts.get(provider) ?? 0) + 1);
+  return [...counts].map(([provider, count]) => ({ ...onProvider(request, provider), count }));
+}
+
+async function placeTasks(
+  deps: TaskDeps,
+  unit: Unit,
+  plan: TaskPlan,
+  requests: readonly PlacementRequest[],
+  now: number,
+): Promise<Outcome> {
   const nodes = await nodesOf(unit, plan.scope, plan.cluster);
   if (nodes.length === 0) throw new ApiError("InvalidParameterException", "No Container Instances were found in your cluster.");
-  const { assignments, rejections } = place(nodes, request, () => deps.random.next());
   const started: TaskState[] = [];
-  for (const id of assignments) {
-    // Read with `get`, so that the instance is still ACTIVE, and its allocation what it was, when this is committed.
-    const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(plan.scope, plan.cluster, id));
-    const task = await writeNewTask(unit, plan.scope, newTask(plan, instance!, deps.random, now));
-    started.push({ task, observation: undefined });
+  const failures: Failure[] = [];
+  // Each provider's instances are its own: the requests don't meet.
+  for (const request of requests) {
+    const { assignments, rejections } = place(nodes, request, () => deps.random.next());
+    for (const id of assignments) {
+      // Read with `get`, so that the instance is still ACTIVE, and its allocation what it was, when this is committed.
+      const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(plan.scope, plan.cluster, id));
+      const task = await writeNewTask(unit, plan.scope, newTask(plan, instance!, deps.random, now));
+      started.push({ task, observation: undefined });
+    }
+    failures.push(...failuresOf(rejections, request.count - assignments.length, request.count));
   }
-  return { started, failures: failuresOf(rejections, request.count - assignments.length, request.count) };
+  return { started, failures };
 }
 
 /** One failure an instance, as AWS answers; the detail says what each lacked. */
