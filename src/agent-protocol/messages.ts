@@ -176,6 +176,13 @@ export interface PayloadTask {
   readonly serviceName?: string;
   readonly group?: string;
   readonly zone?: string;
+  /** GPUs: `name` is the id that the agent registered, `containers` the one that has it. */
+  readonly associations?: readonly {
+    readonly name: string;
+    readonly type: "gpu";
+    readonly containers: readonly string[];
+    readonly content: { readonly encoding: "base64"; readonly value: string };
+  }[];
 }
 
 // From the server.

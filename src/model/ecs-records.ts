@@ -132,6 +132,9 @@ export interface TaskRecord {
     readonly memory?: string;
     readonly memoryReservation?: string;
     readonly essential: boolean;
+    /** How many GPUs it asks for, and which of its task's it has. */
+    readonly gpuCount?: number;
+    readonly gpuIds?: readonly string[];
     /** The definition gives a health check. */
     readonly healthCheck?: boolean;
   }[];

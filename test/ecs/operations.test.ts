@@ -325,6 +325,20 @@ describe("container instances", () => {
     );
   });
 
+  test("GPUs are registered by their ids, and shown where there are any", async () => {
+    const gpu = { name: "GPU", type: "STRINGSET", stringSetValue: ["GPU-a", "GPU-b"] };
+    const { containerInstance } = await ecs.send(new RegisterContainerInstanceCommand({ totalResources: [...totalResources, gpu] }));
+    for (const shown of [containerInstance?.registeredResources, containerInstance?.remainingResources])
+      assert.deepEqual(shown?.find(({ name }) => name === "GPU")?.stringSetValue, ["GPU-a", "GPU-b"]);
+    const arn = containerInstance!.containerInstanceArn!;
+    const again = await ecs.send(new RegisterContainerInstanceCommand({ containerInstanceArn: arn, totalResources }));
+    assert.equal(
+      again.containerInstance?.registeredResources?.some(({ name }) => name === "GPU"),
+      false,
+    );
+    await ecs.send(new DeregisterContainerInstanceCommand({ containerInstance: arn }));
+  });
+
   test("an unknown cluster is refused; a repeated token is one instance", async () => {
     await assert.rejects(
       ecs.send(new RegisterContainerInstanceCommand({ cluster: "unknown", totalResources })),

@@ -21,9 +21,9 @@ export function clusterRecord(name: string): ClusterRecord {
 export function instanceRecord(
   cluster: string,
   id: string,
-  options: { cpu?: number; memory?: number; zone?: string; attributes?: Record<string, string> } = {},
+  options: { cpu?: number; memory?: number; zone?: string; gpus?: string[]; attributes?: Record<string, string> } = {},
 ): ContainerInstanceRecord {
-  const { cpu = 2048, memory = 4096, zone = "us-east-1a", attributes = {} } = options;
+  const { cpu = 2048, memory = 4096, zone = "us-east-1a", gpus, attributes = {} } = options;
   const all = { "ecs.availability-zone": zone, "ecs.cpu-architecture": "x86_64", "ecs.os-type": "linux", ...attributes };
   return {
     arn: arn(`container-instance/${cluster}/${id}`),
@@ -32,7 +32,7 @@ export function instanceRecord(
     ec2InstanceId: `i-${id.slice(0, 8)}`,
     status: "ACTIVE",
     registeredAt: 0,
-    registeredResources: { cpu, memory, portsTcp: [22, 2375, 2376, 51678, 51679], portsUdp: [] },
+    registeredResources: { cpu, memory, portsTcp: [22, 2375, 2376, 51678, 51679], portsUdp: [], ...(gpus ? { gpus } : {}) },
     attributes: Object.entries(all).map(([name, value]) => ({ name, value })),
     versionInfo: { agentVersion: "1.0.0" },
     tags: [],

@@ -38,7 +38,15 @@ export function payloadTaskOf(task: TaskRecord, record: TaskDefinitionRecord, cl
     serviceName: /^service:(.+)$/.exec(task.group)?.[1],
     group: task.group,
     zone: task.availabilityZone,
+    associations: associationsOf(task),
   };
+}
+
+/** Each GPU by its id, with the container that it is for: the agent shows it to no other. */
+function associationsOf({ containers }: TaskRecord): PayloadTask["associations"] {
+  const gpus = containers.flatMap(({ name, gpuIds = [] }) => gpuIds.map((id) => ({ name: id, containers: [name] })));
+  if (gpus.length === 0) return undefined;
+  return gpus.map((each) => ({ ...each, type: "gpu", content: { encoding: "base64", value: "" } }));
 }
 
 function containerOf(

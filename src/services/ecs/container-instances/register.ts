@@ -135,5 +135,12 @@ function resourcesOf(resources: readonly Resource[] | undefined): Resources {
       if (!Number.isInteger(port) || port < 1 || port > 65535) throw ecsErrors.invalid(`Invalid port in the resource ${name}: ${text}`);
       return port;
     });
-  return { cpu: integer("CPU"), memory: integer("MEMORY"), portsTcp: ports("PORTS"), portsUdp: ports("PORTS_UDP") };
+  const gpus = [...new Set(find("GPU")?.stringSetValue)];
+  return {
+    cpu: integer("CPU"),
+    memory: integer("MEMORY"),
+    portsTcp: ports("PORTS"),
+    portsUdp: ports("PORTS_UDP"),
+    ...(gpus.length > 0 ? { gpus } : {}),
+  };
 }

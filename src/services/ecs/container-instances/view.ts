@@ -38,6 +38,7 @@ export function instanceView(record: ContainerInstanceRecord, state: InstanceSta
     memory: total.memory - used.reduce((sum, { memory }) => sum + memory, 0),
     portsTcp: [...total.portsTcp, ...used.flatMap(({ portsTcp }) => portsTcp)],
     portsUdp: [...total.portsUdp, ...used.flatMap(({ portsUdp }) => portsUdp)],
+    ...(total.gpus ? { gpus: total.gpus.filter((gpu) => !used.some(({ gpus }) => gpus?.includes(gpu))) } : {}),
   };
   return {
     containerInstanceArn: record.arn,
@@ -61,16 +62,17 @@ export function instanceView(record: ContainerInstanceRecord, state: InstanceSta
   };
 }
 
-/** AWS names under PORTS the ports that are taken, for what remains as for what was registered. */
-function resourceList({ cpu, memory, portsTcp, portsUdp }: Resources): Resource[] {
+/** AWS names under PORTS the ports that are taken, for what remains as for what was registered; under GPU those that are there. */
+function resourceList({ cpu, memory, portsTcp, portsUdp, gpus }: Resources): Resource[] {
   const integer = (name: string, integerValue: number): Resource => ({ name, type: "INTEGER", doubleValue: 0, longValue: 0, integerValue });
-  const set = (name: string, ports: readonly number[]): Resource => ({
+  const set = (name: string, values: readonly (number | string)[]): Resource => ({
     name,
     type: "STRINGSET",
     doubleValue: 0,
     longValue: 0,
     integerValue: 0,
-    stringSetValue: ports.map(String),
+    stringSetValue: values.map(String),
   });
-  return [integer("CPU", cpu), integer("MEMORY", memory), set("PORTS", portsTcp), set("PORTS_UDP", portsUdp)];
+  const always = [integer("CPU", cpu), integer("MEMORY", memory), set("PORTS", portsTcp), set("PORTS_UDP", portsUdp)];
+  return gpus ? [...always, set("GPU", gpus)] : always;
 }

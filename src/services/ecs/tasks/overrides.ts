@@ -1,6 +1,7 @@
 import type { ContainerDefinition, ContainerOverride, TaskOverride } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
 import { parseCpu, parseMemory } from "./resources.ts";
+import { checkRequirements } from "./rules.ts";
 
 /** The longest `overrides` that RunTask takes, in characters of JSON. Source: ECS API Reference, RunTask. */
 const maxLength = 8192;
@@ -33,6 +34,7 @@ function checkContainer(name: string, override: ContainerOverride): void {
     if (value !== undefined && value < 6) throw client(`Invalid setting for container '${name}'. The minimum value for memory is 6 MiB.`);
   if (override.memory !== undefined && override.memoryReservation !== undefined && override.memory < override.memoryReservation)
     throw client(`Invalid setting for container '${name}'. 'memory' must be at least 'memoryReservation'.`);
+  checkRequirements(name, override.resourceRequirements);
   const unnamed = override.environment?.some((variable) => !variable.name);
   if (unnamed) throw client(`Invalid setting for container '${name}'. An environment variable has no name.`);
 }

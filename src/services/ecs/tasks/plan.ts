@@ -3,9 +3,10 @@ import type { Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord, Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
 import { capacityProviderOf } from "#reconcilers/nodes.ts";
 import type { Random } from "#platform/random.ts";
+import type { Demand } from "#scheduler/types.ts";
 import { ecsArn } from "./identifiers.ts";
 import { mergeOverrides } from "./overrides.ts";
-import { resourcesOf, taskLimits } from "./resources.ts";
+import { gpuCountOf, resourcesOf, taskLimits } from "./resources.ts";
 
 /** A task in all but its place: what each of a request's tasks has in common. */
 export interface TaskPlan {
@@ -16,7 +17,7 @@ export interface TaskPlan {
   readonly startedBy: string | undefined;
   readonly overrides: TaskOverride;
   readonly containers: readonly ContainerDefinition[];
-  readonly resources: TaskRecord["resources"];
+  readonly resources: Demand;
   readonly enableExecuteCommand: boolean;
   /** Placed by a capacity-provider strategy: the task shows the provider. */
   readonly byProvider?: boolean;
@@ -55,9 +56,11 @@ function tagsOf(cluster: string, definition: TaskDefinitionRecord, input: RunTas
   return [...tags].map(([key, value]) => ({ key, value }));
 }
 
+/** Which GPUs it takes is decided when it is written. */
 export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, random: Random, now: number): TaskRecord {
   const { scope, cluster, definition } = plan;
   const id = random.hex(16);
+  const { gpuCount: _, ...resources } = plan.resources;
   const limits = taskLimits(definition.definition as TaskDefinition, plan.overrides);
   const attribute = (name: string) => instance.attributes.find((each) => each.name === name)?.value;
   return {
@@ -74,7 +77,7 @@ export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, rando
     startedBy: plan.startedBy,
     desiredStatus: "RUNNING",
     createdAt: now,
-    resources: plan.resources,
+    resources,
     cpu: limits.cpu === undefined ? undefined : String(limits.cpu),
     memory: limits.memory === undefined ? undefined : String(limits.memory),
     overrides: { ...plan.overrides },
@@ -86,6 +89,7 @@ export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, rando
       memory: container.memory === undefined ? undefined : String(container.memory),
       memoryReservation: container.memoryReservation === undefined ? undefined : String(container.memoryReservation),
       essential: container.essential ?? true,
+      ...(gpuCountOf(container) > 0 ? { gpuCount: gpuCountOf(container) } : {}),
       healthCheck: (container.healthCheck?.command?.length ?? 0) > 0,
     })),
     enableExecuteCommand: plan.enableExecuteCommand,

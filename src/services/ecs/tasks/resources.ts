@@ -1,5 +1,5 @@
 import type { ContainerDefinition, TaskDefinition, TaskOverride } from "@aws-sdk/client-ecs";
-import type { Resources } from "#model/ecs-records.ts";
+import type { Demand } from "#scheduler/types.ts";
 
 /** CPU units from `256`, `1 vCPU` or `.25vcpu`; undefined for anything else. Source: ECS API Reference, RegisterTaskDefinition, `cpu`. */
 export function parseCpu(text: string): number | undefined {
@@ -32,7 +32,7 @@ export function resourcesOf(
   definition: TaskDefinition,
   containers: readonly ContainerDefinition[],
   overrides: TaskOverride | undefined,
-): Resources {
+): Demand {
   const limits = taskLimits(definition, overrides);
   const sum = (value: (container: ContainerDefinition) => number) => containers.reduce((total, container) => total + value(container), 0);
   return {
@@ -40,7 +40,13 @@ export function resourcesOf(
     memory: limits.memory ?? sum(({ memory, memoryReservation }) => memoryReservation ?? memory ?? 0),
     portsTcp: hostPorts(definition.networkMode, containers, "tcp"),
     portsUdp: hostPorts(definition.networkMode, containers, "udp"),
+    ...(containers.some((container) => gpuCountOf(container) > 0) ? { gpuCount: sum(gpuCountOf) } : {}),
   };
+}
+
+/** GPUs that a container asks for. Source: ECS API Reference, ResourceRequirement: the number of whole GPUs, as text. */
+export function gpuCountOf({ resourceRequirements }: ContainerDefinition): number {
+  return Number(resourceRequirements?.find(({ type }) => type === "GPU")?.value ?? 0);
 }
 
 /** Fixed host ports. With `host` each container port is one; a dynamic port (0 or none with `bridge`) is the agent's to choose. */

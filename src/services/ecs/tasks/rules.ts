@@ -1,4 +1,4 @@
-import type { RunTaskRequest, StartTaskRequest, TaskDefinition } from "@aws-sdk/client-ecs";
+import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
 import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
 
@@ -51,9 +51,19 @@ function checkSupported(definition: TaskDefinition): void {
   for (const container of definition.containerDefinitions ?? []) {
     if (container.secrets?.length) throw notYet(`secrets (container '${container.name}')`);
     if (container.firelensConfiguration) throw notYet(`firelensConfiguration (container '${container.name}')`);
-    if (container.resourceRequirements?.length) throw notYet(`resourceRequirements (container '${container.name}')`);
+    checkRequirements(container.name ?? "", container.resourceRequirements);
     if (container.repositoryCredentials) throw notYet(`repositoryCredentials (container '${container.name}')`);
   }
+}
+
+/** A container definition's, or its override's. GPUs are given out whole; of what else there is, nobody's agent here knows. */
+export function checkRequirements(container: string, requirements: ContainerDefinition["resourceRequirements"]): void {
+  for (const { type, value = "" } of requirements ?? []) {
+    if (type !== "GPU") throw notYet(`resourceRequirements of type ${type} (container '${container}')`);
+    if (!/^[1-9]\d{0,3}$/.test(value))
+      throw client(`Invalid 'GPU' value '${value}' for container '${container}'. It must be a whole number above 0.`);
+  }
+  if ((requirements?.length ?? 0) > 1) throw client(`Container '${container}' has more than one resource requirement of type GPU.`);
 }
 
 function checkCapacity(input: RunTaskRequest, cluster: ClusterRecord): void {

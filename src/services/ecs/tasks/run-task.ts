@@ -1,7 +1,7 @@
 import type { Failure, RunTaskRequest, RunTaskResponse, TaskDefinition } from "@aws-sdk/client-ecs";
 import { ApiError, type RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
-import type { ClusterRecord, ContainerInstanceRecord, TaskRecord } from "#model/ecs-records.ts";
+import type { ClusterRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { clusterQueue, writeNewTask } from "#reconcilers/task-writes.ts";
 import { splitByStrategy, type ProviderShare } from "#scheduler/capacity-providers.ts";
 import { place } from "#scheduler/place.ts";
@@ -102,8 +102,7 @@ async function placeTasks(
     for (const id of assignments) {
       // Read with `get`, so that the instance is still ACTIVE, and its allocation what it was, when this is committed.
       const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(plan.scope, plan.cluster, id));
-      const task: TaskRecord = newTask(plan, instance!, deps.random, now);
-      await writeNewTask(unit, plan.scope, task);
+      const task = await writeNewTask(unit, plan.scope, newTask(plan, instance!, deps.random, now));
       started.push({ task, observation: undefined });
     }
     failures.push(...failuresOf(rejections, request.count - assignments.length, request.count));

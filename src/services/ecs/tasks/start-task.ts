@@ -75,7 +75,5 @@ async function startOn(
   };
   const rejection = obstacleOn(nodeOf(instance, allocation, connection), request);
   if (rejection) return { failure: { arn: instance.arn, reason: rejection.reason, detail: rejection.detail } };
-  const task = newTask(plan, instance, deps.random, now);
-  await writeNewTask(unit, scope, task);
-  return { task };
+  return { task: await writeNewTask(unit, scope, newTask(plan, instance, deps.random, now)) };
 }

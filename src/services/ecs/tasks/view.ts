@@ -68,6 +68,7 @@ function containerView(task: TaskRecord, container: TaskRecord["containers"][num
     cpu: container.cpu,
     memory: container.memory,
     memoryReservation: container.memoryReservation,
+    gpuIds: container.gpuIds && [...container.gpuIds],
   };
 }
 
