@@ -1,4 +1,4 @@
-import { scaleInOrder } from "./scale-in.ts";
+import { firstToGo, type ScaleInRules } from "./scale-in.ts";
 import { healthReason, type TaskFacts } from "./facts.ts";
 
 /** Stops and starts of one pass: the next follows at once, and others get their turn between. */
@@ -39,6 +39,7 @@ export interface Wanted {
   /** The last placement failed: old tasks may make room, down to the minimum. */
   readonly noCapacity: boolean;
   readonly rebalancing: string | undefined;
+  readonly rules: ScaleInRules;
   /** The deployment that served when this one began: whatever of it ends by itself before its successors are healthy is made good from it. */
   readonly previous?: { readonly group: string; readonly since: number };
   readonly now: number;
@@ -90,7 +91,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   if (surplus > 0) {
     // Those that may not go yet may not run yet either: the healthy ones then stay as long as the minimum needs them.
     let spare = readyCurrent + leaving.filter((task) => task.healthy).length - lower;
-    for (const task of scaleInOrder(current.filter(free), Math.min(surplus, mostAtOnce)))
+    for (const task of firstToGo(current, Math.min(surplus, mostAtOnce), free, wanted.rules))
       if (!task.healthy || spare-- > 0) stop(task, "scale-in");
   }
 
@@ -119,7 +120,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   let going = Math.max(0, healthy - count, Math.min(needed - sick.length, healthy - lower));
   if (wanted.frozen) going = 0;
   if (count === 0) going = healthyLeaving.length;
-  for (const task of scaleInOrder(healthyLeaving, Math.min(going, mostAtOnce))) stop(task, whyLeaving(task, wanted));
+  for (const task of firstToGo(healthyLeaving, Math.min(going, mostAtOnce), free, wanted.rules)) stop(task, whyLeaving(task, wanted));
 
   if (lost.length > 0 && readyCurrent >= count) for (const task of lost) stop(task, "lost", "Task's container instance stopped responding");
   const both = [

@@ -49,6 +49,7 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     maximumPercent,
     noCapacity: state?.placement !== undefined,
     rebalancing,
+    rules: snapshot.rules,
     ...(previous && !draining ? { previous: { group: previous.id, since: primary!.createdAt } } : {}),
     now: draining ? Number.POSITIVE_INFINITY : now,
   };
@@ -327,6 +328,7 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
       maximumPercent: 200,
       noCapacity: false,
       rebalancing: undefined,
+      rules: snapshot.rules,
       now: gone ? Number.POSITIVE_INFINITY : now,
     };
     const moves = decideReplica(own, wanted);

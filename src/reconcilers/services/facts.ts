@@ -1,5 +1,6 @@
 import type { ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceStateRecord, TaskSetRecord } from "#model/service-records.ts";
+import type { ScaleInRules } from "./scale-in.ts";
 import { desiredStatus, isStopped, taskHealth } from "#model/task-state.ts";
 
 /** Everything that is known of one service when it is decided about. */
@@ -9,6 +10,7 @@ export interface ServiceSnapshot {
   readonly deployments: readonly DeploymentRecord[];
   readonly taskSets: readonly TaskSetRecord[];
   readonly tasks: readonly TaskFacts[];
+  readonly rules: ScaleInRules;
   /** Daemon services only: the instances that it belongs on. */
   readonly homes?: readonly string[];
   /** Zones that could take one more of its tasks; asked for only where zones are balanced. */
@@ -31,12 +33,13 @@ export interface TaskFacts {
   readonly instance: string;
   readonly zone: string;
   readonly createdAt: number;
+  readonly resources: { readonly cpu: number; readonly memory: number };
   readonly phase: "pending" | "running" | "stopping" | "stopped";
   /** An essential container has a health check. */
   readonly checked: boolean;
   /** It runs, and its essential containers with a health check are HEALTHY. */
   readonly healthy: boolean;
-  /** It may stand in for another: healthy, and where no health check says so, for a second already. */
+  /** It may stand in for another: healthy, and where no health check says so, for half a second already. */
   readonly ready: boolean;
   /** An essential container is UNHEALTHY, and the grace period is over. */
   readonly unhealthy: boolean;
@@ -57,9 +60,9 @@ export const settledMs = 10_000;
 
 /**
  * Without a health check a task counts as healthy the moment it runs, also one that ends in the next: so long it must have run before another is stopped for
- * it. AWS does not wait, and lets a broken revision take a service down.
+ * it. AWS waits 40 seconds for that.
  */
-export const readyMs = 1000;
+export const readyMs = 500;
 
 /** What the scheduler says of a task that it stops for its health; told apart from other stops by it. */
 export const healthReason = "Task failed container health checks";
@@ -85,6 +88,7 @@ export function factsOf(
     instance: task.containerInstanceId,
     zone: task.availabilityZone ?? "",
     createdAt: task.createdAt,
+    resources: task.resources,
     phase: stopped ? "stopped" : stopping ? "stopping" : running ? "running" : "pending",
     checked,
     healthy,

@@ -84,7 +84,7 @@ export class ServiceIndex {
   placement({ instances, placement, stale }: ClusterEntry): PlacementIndex {
     for (const id of stale) {
       const instance = instances.get(id);
-      const node = instance && nodeIn(instance);
+      const node = nodeIn(instance);
       if (node) placement.upsert(node);
       else placement.remove(id);
     }
@@ -129,8 +129,8 @@ function newCluster(scope: Scope, name: string): ClusterEntry {
   };
 }
 
-export function nodeIn(instance: InstanceEntry): Node | undefined {
-  if (!instance.record || instance.record.status === "INACTIVE") return undefined;
+export function nodeIn(instance: InstanceEntry | undefined): Node | undefined {
+  if (!instance?.record || instance.record.status === "INACTIVE") return undefined;
   return (instance.node ??= nodeOf(instance.record, instance.allocation, instance.connection));
 }
 

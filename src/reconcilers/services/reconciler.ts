@@ -180,7 +180,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       const add = (instance: string) => placed.push({ group, instance, request: made.request, make });
       if (home !== undefined) {
         const instance = cluster.instances.get(home);
-        const node = instance && nodeIn(instance);
+        const node = nodeIn(instance);
         const obstacle = node && obstacleOn(node, made.request);
         if (node && !obstacle) add(home);
         else missing++;

@@ -1,44 +1,31 @@
+import { scaleInOrder } from "#scheduler/scale-in.ts";
+import type { Node, Strategy } from "#scheduler/types.ts";
 import type { TaskFacts } from "./facts.ts";
 
-/**
- * Who goes first: what does not run or is not healthy; then of the zone with the most of the service's tasks, there of the instance with the most of them, the
- * youngest. At most `limit` of them. Source: ECS Developer Guide, "Amazon ECS services", on how the scheduler chooses tasks to stop.
- */
-export function scaleInOrder(tasks: readonly TaskFacts[], limit: number): TaskFacts[] {
+/** What the order in which tasks are stopped rests on besides the tasks. */
+export interface ScaleInRules {
+  readonly strategy: readonly Strategy[];
+  readonly node: (id: string) => Node | undefined;
+}
+
+/** At most `limit` of the tasks that are `free` to go, the first to be stopped first; the others count where they run. */
+export function firstToGo(
+  tasks: readonly TaskFacts[],
+  limit: number,
+  free: (task: TaskFacts) => boolean,
+  rules: ScaleInRules,
+): TaskFacts[] {
   if (limit <= 0) return [];
-  const unfit = tasks
-    .filter(({ healthy }) => !healthy)
-    .sort((a, b) => Number(a.phase === "running") - Number(b.phase === "running") || youngest(a, b));
-  const order = unfit.slice(0, limit);
-  const zones = new Map<string, Zone>();
-  for (const task of tasks.filter(({ healthy }) => healthy).sort(youngest)) {
-    let zone = zones.get(task.zone);
-    if (!zone) zones.set(task.zone, (zone = { name: task.zone, size: 0, instances: new Map() }));
-    zone.size++;
-    const there = zone.instances.get(task.instance);
-    if (there) there.push(task);
-    else zone.instances.set(task.instance, [task]);
-  }
-  while (order.length < limit) {
-    const zone = most(zones.values(), ({ size }) => size);
-    if (!zone || zone.size === 0) break;
-    zone.size--;
-    order.push(most(zone.instances.values(), ({ length }) => length)!.shift()!);
-  }
-  return order;
-}
-
-interface Zone {
-  readonly name: string;
-  size: number;
-  readonly instances: Map<string, TaskFacts[]>;
-}
-
-const youngest = (a: TaskFacts, b: TaskFacts) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1);
-
-/** The first of the largest. */
-function most<T>(all: Iterable<T>, size: (each: T) => number): T | undefined {
-  let best: T | undefined;
-  for (const each of all) if (best === undefined || size(each) > size(best)) best = each;
-  return best;
+  const byId = new Map(tasks.map((task) => [task.id, task]));
+  const stoppable = tasks.map((task) => ({
+    id: task.id,
+    nodeId: task.instance,
+    zone: task.zone,
+    status: task.phase === "running" ? ("RUNNING" as const) : ("PENDING" as const),
+    healthy: task.healthy,
+    createdAt: task.createdAt,
+    protected: !free(task),
+    resources: task.resources,
+  }));
+  return scaleInOrder(stoppable, rules.strategy, { limit, node: rules.node }).map((id) => byId.get(id)!);
 }

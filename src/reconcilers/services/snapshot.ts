@@ -27,6 +27,7 @@ export function snapshotOf(
     state: entry.state,
     deployments: [...entry.deployments.values()].toSorted(byAge),
     taskSets: [...entry.taskSets.values()],
+    rules: { strategy: request?.strategy ?? [], node: (id) => nodeIn(cluster.instances.get(id)) },
     tasks: [...entry.tasks.values()].map(facts),
     ...(daemon ? { homes: request ? homesOf(cluster, request, now) : [] } : {}),
     ...(service.availabilityZoneRebalancing === "ENABLED" && request ? { openZones: () => zonesFor(cluster, request) } : {}),
