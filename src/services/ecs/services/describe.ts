@@ -7,7 +7,7 @@ import type {
   ListServicesResponse,
   Service,
 } from "@aws-sdk/client-ecs";
-import type { RequestContext } from "#api/contract.ts";
+import { ApiError, type RequestContext } from "#api/contract.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
 import { scopeOf, textPage } from "../context.ts";
@@ -68,14 +68,11 @@ async function launchTypeOf(deps: ServiceDeps, scope: ReturnType<typeof scopeOf>
   return (await deps.store.get<ServiceRevisionRecord>(key))?.value.launchType;
 }
 
-/** Services name a Cloud Map namespace by Service Connect, which none can have yet: a namespace that exists has none. */
+/** Namespaces are Cloud Map's, which is not there yet: there is none that could be found. */
 export async function listServicesByNamespace(
-  deps: ServiceDeps,
-  input: ListServicesByNamespaceRequest,
-  context: RequestContext,
+  _deps: ServiceDeps,
+  { namespace = "" }: ListServicesByNamespaceRequest,
 ): Promise<ListServicesByNamespaceResponse> {
-  const namespace = input.namespace ?? "";
   if (namespace === "") throw ecsErrors.invalid("Namespace cannot be empty.");
-  const page = textPage(deps, `ListServicesByNamespace/${ecsKeys.root(scopeOf(context))}/${namespace}`, [], input);
-  return { serviceArns: [...page.items] };
+  throw new ApiError("NamespaceNotFoundException", `The specified namespace wasn't found: ${namespace}`);
 }
