@@ -4,6 +4,7 @@ import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import { createTaskCgroup, removeTaskCgroup } from "./cgroups/cgroups.ts";
 import type { AgentConfig } from "./config.ts";
+import { placesOfContainerd } from "./containerd/daemon.ts";
 import { createContainerdRuntime } from "./containerd/runtime.ts";
 import { rewriteToLocal } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
@@ -14,11 +15,13 @@ export async function openMachine(
   config: AgentConfig,
   deps: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
 ): Promise<{ readonly runtime: Runtime; readonly cgroups: TaskCgroups }> {
+  const own = placesOfContainerd(config.home);
   const runtime = await createContainerdRuntime({
     socket: config.containerdSocket,
     namespace: `gantry-${config.instance}`,
     stateDirectory: join(config.home, "runtime"),
     containerdRoot: config.home,
+    own: own.socket === config.containerdSocket ? own : undefined,
     registryHosts: config.registryHosts,
     insecureRegistries: config.insecureRegistries,
     rewrite: rewriteToLocal({ config, ...deps }),

@@ -1,9 +1,11 @@
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { systemClock } from "#platform/clock.ts";
 import { createLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { startAgent } from "./agent.ts";
 import { AgentConfigError, readAgentConfig, type AgentConfig } from "./config.ts";
+import { makeSpread } from "./containerd/spread.ts";
 import { openMachine } from "./machine.ts";
 
 /**
@@ -14,6 +16,8 @@ const log = createLogger("agent");
 
 async function main(config: AgentConfig, tearDown: boolean): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  // The tasks' directories come and go with them.
+  await makeSpread([join(config.dataDir, "tasks")]);
   const deps = { clock: systemClock, random: systemRandom, log };
   const agent = await startAgent({ config, ...deps, ...(await openMachine(config, deps)) });
   // Timers of ours never keep the process alive by themselves; this one does.

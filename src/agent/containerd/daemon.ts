@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, mkdirSync, openSync, closeSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "#platform/log.ts";
 
@@ -27,6 +27,12 @@ export function socketDirectory(home: string): string {
   return join("/run/gantry", createHash("sha256").update(home).digest("hex").slice(0, 16));
 }
 
+/** Where a containerd of our own has its things. */
+export function placesOfContainerd(home: string): { readonly root: string; readonly state: string; readonly socket: string } {
+  const run = socketDirectory(home);
+  return { root: join(home, "containerd", "root"), state: join(run, "containerd"), socket: join(run, "containerd.sock") };
+}
+
 /** Whatever Gantry doesn't use costs memory and start-up time: Kubernetes' interface, other snapshotters, checkpoints, tracing. */
 const disabledPlugins = [
   "io.containerd.grpc.v1.cri",
@@ -43,17 +49,15 @@ const disabledPlugins = [
 
 /** Writes config.toml and says how to run it; the caller spawns and supervises. */
 export function containerdCommand(options: { readonly home: string; readonly binary?: string }): ContainerdCommand {
-  const root = join(options.home, "containerd");
-  const run = socketDirectory(options.home);
-  const state = join(run, "containerd");
-  const socket = join(run, "containerd.sock");
-  for (const directory of [options.home, root, run, state]) mkdirSync(directory, { recursive: true, mode: 0o711 });
-  const config = join(root, "config.toml");
+  const { root, state, socket } = placesOfContainerd(options.home);
+  const directory = join(options.home, "containerd");
+  for (const each of [options.home, directory, dirname(socket), state]) mkdirSync(each, { recursive: true, mode: 0o711 });
+  const config = join(directory, "config.toml");
   writeFileSync(
     config,
     [
       "version = 2",
-      `root = ${JSON.stringify(join(root, "root"))}`,
+      `root = ${JSON.stringify(root)}`,
       `state = ${JSON.stringify(state)}`,
       `disabled_plugins = ${JSON.stringify(disabledPlugins)}`,
       "oom_score = -999",
@@ -73,7 +77,7 @@ export function containerdCommand(options: { readonly home: string; readonly bin
     args: ["--config", config, "--log-level", "warn"],
     env: {},
     socket,
-    root: join(root, "root"),
+    root,
     state,
   };
 }

@@ -7,15 +7,7 @@ import { createHttp, type Http } from "#agent/images/http.ts";
 import { ImageStore } from "#agent/images/images.ts";
 import { hostPlatform } from "#agent/images/manifest.ts";
 import type { SourceOptions } from "#agent/images/sources.ts";
-import {
-  RuntimeError,
-  type ContainerSpec,
-  type ContainerStats,
-  type ExecResult,
-  type Exit,
-  type KnownContainer,
-  type Runtime,
-} from "#agent/runtime.ts";
+import { type ContainerSpec, type ContainerStats, type ExecResult, type Exit, type KnownContainer, type Runtime } from "#agent/runtime.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import {
@@ -35,6 +27,8 @@ import {
 import { execInContainer } from "./exec.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 import { RootFs } from "./rootfs.ts";
+import { makeSpread, placesOfContainers } from "./spread.ts";
+import { chooseSnapshotter } from "./snapshotter.ts";
 import { SpecSource } from "./spec-source.ts";
 import { removeImageVolumes } from "./volumes.ts";
 
@@ -50,6 +44,8 @@ export interface ContainerdRuntimeOptions extends SourceOptions {
   readonly maxUnpackedBytes?: number;
   /** containerd's root directory, so that a pull can see its disk filling up. */
   readonly containerdRoot?: string;
+  /** The directories of a containerd of our own; absent for one that belongs to someone else. */
+  readonly own?: { readonly root: string; readonly state: string };
   /** Bytes of that disk which a pull leaves free; default 256 MiB. */
   readonly reserveBytes?: number;
   /** How long to wait for containerd to answer at first; default 10 s. */
@@ -65,34 +61,10 @@ const SIGKILL = 9;
 export async function createContainerdRuntime(options: ContainerdRuntimeOptions): Promise<ContainerdRuntime> {
   await mkdir(options.stateDirectory, { recursive: true });
   await rm(join(options.stateDirectory, "exec"), { recursive: true, force: true });
+  await makeSpread(placesOfContainers(options));
   const snapshotter = await chooseSnapshotter(options);
   const containerd = connectContainerd({ socket: options.socket, namespace: options.namespace, snapshotter });
   return new ContainerdRuntime(options, containerd);
-}
-
-/** overlayfs, or plain copies where the file system below cannot carry it: then containerd has not loaded that snapshotter. */
-async function chooseSnapshotter({ socket, namespace, clock, log, connectTimeoutMs = 10_000 }: ContainerdRuntimeOptions): Promise<string> {
-  const until = clock.now() + connectTimeoutMs;
-  const containerd = connectContainerd({ socket, namespace, snapshotter: "overlayfs" });
-  try {
-    for (;;) {
-      try {
-        await containerd.snapshots.stat({ snapshotter: "overlayfs", key: "none" }, { timeoutMs: 5000 });
-        return "overlayfs";
-      } catch (error) {
-        if (isNotFound(error)) return "overlayfs";
-        if (isCode(error, Code.InvalidArgument)) {
-          log.warn("containerd has no overlayfs here: snapshots are plain copies, which are slow and large");
-          return "native";
-        }
-        if (clock.now() >= until)
-          throw new RuntimeError("Unavailable", `containerd at ${socket} does not answer: ${messageOf(error)}`, { cause: error });
-        await sleep(clock, 100);
-      }
-    }
-  } finally {
-    containerd.close();
-  }
 }
 
 /** Keeps nothing but caches: containers, tasks and images are containerd's, and an ended task keeps its exit code there until `remove`. */
@@ -118,8 +90,8 @@ export class ContainerdRuntime implements Runtime {
       snapshotDirectory: options.containerdRoot,
       reserveBytes: options.reserveBytes ?? 256 * 1024 * 1024,
     };
-    const own = options.containerdRoot !== undefined && containerd.snapshotter === "overlayfs";
-    const rootFs = own ? new RootFs(containerd, join(options.stateDirectory, "rootfs")) : undefined;
+    const rootFs =
+      options.own && containerd.snapshotter === "overlayfs" ? new RootFs(containerd, join(options.stateDirectory, "rootfs")) : undefined;
     this.#rootFs = rootFs;
     this.images = new ImageStore({
       ...options,

@@ -36,6 +36,7 @@ export class Machine {
       namespace: "gantry-test",
       stateDirectory: join(home, "state"),
       containerdRoot: containerd.root,
+      own: { root: containerd.root, state: containerd.state },
       log: silentLogger,
       clock: systemClock,
       ...overrides,
