@@ -2,6 +2,8 @@
  * ECS's records as they lie in the store. Every record has one writer (named at each); views join them into the API's shapes.
  * Times are milliseconds since the epoch. Members that the API keeps exactly as given are `unknown` JSON here.
  */
+import type { TaskNetwork } from "./vpc-records.ts";
+
 export interface Tag {
   readonly key: string;
   readonly value: string;
@@ -91,12 +93,23 @@ export interface AllocationRecord {
 /** What a task holds, and its group: spread and distinctInstance count by it. */
 export interface AllocatedTask extends Resources {
   readonly group: string;
+  /** The task's key, where the task is not of the instance's own cluster: Fargate's. */
+  readonly key?: string;
+  /** On FARGATE_SPOT: it makes room for others when there is none left. */
+  readonly spot?: boolean;
 }
 
 /** Key `/ecs/<account>/<region>/connection/<cluster>/<instance id>`. Writer: the ACS endpoint. Absent: never connected. */
 export interface ConnectionRecord {
   readonly connected: boolean;
   readonly since: number;
+}
+
+/** Where a container instance is registered. */
+export interface NodePlace {
+  readonly account: string;
+  readonly region: string;
+  readonly cluster: string;
 }
 
 /** Key `/ecs/<account>/<region>/task/<cluster>/<id>`: the intent. Writers: RunTask, StartTask (create), StopTask and reconcilers (desiredStatus). */
@@ -106,6 +119,11 @@ export interface TaskRecord {
   readonly cluster: string;
   readonly taskDefinitionArn: string;
   readonly containerInstanceId: string;
+  /** Of a Fargate task: where the machine of `containerInstanceId` is registered, which its owner never sees. Absent: in the task's own cluster. */
+  readonly node?: NodePlace;
+  readonly platformVersion?: string;
+  /** Of an `awsvpc` task. */
+  readonly network?: TaskNetwork;
   /** The instance's `ecs.availability-zone` and `ecs.cpu-architecture` when the task was placed. */
   readonly availabilityZone?: string;
   readonly cpuArchitecture?: string;

@@ -1,0 +1,33 @@
+import type { Scope } from "./ecs-keys.ts";
+
+/** Where EC2's networking records lie in the store; `id` with its prefix (`vpc-…`). */
+const root = ({ account, region }: Scope) => `/ec2/${account}/${region}`;
+
+export const vpcKeys = {
+  /** All of EC2, of every account and region: what a watch looks at. */
+  everything: "/ec2/",
+  root,
+  of: (scope: Scope, kind: VpcKind) => `${root(scope)}/${kind}/`,
+  one: (scope: Scope, kind: VpcKind, id: string) => `${root(scope)}/${kind}/${id}`,
+  /** `{ networkInterface: string }`: a private address of a subnet that is given out. Created only where it is absent, in one transaction with its interface. */
+  addresses: (scope: Scope, subnet: string) => `${root(scope)}/address-in-use/${subnet}/`,
+  address: (scope: Scope, subnet: string, address: string) => `${root(scope)}/address-in-use/${subnet}/${address}`,
+  /** `{ holder: string }`: a public address that is given out; the pool is the installation's, so not part of an account. */
+  publicAddresses: () => "/ec2-public-address/",
+  publicAddress: (address: string) => `/ec2-public-address/${address}`,
+};
+
+export type VpcKind =
+  | "vpc"
+  | "subnet"
+  | "internet-gateway"
+  | "nat-gateway"
+  | "elastic-ip"
+  | "route-table"
+  | "security-group"
+  | "network-interface"
+  | "vpc-endpoint"
+  | "network-acl"
+  | "dhcp-options"
+  | "tags"
+  | "state";
