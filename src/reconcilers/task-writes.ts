@@ -1,4 +1,4 @@
-import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-keys.ts";
 import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { freeGpus, usageOf } from "#scheduler/usage.ts";
@@ -14,14 +14,23 @@ export function clusterQueue(scope: Scope, cluster: string): string {
   return `${scope.account}/${scope.region}/${cluster}`;
 }
 
+/** Its tasks make room for others when there is none left. */
+export const spotProvider = "FARGATE_SPOT";
+
 /** Returns the task as it was written: with the GPUs that it takes. The caller has found that there is room for it. */
 export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord): Promise<TaskRecord> {
-  const key = ecsKeys.allocation(scope, planned.cluster, planned.containerInstanceId);
+  const key = allocationKeyOf(scope, planned);
   const allocation = await unit.get<AllocationRecord>(key);
   const task = await withGpus(unit, scope, planned, allocation);
-  const share: AllocatedTask = { ...task.resources, group: task.group };
+  const taskKey = ecsKeys.task(scope, task.cluster, task.id);
+  const share: AllocatedTask = {
+    ...task.resources,
+    group: task.group,
+    ...(task.node ? { key: taskKey } : {}),
+    ...(task.capacityProviderName === spotProvider ? { spot: true } : {}),
+  };
   unit.put(key, { tasks: { ...allocation?.tasks, [task.id]: share } } satisfies AllocationRecord);
-  unit.put(ecsKeys.task(scope, task.cluster, task.id), task);
+  unit.put(taskKey, task);
   return task;
 }
 
@@ -29,7 +38,7 @@ export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord
 async function withGpus(unit: Unit, scope: Scope, task: TaskRecord, allocation: AllocationRecord | undefined): Promise<TaskRecord> {
   const wanted = task.containers.reduce((sum, { gpuCount = 0 }) => sum + gpuCount, 0);
   if (wanted === 0) return task;
-  const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, task.cluster, task.containerInstanceId));
+  const instance = await unit.get<ContainerInstanceRecord>(instanceKeyOf(scope, task));
   const gpus = instance && freeGpus(instance.registeredResources, usageOf(allocation), wanted);
   if (!gpus) throw new Error(`the instance ${task.containerInstanceId} has fewer than ${wanted} free GPUs`);
   let next = 0;
@@ -57,7 +66,7 @@ export async function writeObservation(
 }
 
 async function release(unit: Unit, scope: Scope, task: TaskRecord): Promise<void> {
-  const key = ecsKeys.allocation(scope, task.cluster, task.containerInstanceId);
+  const key = allocationKeyOf(scope, task);
   const allocation = await unit.get<AllocationRecord>(key);
   if (!allocation || !(task.id in allocation.tasks)) return;
   const { [task.id]: _, ...tasks } = allocation.tasks;
