@@ -18,6 +18,8 @@ export interface VpcRecord {
   readonly enableDnsSupport: boolean;
   readonly enableDnsHostnames: boolean;
   readonly enableNetworkAddressUsageMetrics: boolean;
+  /** The group that interfaces get which name none: it lives as long as the VPC. */
+  readonly defaultGroupId: string;
   readonly tags: readonly Tag[];
 }
 
@@ -147,6 +149,21 @@ export interface NetworkInterfaceRecord {
   readonly task?: { readonly arn: string; readonly node: string };
   /** A public address of the primary private one: assigned with the interface, or an Elastic IP's. */
   readonly publicIp?: { readonly address: string; readonly allocationId?: string; readonly associationId?: string };
+  readonly tags: readonly Tag[];
+}
+
+/** One for each VPC, made with it. It lets everything through; its entries cannot be changed yet. */
+export interface NetworkAclRecord {
+  readonly id: string;
+  readonly vpcId: string;
+  /** By subnet, so that it stays with the subnet. */
+  readonly associations: readonly { readonly id: string; readonly subnetId: string }[];
+  readonly tags: readonly Tag[];
+}
+
+export interface DhcpOptionsRecord {
+  readonly id: string;
+  readonly configurations: readonly { readonly key: string; readonly values: readonly string[] }[];
   readonly tags: readonly Tag[];
 }
 
