@@ -89,6 +89,8 @@ export interface Resources {
 export interface AllocationRecord {
   /** By task id: every task of the instance that is not STOPPED. */
   readonly tasks: Readonly<Record<string, AllocatedTask>>;
+  /** When Spot tasks were last asked to leave for others: for a while no new ones come. */
+  readonly reclaimedAt?: number;
 }
 
 /** What a task holds, and its group: spread and distinctInstance count by it. */

@@ -76,6 +76,7 @@ export function nodeOf(
     capacityProvider: capacityProviderOf(instance),
     registeredAt: instance.registeredAt,
     status: instance.status,
+    closedToSpot: allocation?.reclaimedAt !== undefined,
     connected: connection?.connected ?? false,
     attributes: indexed,
     capacity: instance.registeredResources,

@@ -1,6 +1,8 @@
 import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-keys.ts";
 import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
+import { withInterface, type NetworkMaking } from "./launch.ts";
+import { releaseTaskInterface } from "./vpc/interfaces.ts";
 import { freeGpus, usageOf } from "#scheduler/usage.ts";
 import type { Unit } from "#store/unit.ts";
 
@@ -17,11 +19,15 @@ export function clusterQueue(scope: Scope, cluster: string): string {
 /** Its tasks make room for others when there is none left. */
 export const spotProvider = "FARGATE_SPOT";
 
-/** Returns the task as it was written: with the GPUs that it takes. The caller has found that there is room for it. */
-export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord): Promise<TaskRecord> {
+/**
+ * Returns the task as it was written: with the GPUs and the network interface that it takes. The caller has found that there is room for it. Throws VpcError when its
+ * subnets have no free address.
+ */
+export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord, network?: NetworkMaking): Promise<TaskRecord> {
   const key = allocationKeyOf(scope, planned);
   const allocation = await unit.get<AllocationRecord>(key);
-  const task = await withGpus(unit, scope, planned, allocation);
+  const connected = network ? await withInterface(unit, scope, planned, network) : planned;
+  const task = await withGpus(unit, scope, connected, allocation);
   const taskKey = ecsKeys.task(scope, task.cluster, task.id);
   const share: AllocatedTask = {
     ...task.resources,
@@ -29,7 +35,7 @@ export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord
     ...(task.node ? { key: taskKey } : {}),
     ...(task.capacityProviderName === spotProvider ? { spot: true } : {}),
   };
-  unit.put(key, { tasks: { ...allocation?.tasks, [task.id]: share } } satisfies AllocationRecord);
+  unit.put(key, { ...allocation, tasks: { ...allocation?.tasks, [task.id]: share } } satisfies AllocationRecord);
   unit.put(taskKey, task);
   return task;
 }
@@ -61,6 +67,7 @@ export async function writeObservation(
   unit.put(observedKey, next);
   if (!isStopped(next) || isStopped(previous)) return;
   await release(unit, scope, task);
+  if (task.network) await releaseTaskInterface(unit, scope, task.network.networkInterfaceId);
   const taskKey = ecsKeys.task(scope, task.cluster, task.id);
   unit.put(ecsKeys.expiry("task", expiresAt, task.id), { keys: [taskKey, observedKey] });
 }
@@ -70,6 +77,6 @@ async function release(unit: Unit, scope: Scope, task: TaskRecord): Promise<void
   const allocation = await unit.get<AllocationRecord>(key);
   if (!allocation || !(task.id in allocation.tasks)) return;
   const { [task.id]: _, ...tasks } = allocation.tasks;
-  if (Object.keys(tasks).length === 0) unit.delete(key);
-  else unit.put(key, { tasks } satisfies AllocationRecord);
+  if (Object.keys(tasks).length === 0 && allocation.reclaimedAt === undefined) unit.delete(key);
+  else unit.put(key, { ...allocation, tasks } satisfies AllocationRecord);
 }

@@ -205,7 +205,7 @@ async function describe(deps: EcsDeps, scope: Scope, record: ClusterRecord, incl
     else if (status === "PENDING" || status === "PROVISIONING" || status === "ACTIVATING")
       counts[value.launchType] = { running, pending: pending + 1 };
   }
-  const registered = instances.entries.filter(({ value }) => value.status !== "INACTIVE").length;
+  const registered = instances.entries.filter(({ value }) => value.status !== "INACTIVE" && !isHidden(value)).length;
   // Every service runs on container instances so far.
   const ofStatus = (status: string) => services.entries.filter(({ value }) => value.status === status).length;
   const ofServices = { EC2: { active: ofStatus("ACTIVE"), draining: ofStatus("DRAINING") } };
