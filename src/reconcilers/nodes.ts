@@ -48,6 +48,12 @@ export interface FargateNode extends NodePlace {
   readonly id: string;
 }
 
+/** A machine, with where it is registered. */
+export interface Machine {
+  readonly instance: ContainerInstanceRecord;
+  readonly place: NodePlace;
+}
+
 /** Fargate's machines, with where they are registered. */
 export async function fargateNodesOf(unit: Unit): Promise<{ readonly node: Node; readonly place: NodePlace }[]> {
   const found: { node: Node; place: NodePlace }[] = [];

@@ -95,7 +95,11 @@ export function isBarred(allocation: AllocationRecord | undefined, now: number):
 }
 
 /** Lets Spot tasks come again where the time is over. */
-export async function reopenForSpot(unit: Unit, places: Iterable<{ readonly place: NodePlace; readonly id: string }>, now: number): Promise<void> {
+export async function reopenForSpot(
+  unit: Unit,
+  places: Iterable<{ readonly place: NodePlace; readonly id: string }>,
+  now: number,
+): Promise<void> {
   for (const { place, id } of places) {
     const key = ecsKeys.allocation(place, place.cluster, id);
     const allocation = await unit.get<AllocationRecord>(key);

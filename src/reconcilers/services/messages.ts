@@ -21,6 +21,8 @@ export const capacityUnavailable = "Capacity is unavailable at this time. Please
 
 export const noCapacity = (service: string) => `(service ${service}) was unable to place a task. Reason: ${capacityUnavailable}. ${guide}`;
 
+export const noInterface = (service: string, why: string) => `(service ${service}) was unable to place a task. Reason: ${why}. ${guide}`;
+
 /** `instance`: its id; `reason` as in "API failure reasons". */
 export function unplaced(service: string, closest: { instance: string; reason: string } | undefined, considered: number): string {
   const head = `(service ${service}) was unable to place a task because`;

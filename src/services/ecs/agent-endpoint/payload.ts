@@ -146,7 +146,11 @@ const ownPorts: ReadonlySet<string> = new Set(["host", "awsvpc"]);
 function portMappings(definition: TaskDefinition, container: ContainerDefinition): PayloadPortMapping[] {
   return (container.portMappings ?? []).map((mapping) => ({
     containerPort: mapping.containerPort,
-    hostPort: mapping.containerPortRange ? undefined : ownPorts.has(definition.networkMode ?? "") ? mapping.containerPort : (mapping.hostPort ?? 0),
+    hostPort: mapping.containerPortRange
+      ? undefined
+      : ownPorts.has(definition.networkMode ?? "")
+        ? mapping.containerPort
+        : (mapping.hostPort ?? 0),
     containerPortRange: mapping.containerPortRange,
     protocol: mapping.protocol === "udp" ? "udp" : "tcp",
   }));

@@ -24,6 +24,7 @@ import { ecsErrors } from "../errors.ts";
 import { ecsArn } from "../tasks/identifiers.ts";
 import { clusterName, clusterOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
+import { isHidden } from "#reconcilers/nodes.ts";
 import { effectiveSetting } from "../account-settings.ts";
 import { checkClusterName, checkConfiguration, checkProviders, checkSettings, checkStrategy } from "./rules.ts";
 import { clusterView, type TaskCounts } from "./view.ts";

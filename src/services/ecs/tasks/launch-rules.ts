@@ -4,6 +4,7 @@ import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts"
 import { fargateProviders, type NetworkWish } from "#reconcilers/launch.ts";
 import { checkAwsvpc } from "#reconcilers/vpc/awsvpc.ts";
 import { ApiError } from "#api/contract.ts";
+import type { Store } from "#store/store.ts";
 import { ecsErrors } from "../errors.ts";
 import { isFargateSize } from "../task-definitions/fargate-rules.ts";
 import { platformVersion as newest } from "./plan.ts";
@@ -104,6 +105,11 @@ export function checkLaunchable(
 }
 
 type Read = <T>(key: string) => Promise<T | undefined>;
+
+export const readerOf =
+  (store: Pick<Store, "get">): Read =>
+  async <T>(key: string) =>
+    (await store.get<T>(key))?.value;
 
 /** The network of an awsvpcConfiguration; undefined for other network modes. */
 export async function networkWish(read: Read, scope: Scope, network: NetworkConfiguration | undefined): Promise<NetworkWish | undefined> {

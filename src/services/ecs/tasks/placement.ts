@@ -38,7 +38,12 @@ function strategyOf({ type, field = "" }: { type?: string; field?: string }): St
 }
 
 /** The request for what the target may use only. */
-export function requestFor(request: PlacementRequest, { launchType, provider }: LaunchTarget, definition: TaskDefinition, count: number): PlacementRequest {
+export function requestFor(
+  request: PlacementRequest,
+  { launchType, provider }: LaunchTarget,
+  definition: TaskDefinition,
+  count: number,
+): PlacementRequest {
   if (launchType === "FARGATE") return onFargate({ ...request, count }, definition, provider);
   return { ...(provider === undefined ? request : onProvider(request, provider)), count };
 }

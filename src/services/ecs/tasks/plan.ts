@@ -1,7 +1,7 @@
 import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition, TaskOverride } from "@aws-sdk/client-ecs";
-import type { NodePlace, Scope } from "#model/ecs-keys.ts";
-import type { ContainerInstanceRecord, Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
-import { capacityProviderOf } from "#reconcilers/nodes.ts";
+import type { Scope } from "#model/ecs-keys.ts";
+import type { Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import { capacityProviderOf, type Machine } from "#reconcilers/nodes.ts";
 import type { Random } from "#platform/random.ts";
 import type { LaunchTarget } from "#reconcilers/launch.ts";
 import type { Demand } from "#scheduler/types.ts";
@@ -62,12 +62,6 @@ export const platformVersion = "1.4.0";
 
 /** GiB that a Fargate task has without asking for more. Source: ECS Developer Guide, "Fargate task ephemeral storage". */
 const defaultStorageGiB = 20;
-
-/** A machine, with where it is registered. */
-export interface Machine {
-  readonly instance: ContainerInstanceRecord;
-  readonly place: NodePlace;
-}
 
 /** Which GPUs it takes, and its network interface, is decided when it is written. */
 export function newTask(plan: TaskPlan, { instance, place }: Machine, target: LaunchTarget, random: Random, now: number): TaskRecord {

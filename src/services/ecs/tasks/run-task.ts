@@ -16,7 +16,7 @@ import { readTask, scopeOf, type TaskDeps, type TaskState } from "./context.ts";
 import { clusterOf, taskDefinitionOf } from "./lookup.ts";
 import { fargateNodesOf, nodesOf } from "#reconcilers/nodes.ts";
 import { checkOverrides } from "./overrides.ts";
-import { networkWish, strategyOf } from "./launch-rules.ts";
+import { networkWish, readerOf, strategyOf } from "./launch-rules.ts";
 import { placementRequestOf, requestFor } from "./placement.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkRunTask } from "./rules.ts";
@@ -45,7 +45,7 @@ export async function runTask(deps: TaskDeps, input: RunTaskRequest, context: Re
   const count = input.count ?? 1;
   const parts = partsOf(strategyOf(input, cluster) as readonly ProviderShare[], launchType, count);
   const request = placementRequestOf(plan, count, input);
-  const wish = await networkWish(async <T>(key: string) => (await deps.store.get<T>(key))?.value, scope, input.networkConfiguration);
+  const wish = await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   const outcome = await deps.writer.run(clusterQueue(scope, cluster.name), async (unit): Promise<Outcome> => {
     const token = input.clientToken;
     const earlier = token === undefined ? undefined : await earlierRun(unit, scope, input, token);
@@ -164,6 +164,7 @@ function noCapacity(rejections: readonly Rejection[], missing: number, count: nu
     lacks.length === 0
       ? "No machine is marked as Fargate capacity, or none has its agent connected (./gantry nodes)."
       : `Fargate's machines: ${[...new Set(lacks)].slice(0, 5).join("; ")}.`;
-  const soon = coming > 0 ? ` ${coming} of them will find room once Spot tasks that were asked to leave have gone, within two minutes.` : "";
+  const soon =
+    coming > 0 ? ` ${coming} of them will find room once Spot tasks that were asked to leave have gone, within two minutes.` : "";
   return { reason: capacityUnavailable, detail: `${missing} of ${count} tasks were not placed. ${why}${soon}` };
 }

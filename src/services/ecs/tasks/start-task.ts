@@ -13,7 +13,7 @@ import { containerInstanceId, ecsArn } from "./identifiers.ts";
 import { clusterOf, taskDefinitionOf } from "./lookup.ts";
 import { nodeOf } from "#reconcilers/nodes.ts";
 import { checkOverrides } from "./overrides.ts";
-import { networkWish } from "./launch-rules.ts";
+import { networkWish, readerOf } from "./launch-rules.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkCommon } from "./rules.ts";
 import { checkActive } from "./run-task.ts";
@@ -32,7 +32,7 @@ export async function startTask(deps: TaskDeps, input: StartTaskRequest, context
   checkTags(input.tags);
   checkOverrides(input.overrides, (definition.definition as TaskDefinition).containerDefinitions ?? []);
   const plan = planOf(scope, cluster.name, definition, input);
-  const wish = await networkWish(async <T>(key: string) => (await deps.store.get<T>(key))?.value, scope, input.networkConfiguration);
+  const wish = await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   return deps.writer.run(clusterQueue(scope, cluster.name), async (unit) => {
     await checkActive(unit, scope, cluster.name);
     const tasks: TaskRecord[] = [];

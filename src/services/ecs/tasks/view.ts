@@ -22,7 +22,9 @@ export function taskView(task: TaskRecord, observation: TaskObservation | undefi
     connectivity: seen.connectivityAt === undefined ? undefined : "CONNECTED",
     connectivityAt: date(seen.connectivityAt),
     // Fargate's machines are nobody's to see.
-    ...(fargate ? {} : { containerInstanceArn: `${context.clusterArn.replace(":cluster/", ":container-instance/")}/${task.containerInstanceId}` }),
+    ...(fargate
+      ? {}
+      : { containerInstanceArn: `${context.clusterArn.replace(":cluster/", ":container-instance/")}/${task.containerInstanceId}` }),
     containers: task.containers.map((container) => containerView(task, container, seen)),
     cpu: task.cpu,
     createdAt: new Date(task.createdAt),
@@ -67,7 +69,12 @@ function attachmentView(network: TaskNetwork, lastStatus: string): Attachment {
   };
 }
 
-const attachmentStatus: Readonly<Record<string, string>> = { PROVISIONING: "PRECREATED", PENDING: "ATTACHING", STOPPED: "DELETED", DELETED: "DELETED" };
+const attachmentStatus: Readonly<Record<string, string>> = {
+  PROVISIONING: "PRECREATED",
+  PENDING: "ATTACHING",
+  STOPPED: "DELETED",
+  DELETED: "DELETED",
+};
 
 function containerView(task: TaskRecord, container: TaskRecord["containers"][number], observation: TaskObservation): Container {
   const seen = observation.containers.find(({ name }) => name === container.name);
