@@ -34,6 +34,7 @@ export function attributesOf(
     `${now}network.container-port-range`,
     `${now}pid-ipc-namespace-sharing`,
     `${now}task-cpu-mem-limit`,
+    `${now}task-eni`,
     `${now}docker-plugin.local`,
   ];
   const values: Record<string, string> = {

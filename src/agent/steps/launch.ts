@@ -73,7 +73,12 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
   const { definition, config, host } = container;
   const directory = containerDirectory(world, plan, container.name);
   const linux = definition.linuxParameters ?? {};
-  const hostname = plan.networkMode === "host" ? undefined : config.Hostname || state.id.slice(0, 12);
+  const hostname =
+    plan.networkMode === "host"
+      ? undefined
+      : plan.networkInterface
+        ? plan.networkInterface.privateDnsName
+        : config.Hostname || state.id.slice(0, 12);
   const [environment, volumes, files] = await Promise.all([
     environmentOf(context, container),
     mountsOf(context, container),
