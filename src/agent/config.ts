@@ -33,6 +33,8 @@ export interface AgentConfig {
   readonly imageCleanup: { readonly intervalMs: number; readonly minimumAgeMs: number } | undefined;
   readonly loggingDrivers: readonly string[];
   readonly privilegedDisabled: boolean;
+  /** Whether this machine is Fargate's capacity: `true`, beside its cluster's own tasks; `only`, for nothing else; `false`. `GANTRY_FARGATE`, default `false`; `./gantry up` says `true`. */
+  readonly fargate: "true" | "only" | "false";
   /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `runc`) and `GANTRY_RUNTIME_BINARY`. */
   readonly runtime: { readonly name: string; readonly binary?: string };
   /** Where registries really are, for mirrors: `GANTRY_REGISTRY_HOSTS`, e.g. `{"docker.io": "http://10.0.0.5:5000"}`. */
@@ -94,11 +96,18 @@ export function readAgentConfig(env: Environment): AgentConfig {
             minimumAgeMs: duration("ECS_IMAGE_MINIMUM_CLEANUP_AGE", env, "24h"),
           },
     loggingDrivers: stringList("ECS_AVAILABLE_LOGGING_DRIVERS", env, ["json-file", "awslogs", "none"]),
+    fargate: fargateMark(env),
     privilegedDisabled: env.ECS_DISABLE_PRIVILEGED === "true",
     runtime: { name: env.GANTRY_RUNTIME || "runc", binary: env.GANTRY_RUNTIME_BINARY || undefined },
     registryHosts: registryHosts(env),
     insecureRegistries: stringList("GANTRY_INSECURE_REGISTRIES", env, []),
   };
+}
+
+function fargateMark({ GANTRY_FARGATE: mark = "false" }: Environment): AgentConfig["fargate"] {
+  if (mark !== "true" && mark !== "only" && mark !== "false")
+    throw new AgentConfigError(`GANTRY_FARGATE is not true, only or false: ${mark}`);
+  return mark;
 }
 
 function registryHosts(env: Environment): Readonly<Record<string, string>> {

@@ -3,6 +3,7 @@ import { instanceKeyOf } from "#model/ecs-keys.ts";
 import type { TaskRecord } from "#model/ecs-records.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { SubnetRecord } from "#model/vpc-records.ts";
+import type { Rejection } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
 import { VpcError } from "./vpc/errors.ts";
 import { takeTaskInterface, type InterfaceMaking } from "./vpc/interfaces.ts";
@@ -22,6 +23,12 @@ export const fargateProviders: readonly string[] = ["FARGATE", "FARGATE_SPOT"];
 export function targetOf(launchType: string | undefined, provider: string | undefined): LaunchTarget {
   if (provider !== undefined) return { launchType: fargateProviders.includes(provider) ? "FARGATE" : "EC2", provider };
   return { launchType: launchType === "FARGATE" ? "FARGATE" : "EC2" };
+}
+
+/** What one of Fargate's machines lacked, without saying which: they are nobody's to see. */
+export function nameless({ node, reason, detail }: Rejection): Rejection {
+  const head = `${node.ec2InstanceId}: `;
+  return { reason, detail: detail.startsWith(head) ? detail.slice(head.length) : detail, node: { ...node, id: "", arn: "", ec2InstanceId: "Fargate" } };
 }
 
 /** An awsvpcConfiguration that was found to be right. */

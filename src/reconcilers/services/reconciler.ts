@@ -14,7 +14,7 @@ import { followChanges } from "../feed.ts";
 import { fullPassMs, serviceRetentionMs } from "../limits.ts";
 import { createKeyQueue } from "../queue.ts";
 import { clusterQueue, spotProvider } from "../task-writes.ts";
-import { fargateProviders, onEc2, targetOf, type LaunchTarget, type NetworkWish } from "../launch.ts";
+import { fargateProviders, nameless, onEc2, targetOf, type LaunchTarget, type NetworkWish } from "../launch.ts";
 import type { Machine } from "../nodes.ts";
 import { isBarred, reopenForSpot } from "../spot.ts";
 import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
@@ -61,12 +61,6 @@ const isOnFargate = ({ launchType, strategy }: Launch) =>
   launchType === "FARGATE" || strategy.some(({ capacityProvider }) => fargateProviders.includes(capacityProvider));
 
 const placeIn = (pool: { readonly instances: ReadonlyMap<string, InstanceEntry> }, id: string): NodePlace => pool.instances.get(id)!.place;
-
-/** What one of Fargate's machines lacked, without saying which: they are nobody's to see. */
-const nameless = (rejection: Rejection): Rejection => ({
-  ...rejection,
-  node: { ...rejection.node, id: "", arn: "", ec2InstanceId: "Fargate" },
-});
 
 type Launch = ReturnType<ServiceReconcilerOptions["taskOf"]> & { readonly strategy: readonly ProviderShare[] };
 

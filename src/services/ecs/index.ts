@@ -24,6 +24,7 @@ import {
 } from "./container-instances/instances.ts";
 import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
+import { nodesQuestion } from "./nodes.ts";
 import { survivingMachines } from "./survivors.ts";
 import { listTagsForResource, tagResource, untagResource } from "./tag-operations.ts";
 import { listTaskDefinitionFamilies, listTaskDefinitions } from "./task-definitions/list.ts";
@@ -87,7 +88,7 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
         handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...services.handlers, ...tasks.registrations![0]!.handlers },
       },
     ],
-    questions: services.questions,
+    questions: [...services.questions, nodesQuestion(deps.store)],
     async start() {
       await tasks.start?.();
       services.reconciler.start();

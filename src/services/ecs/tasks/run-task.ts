@@ -3,7 +3,7 @@ import { ApiError, type RequestContext } from "#api/contract.ts";
 import { ecsKeys, type NodePlace, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { clusterQueue, spotProvider, writeNewTask } from "#reconcilers/task-writes.ts";
-import { targetOf, type LaunchTarget, type NetworkMaking } from "#reconcilers/launch.ts";
+import { nameless, targetOf, type LaunchTarget, type NetworkMaking } from "#reconcilers/launch.ts";
 import { capacityUnavailable } from "#reconcilers/services/messages.ts";
 import { reclaimSpot, reopenForSpot } from "#reconcilers/spot.ts";
 import { VpcError } from "#reconcilers/vpc/errors.ts";
@@ -159,7 +159,7 @@ function failuresOf(rejections: readonly Rejection[], missing: number, count: nu
 
 /** As Fargate says it, which shows no machine; what each of them lacked is told without its name. */
 function noCapacity(rejections: readonly Rejection[], missing: number, count: number, coming: number): Failure {
-  const lacks = rejections.map(({ detail }) => detail);
+  const lacks = rejections.map((rejection) => nameless(rejection).detail);
   const why =
     lacks.length === 0
       ? "No machine is marked as Fargate capacity, or none has its agent connected (./gantry nodes)."
