@@ -22,6 +22,8 @@ export interface Config {
   readonly requestsPerSecond: number;
   /** Cluster that the agent of this machine joins. `GANTRY_CLUSTER`, default `default`. */
   readonly cluster: string;
+  /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
+  readonly prices: string | undefined;
 }
 
 export class ConfigError extends Error {}
@@ -51,6 +53,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     createOnPush: env.GANTRY_CREATE_ON_PUSH === "1",
     requestsPerSecond,
     cluster: env.GANTRY_CLUSTER ?? "default",
+    prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
   };
 }
 

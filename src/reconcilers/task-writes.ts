@@ -3,6 +3,7 @@ import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObse
 import { isStopped } from "#model/task-state.ts";
 import { freeGpus, usageOf } from "#scheduler/usage.ts";
 import type { Unit } from "#store/unit.ts";
+import { writeTaskUsage } from "./meter/record.ts";
 
 /**
  * The writes that belong together, whoever decides them: a task that comes takes its share of the instance in the same transaction,
@@ -39,7 +40,7 @@ async function withGpus(unit: Unit, scope: Scope, task: TaskRecord, allocation: 
   return { ...task, resources: { ...task.resources, gpus }, containers };
 }
 
-/** `previous` is what the unit read; a task that is STOPPED now is released and vanishes at `expiresAt`. */
+/** `previous` is what the unit read; a task that is STOPPED now is released, metered, and vanishes at `expiresAt`. */
 export async function writeObservation(
   unit: Unit,
   scope: Scope,
@@ -52,6 +53,7 @@ export async function writeObservation(
   unit.put(observedKey, next);
   if (!isStopped(next) || isStopped(previous)) return;
   await release(unit, scope, task);
+  await writeTaskUsage(unit, scope, task, next);
   const taskKey = ecsKeys.task(scope, task.cluster, task.id);
   unit.put(ecsKeys.expiry("task", expiresAt, task.id), { keys: [taskKey, observedKey] });
 }
