@@ -9,7 +9,8 @@ import {
   type Span,
   type TaskUsageRecord,
 } from "#model/cost/records.ts";
-import { costReport, type CostReport, type Grouping, type Metered, type MeteredTask } from "#model/cost/report.ts";
+import { reportOf, type CostReport } from "#model/cost/report.ts";
+import { tally, type Grouping, type Metered, type MeteredTask } from "#model/cost/tally.ts";
 import { classOf, hourMs, instanceUsage, machineOf, spanOf } from "#model/cost/usage.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
@@ -36,7 +37,7 @@ export function costQuestion({ store, config }: Pick<EcsDeps, "store" | "config"
       const period = periodOf(query.get("since"), query.get("until"), now);
       const prices = await pricesOf(query.get("prices"), config.prices);
       const metered = await readMeter(store, { account, region }, now);
-      const report = costReport(metered, period, grouping, prices, query.get("cluster")?.split("/").at(-1));
+      const report = reportOf(tally(metered, period, grouping, prices, query.get("cluster")?.split("/").at(-1)));
       const { name, date, currency } = prices;
       const by = grouping.by === "tag" ? `tag:${grouping.tag}` : grouping.by;
       return { since: period.from, until: Math.min(period.to, now), by, prices: { name, date, currency }, ...report };
