@@ -60,6 +60,7 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_ACCOUNT: config.account,
     GANTRY_OPEN: config.open ? "1" : "",
     GANTRY_CLUSTER: config.cluster,
+    GANTRY_PRICES: config.prices,
   };
 }
 

@@ -28,7 +28,11 @@ export function targetOf(launchType: string | undefined, provider: string | unde
 /** What one of Fargate's machines lacked, without saying which: they are nobody's to see. */
 export function nameless({ node, reason, detail }: Rejection): Rejection {
   const head = `${node.ec2InstanceId}: `;
-  return { reason, detail: detail.startsWith(head) ? detail.slice(head.length) : detail, node: { ...node, id: "", arn: "", ec2InstanceId: "Fargate" } };
+  return {
+    reason,
+    detail: detail.startsWith(head) ? detail.slice(head.length) : detail,
+    node: { ...node, id: "", arn: "", ec2InstanceId: "Fargate" },
+  };
 }
 
 /** An awsvpcConfiguration that was found to be right. */

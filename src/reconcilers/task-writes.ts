@@ -5,6 +5,7 @@ import { withInterface, type NetworkMaking } from "./launch.ts";
 import { releaseTaskInterface } from "./vpc/interfaces.ts";
 import { freeGpus, usageOf } from "#scheduler/usage.ts";
 import type { Unit } from "#store/unit.ts";
+import { writeTaskUsage } from "./meter/record.ts";
 
 /**
  * The writes that belong together, whoever decides them: a task that comes takes its share of the instance in the same transaction,
@@ -54,7 +55,7 @@ async function withGpus(unit: Unit, scope: Scope, task: TaskRecord, allocation: 
   return { ...task, resources: { ...task.resources, gpus }, containers };
 }
 
-/** `previous` is what the unit read; a task that is STOPPED now is released and vanishes at `expiresAt`. */
+/** `previous` is what the unit read; a task that is STOPPED now is released, metered, and vanishes at `expiresAt`. */
 export async function writeObservation(
   unit: Unit,
   scope: Scope,
@@ -68,6 +69,7 @@ export async function writeObservation(
   if (!isStopped(next) || isStopped(previous)) return;
   await release(unit, scope, task);
   if (task.network) await releaseTaskInterface(unit, scope, task.network.networkInterfaceId);
+  await writeTaskUsage(unit, scope, task, next);
   const taskKey = ecsKeys.task(scope, task.cluster, task.id);
   unit.put(ecsKeys.expiry("task", expiresAt, task.id), { keys: [taskKey, observedKey] });
 }

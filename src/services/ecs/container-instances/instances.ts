@@ -17,6 +17,7 @@ import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { parseQuery, QueryError } from "#model/query-language.ts";
 import { isHidden, putInstance } from "#reconcilers/nodes.ts";
+import { writeInstanceUsage } from "#reconcilers/meter/record.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { type EcsDeps, scopeOf, textPage } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
@@ -144,6 +145,7 @@ export async function deregisterContainerInstance(
     if (!input.force && Object.keys(allocation?.tasks ?? {}).length > 0) throw ecsErrors.invalid("Found running tasks on the instance.");
     const next: ContainerInstanceRecord = { ...known, status: "INACTIVE", version: known.version + 1 };
     await putInstance(unit, scope, next);
+    writeInstanceUsage(unit, scope, known, context.now);
     return next;
   });
   return { containerInstance: instanceView(record, await readInstanceState(deps.store, scope, record), ["TAGS"]) };
