@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import type { ElasticNetworkInterface, SecurityGroupState, VpcInterface, VpcState } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface, SecurityGroupState, VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { instanceOf } from "#agent/config.ts";
 import { command } from "#agent/network/commands.ts";
 import { createNetwork, type Network } from "#agent/network/network.ts";
@@ -82,12 +82,7 @@ export class Machine {
     const ms = options.ms ?? 400;
     const tcp = `const s = require("net").connect({ host: "${address}", port: ${port} }); s.on("data", (d) => { process.stdout.write(String(d).trim()); process.exit(0); }); s.on("error", () => process.exit(0)); setTimeout(() => process.exit(0), ${ms});`;
     const udp = `const u = require("dgram").createSocket("udp4"); u.on("message", (d) => { process.stdout.write(String(d)); process.exit(0); }); u.on("error", () => process.exit(0)); u.send("x", ${port}, "${address}"); setTimeout(() => process.exit(0), ${ms});`;
-    return command("nsenter", [
-      `--net=${this.network.path(attachment.namespace ?? "")}`,
-      process.execPath,
-      "-e",
-      options.udp ? udp : tcp,
-    ]);
+    return command("nsenter", [`--net=${this.network.path(attachment.namespace ?? "")}`, process.execPath, "-e", options.udp ? udp : tcp]);
   }
 
   async inside(attachment: Attachment, ...args: string[]): Promise<string> {
@@ -149,7 +144,10 @@ export function interfaceOf(address: string, more: Partial<VpcInterface> = {}): 
   };
 }
 
-export const anything = [{ protocol: "-1", cidr: "0.0.0.0/0" }, { protocol: "-1", cidr: "::/0" }] as const;
+export const anything = [
+  { protocol: "-1", cidr: "0.0.0.0/0" },
+  { protocol: "-1", cidr: "::/0" },
+] as const;
 export const open: SecurityGroupState = { groupId: "sg-all", ingress: anything, egress: anything };
 
 export function vpcOf(name: string, list: readonly VpcInterface[], more: Partial<VpcState> = {}): VpcState {
