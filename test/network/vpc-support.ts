@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import type { ElasticNetworkInterface, SecurityGroupState, VpcInterface, VpcState } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface, SecurityGroupState, VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { instanceOf } from "#agent/config.ts";
 import { command } from "#agent/network/commands.ts";
 import { createNetwork, type Network } from "#agent/network/network.ts";

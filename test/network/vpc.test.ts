@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { SecurityGroupRuleState, VpcState } from "#agent-protocol/messages.ts";
-import type { Attachment } from "#agent/task/state.ts";
-import { anything, interfaceOf, Machine, needsRoot, open, vpcOf } from "./vpc-support.ts";
+import { interfaceOf, Machine, needsRoot, vpcOf } from "./vpc-support.ts";
 
 describe("VPCs", { skip: needsRoot, timeout: 60_000 }, () => {
   const machine = new Machine();

@@ -4,9 +4,8 @@ import type {
   PayloadMessage,
   TaskManifestMessage,
   TaskStopVerificationAck,
-  VpcState,
-  VpcStateMessage,
 } from "#agent-protocol/messages.ts";
+import type { VpcState, VpcStateMessage } from "#agent-protocol/vpc.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Engine } from "../task/engine.ts";
 import type { Socket } from "./connection.ts";

@@ -1,4 +1,4 @@
-import type { ElasticNetworkInterface } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
 import { formatSubnet, parseSubnet } from "../network/addresses.ts";
 import { shownOptions } from "../logs/awslogs.ts";
 import { labelsOf } from "../steps/launch.ts";

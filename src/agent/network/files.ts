@@ -1,5 +1,5 @@
 import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
-import type { ElasticNetworkInterface } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
 import type { ContainerSpec } from "../runtime.ts";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { ContainerState } from "../task/state.ts";

@@ -1,5 +1,5 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
-import type { VpcState } from "#agent-protocol/messages.ts";
+import type { VpcState } from "#agent-protocol/vpc.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";

@@ -1,10 +1,5 @@
-import type {
-  DockerContainerConfig,
-  DockerHostConfig,
-  ElasticNetworkInterface,
-  PayloadContainer,
-  PayloadTask,
-} from "#agent-protocol/messages.ts";
+import type { DockerContainerConfig, DockerHostConfig, PayloadContainer, PayloadTask } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
 import type { AgentConfig } from "../config.ts";
 import type { HealthCheck } from "../steps/health-state.ts";
 import { findCycle } from "./decide.ts";

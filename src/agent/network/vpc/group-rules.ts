@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { SecurityGroupRuleState, VpcState } from "#agent-protocol/messages.ts";
+import type { SecurityGroupRuleState, VpcState } from "#agent-protocol/vpc.ts";
 
 /** Security groups as nftables text. Pure. What can't be read matches nothing: a rule only ever lets through. */
 type Group = VpcState["groups"][number];

@@ -1,4 +1,4 @@
-import type { VpcInterface, VpcState } from "#agent-protocol/messages.ts";
+import type { VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { resolverAddress, returning, uplink } from "./rules.ts";
 
 /** Namespaces, links, addresses and routes of a VPC as text for `ip -batch`. Pure. All but what makes a link may be repeated. */

@@ -1,4 +1,4 @@
-import type { VpcInterface, VpcState } from "#agent-protocol/messages.ts";
+import type { VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { elementsOf, groupChains, letOut, memberSets, nameOf, parseBlock } from "./group-rules.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { VpcInterface, VpcState } from "#agent-protocol/messages.ts";
+import type { VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import { command } from "../commands.ts";

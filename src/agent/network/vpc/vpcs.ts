@@ -1,4 +1,4 @@
-import type { ElasticNetworkInterface, VpcInterface, VpcState } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface, VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
