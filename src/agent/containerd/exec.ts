@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { RuntimeError, type ExecResult } from "#agent/runtime.ts";
 import type { OciProcess, OciSpec } from "#agent/spec/oci.ts";
 import type { Clock } from "#platform/clock.ts";
+import { inSandbox } from "#agent/spec/sandbox.ts";
 import { isNotFound, jsonAny, messageOf, runtimeError, unlessGone, type Containerd } from "./client.ts";
 
 const outputLimit = 4096;
@@ -15,11 +16,13 @@ export interface ExecOptions {
   readonly clock: Clock;
   /** For the output files. */
   readonly directory: string;
+  /** Ends a process of gVisor's, of which the machine's own only waits for its end. */
+  readonly killInside: (execId: string) => Promise<void>;
 }
 
 /** Runs a command in a running container with the environment, user and limits of the container's own process. */
 export async function execInContainer(
-  { containerd, clock, directory }: ExecOptions,
+  { containerd, clock, directory, killInside }: ExecOptions,
   containerId: string,
   { args, timeoutMs }: { readonly args: readonly string[]; readonly timeoutMs: number },
 ): Promise<ExecResult> {
@@ -29,7 +32,9 @@ export async function execInContainer(
   await writeFile(output, "");
   let added = false;
   try {
-    const process: OciProcess = { ...(await containerProcess(containerd, containerId)), args: [...args], terminal: false };
+    const own = await containerSpec(containerd, containerId);
+    const process: OciProcess = { ...own.process, args: [...args], terminal: false };
+    const sandboxed = inSandbox(own);
     const spec = jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Process", process);
     // Both streams, always: an empty one crashes the shim and takes the group's other containers with it.
     await containerd.tasks.exec({ containerId, execId, stdout: output, stderr: output, spec });
@@ -48,7 +53,8 @@ export async function execInContainer(
     let timedOut = false;
     const kill = () => {
       timedOut = true;
-      containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined);
+      const inside = sandboxed ? killInside(execId).catch(() => undefined) : Promise.resolve();
+      void inside.then(() => containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined));
     };
     const cancelKill = clock.after(timeoutMs, kill);
     const guard = guardSize(clock, output);
@@ -68,11 +74,11 @@ export async function execInContainer(
   }
 }
 
-async function containerProcess(containerd: Containerd, id: string): Promise<OciProcess> {
+async function containerSpec(containerd: Containerd, id: string): Promise<OciSpec> {
   const { container } = await containerd.containers.get({ id });
   const spec = container?.spec;
   if (!spec) throw new RuntimeError("NotFound", `container ${id} is not known`);
-  return (JSON.parse(new TextDecoder().decode(spec.value)) as OciSpec).process;
+  return JSON.parse(new TextDecoder().decode(spec.value)) as OciSpec;
 }
 
 async function head(path: string): Promise<string> {
