@@ -128,7 +128,7 @@ test("no machine is marked: the detail says so", async () => {
 test("the dispatcher tells the machine's agent, and its manifest names the task with its own cluster", async () => {
   const { run, world } = await fargateWorld();
   const agent = world.connect(hex(1), ecsKeys.containerInstance(other, "machines", hex(1)));
-  world.part.start?.();
+  await world.part.start?.();
   const { tasks } = await run();
   await world.part.idle();
   const sent = agent.payloads.flatMap((payload) => payload.tasks);
@@ -152,7 +152,7 @@ test("the dispatcher tells the machine's agent, and its manifest names the task 
 test("Spot tasks leave, with two minutes, when others need the room; no new ones come meanwhile", async () => {
   const { run, store, world, allocation } = await fargateWorld([{ n: 1, cpu: 1024, memory: 8192 }]);
   const agent = world.connect(hex(1), ecsKeys.containerInstance(other, "machines", hex(1)));
-  world.part.start?.();
+  await world.part.start?.();
   const first = await run({ ...spot, count: 2 });
   assert.deepEqual(
     first.tasks!.map(({ capacityProviderName }) => capacityProviderName),
@@ -162,7 +162,7 @@ test("Spot tasks leave, with two minutes, when others need the room; no new ones
     Object.values((await allocation(1))!.tasks).map((task) => task.spot),
     [true, true],
   );
-  world.clock.advance(1000);
+  await world.clock.advance(1000);
   const { tasks, failures } = await run();
   assert.deepEqual(tasks, []);
   assert.match(failures![0]!.detail!, /1 of them will find room once Spot tasks that were asked to leave have gone/);
