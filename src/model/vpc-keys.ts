@@ -9,6 +9,7 @@ export const vpcKeys = {
   root,
   of: (scope: Scope, kind: VpcKind) => `${root(scope)}/${kind}/`,
   one: (scope: Scope, kind: VpcKind, id: string) => `${root(scope)}/${kind}/${id}`,
+  allAddresses: (scope: Scope) => `${root(scope)}/address-in-use/`,
   /** `{ networkInterface: string }`: a private address of a subnet that is given out. Created only where it is absent, in one transaction with its interface. */
   addresses: (scope: Scope, subnet: string) => `${root(scope)}/address-in-use/${subnet}/`,
   address: (scope: Scope, subnet: string, address: string) => `${root(scope)}/address-in-use/${subnet}/${address}`,

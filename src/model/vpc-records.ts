@@ -4,6 +4,12 @@
  */
 import type { Tag } from "./ecs-records.ts";
 
+/** The client token of the request that made a record, and a digest of the rest of it: a repetition makes nothing more. */
+export interface ClientRequest {
+  readonly token: string;
+  readonly request: string;
+}
+
 export interface VpcRecord {
   readonly id: string;
   readonly cidr: string;
@@ -61,6 +67,7 @@ export interface NatGatewayRecord {
   readonly allocationId?: string;
   readonly associationId?: string;
   readonly publicIp?: string;
+  readonly client?: ClientRequest;
   readonly tags: readonly Tag[];
 }
 
@@ -90,6 +97,7 @@ export interface RouteTableRecord {
     readonly target: string;
     readonly origin: "CreateRoute" | "EnableVgwRoutePropagation";
   }[];
+  readonly client?: ClientRequest;
   readonly tags: readonly Tag[];
 }
 
@@ -149,6 +157,7 @@ export interface NetworkInterfaceRecord {
   readonly task?: { readonly arn: string; readonly node: string };
   /** A public address of the primary private one: assigned with the interface, or an Elastic IP's. */
   readonly publicIp?: { readonly address: string; readonly allocationId?: string; readonly associationId?: string };
+  readonly client?: ClientRequest;
   readonly tags: readonly Tag[];
 }
 
@@ -180,6 +189,7 @@ export interface VpcEndpointRecord {
   readonly privateDnsEnabled: boolean;
   readonly ipAddressType: string;
   readonly createdAt: number;
+  readonly client?: ClientRequest;
   readonly tags: readonly Tag[];
 }
 

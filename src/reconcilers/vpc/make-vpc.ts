@@ -178,7 +178,7 @@ export async function writeSubnet(
 }
 
 /** The set of options that names Amazon's own resolver: one for the account and region, which VPCs share. Made anew where it was deleted. */
-async function defaultDhcpOptions(unit: Unit, scope: Scope, random: Random): Promise<DhcpOptionsRecord> {
+export async function defaultDhcpOptions(unit: Unit, scope: Scope, random: Random): Promise<DhcpOptionsRecord> {
   const configurations = [
     { key: "domain-name", values: [scope.region === "us-east-1" ? "ec2.internal" : `${scope.region}.compute.internal`] },
     { key: "domain-name-servers", values: ["AmazonProvidedDNS"] },
