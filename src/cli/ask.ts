@@ -16,13 +16,23 @@ export function ask(config: Config, identity: Identity, path: string): Promise<u
       response.on("data", (piece: string) => (text += piece));
       response.on("error", reject);
       response.on("end", () => {
-        const answer = JSON.parse(text) as { message?: string };
-        if (response.statusCode === 200) resolve(answer);
-        else reject(new Error(answer.message ?? `HTTP ${response.statusCode}`));
+        const answer = parsed(text);
+        if (response.statusCode === 200 && answer) resolve(answer);
+        else reject(new Error(answer?.message ?? `${url.origin} answers as no Gantry does (HTTP ${response.statusCode})`));
       });
     });
     asked.once("timeout", () => asked.destroy(new Error("no answer within 10 s")));
-    asked.once("error", reject);
+    asked.once("error", (error: NodeJS.ErrnoException) =>
+      reject(error.code === "ECONNREFUSED" ? new Error(`no Gantry answers at ${url.origin}; ./gantry status says why`) : error),
+    );
     asked.end();
   });
+}
+
+function parsed(text: string): { readonly message?: string } | undefined {
+  try {
+    return JSON.parse(text) as { message?: string };
+  } catch {
+    return undefined;
+  }
 }

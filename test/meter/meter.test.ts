@@ -1,17 +1,23 @@
 /** The meter over a real store: nothing is counted twice or lost, whatever dies when. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { ApiError, RequestContext } from "#api/contract.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import { meterKeys, type DayUsageRecord } from "#model/cost/records.ts";
+import { readConfig } from "#platform/config.ts";
 import { FakeClock, settle } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
+import { seededRandom } from "#platform/random.ts";
+import { createSealer } from "#platform/sealer.ts";
 import { expire } from "#reconcilers/expiry.ts";
 import { createMeter } from "#reconcilers/meter/meter.ts";
 import { decideRollUp } from "#reconcilers/meter/roll-up.ts";
+import type { CostAnswer } from "#services/ecs/cost.ts";
+import { createEcs } from "#services/ecs/index.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import { createWriter } from "#store/unit.ts";
 import { MemoryDisk, openSession } from "#test/simulation/memory-store.ts";
@@ -216,4 +222,74 @@ test("what goes into its day: the old, and the oldest of too many", () => {
   assert.deepEqual(decideRollUp(ends, 5, 10), []);
   assert.deepEqual(decideRollUp(ends, 20, 10), ["a", "b"]);
   assert.deepEqual(decideRollUp(ends, 5, 1), ["a", "b", "c"]);
+});
+
+test("a registration is metered from its start to its end, at the prices of the file that the server was given", async (t) => {
+  const home = await mkdtemp(join(tmpdir(), "gantry-meter-"));
+  t.after(() => rm(home, { recursive: true, force: true }));
+  const list = join(home, "prices.json");
+  const clock = new FakeClock(Date.UTC(2026, 10, 1));
+  const store = await openSqliteStore({ path: ":memory:", clock, freeze: true });
+  const config = readConfig({ GANTRY_HOME: home, GANTRY_PRICES: list });
+  const part = createEcs({ store, clock, random: seededRandom(1), sealer: createSealer(new Uint8Array(32)), config, log: silentLogger });
+  const call = <T>(operation: string, input: object) =>
+    part.registrations![0]!.handlers[operation]!(input as never, { ...scope, now: clock.now() } as RequestContext) as Promise<T>;
+  const register = (type: string) =>
+    call<{ containerInstance: { containerInstanceArn: string } }>("RegisterContainerInstance", {
+      cluster: "default",
+      totalResources: [
+        { name: "CPU", type: "INTEGER", integerValue: 2048 },
+        { name: "MEMORY", type: "INTEGER", integerValue: 4096 },
+      ],
+      attributes: [
+        { name: "ecs.instance-type", value: type },
+        { name: "gantry.volumes", value: "gp3:73" },
+      ],
+    });
+  const { containerInstance } = await register("tower");
+  await register("m5.large");
+  await clock.advance(90_500);
+  await call("DeregisterContainerInstance", { cluster: "default", containerInstance: containerInstance.containerInstanceArn });
+  await clock.advance(hour - 90_500);
+
+  const ask = (query: Record<string, string> = {}) =>
+    part
+      .questions!.find(({ path }) => path === "/_gantry/cost")!
+      .answer(new URLSearchParams(query), { ...scope, now: clock.now() }) as Promise<CostAnswer>;
+  await assert.rejects(ask(), /the price list .*prices\.json can't be read: ENOENT/);
+  const tower = { hour: "3.6", vcpu: 2, gb: 4 };
+  await writeFile(list, JSON.stringify({ extends: "us-east-1", name: "ours", date: "2026-11-01", ec2: { types: { tower } } }));
+  const answer = await ask({ by: "cluster" });
+  assert.equal(answer.prices.name, "ours");
+  assert.deepEqual(answer.instances.map(({ type, hours, cost }) => [type, hours, cost]).sort(), [
+    // 0.096 + 73 × 0.08 / 730, an hour so far
+    ["m5.large", "1.000000", "0.104000"],
+    // 91 s × (3.6 + 0.008) / 3600
+    ["tower", "0.025278", "0.091202"],
+  ]);
+  assert.deepEqual([answer.rows.length, answer.total.cost], [1, "0.195202"]);
+  for (const [query, message] of [
+    [{ since: "soon" }, /since: soon is no time/],
+    [{ since: "5", until: "5" }, /ends before it begins/],
+    [{ by: "tag:" }, /by: tag: is none of/],
+    [{ prices: "[1" }, /the given price list: /],
+    [{ prices: "null" }, /a price list is a JSON object/],
+  ] as const)
+    await assert.rejects(ask(query), (error: ApiError) => error.status === 400 && message.test(error.message));
+  await store.close();
+});
+
+test("Fargate's machines are nobody's instances; a running task is metered until now", async () => {
+  const disk = new MemoryDisk();
+  const { store } = openSession(disk);
+  const epoch = Date.UTC(2026, 10, 1);
+  const hidden = { ...instanceRecord("aws:fargate", hex(5)), registeredAt: epoch };
+  disk.apply({ writes: [{ put: ecsKeys.containerInstance(scope, "aws:fargate", hex(5)), value: hidden }] });
+  const life: Life = { number: 1, launchType: "FARGATE", group: "service:web", pullAt: 0, stopAt: 0 };
+  await start(createWriter(store), life, epoch);
+  assert.deepEqual(figures(await totals(store, epoch + hour)).rows, [], "not pulled yet");
+  const running = { lastStatus: "RUNNING", version: 1, containers: [], pullStartedAt: epoch };
+  disk.apply({ writes: [{ put: ecsKeys.taskObserved(scope, cluster, hex(1)), value: running }] });
+  const { rows, own } = figures(await totals(store, epoch + hour));
+  assert.deepEqual([rows.length, own], [1, "0.012342500000000"]);
 });

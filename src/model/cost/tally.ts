@@ -110,6 +110,7 @@ function usageBy({ tasks, days }: Metered, period: Span, grouping: Grouping, wan
   }
   for (const { day, class: of, hours } of days) {
     const midnight = Date.parse(day);
+    if (overlap({ from: midnight, to: midnight + 24 * hourMs }, period) === 0) continue;
     const text = classText(of);
     for (const [hour, usage] of Object.entries(hours)) if (within(midnight + Number(hour) * hourMs)) count(of, undefined, usage, text);
   }
