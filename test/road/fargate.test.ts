@@ -1,7 +1,8 @@
 /** Issue 4 on real tasks: a size and a subnet, nothing else; an address, a kernel and a disk of its own for each. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
 import { get } from "node:http";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -107,8 +108,8 @@ describe("one task", () => {
     const ended = await t.ended(await t.start(family, onFargate()), 60_000);
     const lines = await ended.log();
     assert.equal(ended.container().exitCode, 7, JSON.stringify({ lines, task: ended.task }));
-    assert.ok(!lines[0]!.includes(release()), lines[0]);
-    assert.ok(Number(lines[1]) <= 4, lines[1]);
+    assert.ok(!lines[0]!.includes(release()), lines[0]!);
+    assert.ok(Number(lines[1]) <= 4, lines[1]!);
     assert.match(lines[2]!, /^ip-172-31-/);
     assert.ok(lines.includes("nameserver 172.31.0.2"));
     assert.equal(ended.task.containerInstanceArn, undefined);
@@ -134,7 +135,7 @@ describe("one task", () => {
     const url = `http://${eni.Association!.PublicIp}:8080/`;
     await assert.rejects(fetchText(url), "no rule lets anybody in yet");
     const rule = {
-      GroupId: group,
+      GroupId: group!,
       IpPermissions: [{ IpProtocol: "tcp", FromPort: 8080, ToPort: 8080, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }],
     };
     await ec2.send(new AuthorizeSecurityGroupIngressCommand(rule));
@@ -159,7 +160,7 @@ describe("one task", () => {
   test("tasks reach each other across subnets, where the group lets them", async () => {
     const server = await t.define([sh(serving)], size);
     const first = await t.running(await t.start(server, onFargate()));
-    const client = await t.define([sh(`sleep 1; wget -T 5 -q -O - http://${addressOf(first)}:8080/`)], size);
+    const client = await t.define([sh(`sleep 1; timeout 5 wget -q -O - http://${addressOf(first)}:8080/`)], size);
     // The default group lets its own members in, from any subnet of the VPC.
     const ended = await t.ended(await t.start(client, onFargate({ subnet: subnets[1]!.SubnetId })), 60_000);
     assert.equal(ended.container().exitCode, 0, JSON.stringify(await ended.log()));
@@ -226,7 +227,7 @@ describe("a service on Fargate", () => {
     const cost = await gantry.gantry("cost", "--by", "service");
     assert.match(cost, /web/);
     const nodes = JSON.parse(await gantry.gantry("nodes", "--json")) as { serves: string[]; tasks: { fargate: number } }[];
-    assert.equal(nodes[0]!.tasks.fargate, 3);
+    assert.ok(nodes[0]!.tasks.fargate >= 3);
     await t.ecs.send(new DeleteServiceCommand({ service: "web", force: true }));
     await waitUntilServicesInactive(wait, { services: ["web"] });
   });
@@ -242,8 +243,8 @@ test("nothing of a VPC is left when its tasks are gone", async () => {
     "VPC namespaces are gone",
     async () => {
       const { stdout } = await execute("ip", ["netns", "list"]);
-      const instance = (await readFile(join(gantry.home, "agent", "instance"), "utf8").catch(() => "")).trim();
-      assert.ok(!stdout.split("\n").some((line) => line.includes("-vpc-") && (instance === "" || line.includes(instance))), stdout);
+      const instance = createHash("sha256").update(gantry.home).digest("hex").slice(0, 8);
+      assert.ok(!stdout.split("\n").some((line) => line.startsWith(`gantry-${instance}-vpc-`)), stdout);
     },
     15_000,
   );
