@@ -7,6 +7,7 @@ import { Spares, type Spare } from "../spares.ts";
 import { ignoreFailure, ipInside, jsonInside, namespacesWith, nftInside, shellInside } from "./inside.ts";
 import {
   firstRules,
+  hairpin,
   interfaceText,
   linkUp,
   makeLink,
@@ -86,7 +87,7 @@ export class Vpc {
       await command("ip", ["-batch", "-"], makeVpc({ namespace, link, bridge: bridge.name, mtu }));
     } else {
       // The bridge may be another than before: one that somebody deleted and we made again.
-      await command("ip", ["link", "set", link, "master", bridge.name, "up"]);
+      await command("ip", ["-batch", "-"], `link set ${link} master ${bridge.name} up\n${hairpin(link)}`);
     }
     await shellInside(namespace, settings.map(([name, value]) => `echo ${value} > /proc/sys/net/${name} 2>/dev/null`).join("\n") + "\n:");
     await ipInside(namespace, uplinkText({ address, gateway: bridge.gateway }));
