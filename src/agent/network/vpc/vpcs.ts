@@ -325,10 +325,12 @@ export function createVpcs(options: VpcsOptions): Vpcs {
       const existing = new Set(await namespacesWith(taskPrefix));
       for (const vpcId of names) {
         if (!lives(vpcId)) continue;
-        const vpc = await opened(states.get(vpcId) ?? emptyState(vpcId));
-        for (const each of held.values()) {
-          if (each.vpcId !== vpcId) continue;
-          vpc.places.set(each.place.networkInterfaceId, each.place);
+        const vpc = vpcOf(states.get(vpcId) ?? emptyState(vpcId));
+        const own = [...held.values()].filter((each) => each.vpcId === vpcId);
+        // Before the table is written: what runs is not to miss a packet.
+        for (const { place } of own) vpc.places.set(place.networkInterfaceId, place);
+        await vpc.open();
+        for (const each of own) {
           const caller = find(each.place.networkInterfaceId);
           // Without its namespace the task is gone too: it is made again only if it is asked for.
           if (!caller || !existing.has(each.place.namespace)) continue;
