@@ -86,9 +86,12 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
     await machine.network.updateVpcs([vpcOf("l", [keeper])]);
     const kept = await machine.attach(keeper);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    for (let round = 0; round < rounds; ) {
+    for (let round = 0; round < rounds;) {
       const several = Array.from({ length: 10 }, (_, index) =>
-        interfaceOf(`10.0.${1 + (round % 3)}.${10 + index}`, index % 2 ? { publicIp: `203.0.113.${100 + index}`, reaches: ["0.0.0.0/0"] } : {}),
+        interfaceOf(
+          `10.0.${1 + (round % 3)}.${10 + index}`,
+          index % 2 ? { publicIp: `203.0.113.${100 + index}`, reaches: ["0.0.0.0/0"] } : {},
+        ),
       );
       await machine.network.updateVpcs([vpcOf("l", [keeper, ...several])]);
       const attachments = await Promise.all(several.map((each) => machine.attach(each)));
@@ -101,12 +104,21 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
     await new Promise((resolve) => setTimeout(resolve, 600));
     assert.ok((await spares()) <= 5, "the one that stands, and spares");
     const inside = (...args: string[]) => command("nsenter", [`--net=/run/netns/${vpcNamespace("l")}`, ...args]);
-    const routes = (await inside("ip", "route")).trim().split("\n").filter((line) => line.startsWith("10.0."));
-    assert.deepEqual(routes.map((line) => line.split(" ")[0]), ["10.0.0.9"]);
+    const routes = (await inside("ip", "route"))
+      .trim()
+      .split("\n")
+      .filter((line) => line.startsWith("10.0."));
+    assert.deepEqual(
+      routes.map((line) => line.split(" ")[0]),
+      ["10.0.0.9"],
+    );
     const table = await inside("nft", "list", "table", "inet", "gantry");
     assert.ok(!/10\.0\.[123]\./.test(table), "no rule names one of them");
     assert.ok(!(await command("ip", ["route"])).includes("203.0.113."), "no route is left");
-    assert.ok(!(await command("nft", ["list", "table", "ip", `gantry_${machine.instance}`])).includes("203.0.113."), "no public address is left");
+    assert.ok(
+      !(await command("nft", ["list", "table", "ip", `gantry_${machine.instance}`])).includes("203.0.113."),
+      "no public address is left",
+    );
     const namespaces = (await command("ip", ["netns"])).split("\n").filter((line) => line.includes(`${machine.instance}-eni-`));
     assert.ok(namespaces.length <= 5, "no namespace but spares");
     await machine.network.detach(kept);

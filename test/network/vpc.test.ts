@@ -135,7 +135,13 @@ describe("VPCs", { skip: needsRoot, timeout: 120_000 }, () => {
     await machine.serve({ namespace: outside } as Attachment, 80);
     const from = async (each: Attachment, last: number) => (await machine.ask(each, `${outsideBlock}.${last}`, 80)) !== "";
     assert.deepEqual([await from(one, 9), await from(two, 9), await from(three, 9), await from(three, 10)], [false, true, false, true]);
-    const ask = (each: Attachment) => machine.inside(each, process.execPath, "-e", 'fetch("http://169.254.170.2/", { signal: AbortSignal.timeout(2000) }).then((r) => r.text()).then((t) => process.stdout.write(t))');
+    const ask = (each: Attachment) =>
+      machine.inside(
+        each,
+        process.execPath,
+        "-e",
+        'fetch("http://169.254.170.2/", { signal: AbortSignal.timeout(2000) }).then((r) => r.text()).then((t) => process.stdout.write(t))',
+      );
     assert.equal(await ask(one), `metadata for ${one.vpc?.transit}`, "the machine knows the task by its own address");
     const groups = [{ ...open, egress: [] }];
     await machine.network.updateVpcs([vpcOf("r", list, { groups })]);
@@ -158,7 +164,13 @@ describe("VPCs", { skip: needsRoot, timeout: 120_000 }, () => {
     assert.equal(await machine.ask(two, publicIp, 80), "from ::ffff:203.0.113.78", "a neighbour is seen by its public address");
     assert.equal(await machine.ask(three, publicIp, 80), `from ::ffff:${machine.network.gateway}`);
     // The address moves, as an Elastic IP does.
-    await machine.network.updateVpcs([vpcOf("p", [{ ...a, publicIp: undefined }, { ...b, publicIp }]), vpcOf("q", [c])]);
+    await machine.network.updateVpcs([
+      vpcOf("p", [
+        { ...a, publicIp: undefined },
+        { ...b, publicIp },
+      ]),
+      vpcOf("q", [c]),
+    ]);
     assert.equal(await askFromHost(publicIp, 80), "");
     await machine.serve(two, 80);
     assert.equal(await askFromHost(publicIp, 80), `from ::ffff:${machine.network.gateway}`);
