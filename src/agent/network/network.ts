@@ -304,7 +304,7 @@ export function createNetwork(options: NetworkOptions): Network {
     updateVpcs: (states) => vpcs.update(states),
     refresh: () => acceptForwarding(bridge, table, log),
     async tearDown() {
-      await spares.close();
+      for (const { namespace, address } of await spares.close()) await deleteNamespace(namespace, address);
       filling?.();
       ports.close();
       await vpcs.tearDown();

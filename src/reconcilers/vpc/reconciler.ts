@@ -22,7 +22,7 @@ export interface VpcReconciler {
   idle(): Promise<void>;
 }
 
-/** Changes that come together (an interface, its address, its task) are told together. */
+/** Changes that follow each other this closely are told together. */
 const coalesceMs = 20;
 const pageSize = 2_000;
 
@@ -46,6 +46,7 @@ export function createVpcReconciler(options: {
   let dirty = new Set<string>();
   let vpcs = new Set<string>();
   let cancel: (() => void) | undefined;
+  let toldAt = 0;
   let idlers: (() => void)[] = [];
 
   async function readAll(): Promise<number> {
@@ -82,8 +83,10 @@ export function createVpcReconciler(options: {
 
   function wake(): void {
     if (abort.signal.aborted || !read) return;
-    cancel ??= clock.after(coalesceMs, () => {
+    // At once when all was quiet: a task may be waiting for this to start.
+    cancel ??= clock.after(Math.max(1, toldAt + coalesceMs - clock.now()), () => {
       cancel = undefined;
+      toldAt = clock.now();
       tell();
     });
   }

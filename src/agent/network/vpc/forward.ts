@@ -12,20 +12,21 @@ export interface Forwarder {
 
 const mostAtOnce = 512;
 const oneMs = 2_000;
-const freshMs = 5_000;
 
 export function createForwarder(options: {
   readonly clock: Clock;
   readonly random: Random;
   /** `address` or `address#port`. Default: those of /etc/resolv.conf. */
   readonly servers?: () => Promise<readonly string[]>;
+  /** How long a reading of them holds. */
+  readonly freshMs?: number;
 }): Forwarder {
-  const { clock, random } = options;
+  const { clock, random, freshMs = 5_000 } = options;
   let asking = 0;
   let known: { at: number; servers: Promise<readonly string[]> } | undefined;
 
   const servers = () => {
-    if (!known || clock.now() - known.at > freshMs) known = { at: clock.now(), servers: (options.servers ?? hostServers)() };
+    if (!known || clock.now() - known.at >= freshMs) known = { at: clock.now(), servers: (options.servers ?? hostServers)() };
     return known.servers;
   };
 

@@ -18,19 +18,18 @@ export function groupChains({ groupId, ingress, egress }: Group): string {
   );
 }
 
-/** Sets of the addresses of every group that some rule refers to. */
-export function memberSets(vpc: VpcState): string {
+/** Sets of the addresses of every group that some rule refers to: name, head and elements. */
+export function memberSets(vpc: VpcState): (readonly [string, string, readonly string[]])[] {
   const referred = new Set(
     vpc.groups.flatMap(({ ingress, egress }) => [...ingress, ...egress].flatMap(({ group }) => (group ? [group] : []))),
   );
-  return [...referred]
-    .map((group) => {
-      const addresses = vpc.members[group] ?? [];
-      const elements = (family: 4 | 6) => elementsOf([...new Set(addresses)].filter((address) => isIP(address) === family));
-      const name = nameOf(group);
-      return `  set ${name}_m4 { type ipv4_addr; ${elements(4)} }\n  set ${name}_m6 { type ipv6_addr; ${elements(6)} }\n`;
-    })
-    .join("");
+  return [...referred].flatMap((group) =>
+    ([4, 6] as const).map((family) => {
+      const name = `${nameOf(group)}_m${family}`;
+      const addresses = (vpc.members[group] ?? []).filter((address) => isIP(address) === family);
+      return [name, `set ${name} { type ipv${family}_addr;`, addresses] as const;
+    }),
+  );
 }
 
 export function elementsOf(list: readonly string[]): string {

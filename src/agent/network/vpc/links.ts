@@ -8,8 +8,14 @@ export function makeVpc({ namespace, link, bridge, mtu }: { namespace: string; l
   return `netns add ${namespace}
 link add ${link} mtu ${mtu} type veth peer name ${uplink} mtu ${mtu} netns ${namespace}
 link set ${link} master ${bridge} up
-`;
+${hairpin(link)}`;
 }
+
+/**
+ * One task of a VPC to another's public address: where bridged frames pass the machine's rules (Docker asks for that), the bridge itself sends the
+ * packet on to its new destination, which is behind the link that it came from.
+ */
+export const hairpin = (link: string) => `link set ${link} type bridge_slave hairpin on\n`;
 
 /**
  * Inside the VPC's namespace: the uplink's address and routes. Answers that must go back to the machine are looked up before all else, since the VPC's
@@ -41,6 +47,7 @@ export const settings: readonly (readonly [string, string])[] = [
         [`ipv4/conf/${which}/arp_ignore`, "0"],
         [`ipv4/conf/${which}/arp_filter`, "0"],
         [`ipv4/conf/${which}/send_redirects`, "0"],
+        [`ipv4/conf/${which}/accept_redirects`, "0"],
         [`ipv6/conf/${which}/accept_dad`, "0"],
       ] as const,
   ),

@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 import { parseAddress, parseSubnet } from "../addresses.ts";
 import { codes, types, type Answer, type Question } from "./dns-message.ts";
-import type { Caller } from "./vpcs.ts";
+import type { Caller } from "./known.ts";
 
 export interface NameAnswer {
   readonly code: number;

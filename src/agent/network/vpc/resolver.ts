@@ -7,7 +7,7 @@ import type { Random } from "#platform/random.ts";
 import { codes, parseQuestion, refusal, reply, type Question } from "./dns-message.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
 import { answerPrivate, type NameAnswer } from "./names.ts";
-import type { Caller } from "./vpcs.ts";
+import type { Caller } from "./known.ts";
 
 /**
  * The resolver behind every VPC's `.2`: it listens on the bridge's address, and knows by the caller's address whose question it is. Only tasks of

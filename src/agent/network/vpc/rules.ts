@@ -2,7 +2,7 @@ import type { VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { elementsOf, groupChains, letOut, memberSets, nameOf, parseBlock } from "./group-rules.ts";
 
 /**
- * The nftables table of one VPC, in the VPC's own namespace, as text for `nft -f -`. Pure.
+ * The nftables table of one VPC, in the VPC's own namespace. Pure.
  *
  * Each packet passes: `guard` (only from its own link, hardware address and address), the routes (`reaches`) where it leaves the VPC, then,
  * unless it belongs to a connection that was let through before, the sender's egress rules and the receiver's ingress rules.
@@ -32,29 +32,19 @@ export const metadataAddress = "169.254.170.2";
 /** Amazon's resolver by its fixed address; every VPC's own (`.2`) is translated to it. */
 export const resolverAddress = "169.254.169.253";
 
-export function vpcTableText({ vpc, bridge, attached }: VpcTable): string {
+export function vpcTable({ vpc, bridge, attached }: VpcTable): Table {
   const { interfaces } = vpc;
   const blocks = (family: 4 | 6) => elementsOf([...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs].flatMap((cidr) => textOf(cidr, family)));
-  const combinations = new Map<string, string>();
-  const combinationOf = ({ groups }: VpcInterface) => {
-    const key = groups.join();
-    if (!combinations.has(key)) combinations.set(key, `groups_${combinations.size}`);
-    return combinations.get(key) as string;
-  };
+  const combinations = new Map(interfaces.map(({ groups }) => [combinationOf(groups), groups]));
   const verdicts = (family: 4 | 6, way: "in" | "out") =>
-    elementsOf(
-      interfaces.flatMap((each) => {
-        const address = family === 4 ? each.address : each.ipv6;
-        return address ? [`${address} : jump ${combinationOf(each)}_${way}`] : [];
-      }),
-    );
-  const maps = ([4, 6] as const).flatMap((family) =>
-    (["in", "out"] as const).map((way) => `  map ${way}${family} { type ipv${family}_addr : verdict; ${verdicts(family, way)} }\n`),
-  );
+    interfaces.flatMap((each) => {
+      const address = family === 4 ? each.address : each.ipv6;
+      return address ? [`${address} : jump ${combinationOf(each.groups)}_${way}`] : [];
+    });
   const known = new Set(vpc.groups.map(({ groupId }) => groupId));
-  const combined = [...combinations].flatMap(([key, name]) =>
+  const combined = [...combinations].flatMap(([name, groups]) =>
     (["in", "out"] as const).map((way) => {
-      const jumps = key.split(",").filter((group) => known.has(group));
+      const jumps = groups.filter((group) => known.has(group));
       return `  chain ${name}_${way} {\n${jumps.map((group) => `    jump ${nameOf(group)}_${way}\n`).join("")}  }\n`;
     }),
   );
@@ -63,22 +53,27 @@ export function vpcTableText({ vpc, bridge, attached }: VpcTable): string {
     const found = interfaces.find(({ networkInterfaceId }) => networkInterfaceId === each.networkInterfaceId);
     return found ? [linkElements(found, each)] : [];
   });
-  const elements = (name: keyof LinkElements) => elementsOf(links.flatMap((each) => each[name]));
-  const published = elementsOf(interfaces.flatMap(({ address, publicIp }) => (publicIp ? [address] : [])));
+  const sets: readonly (readonly [string, string, readonly string[]])[] = [
+    ...(["sources4", "sources6"] as const).map(
+      (name) => [name, `set ${name} { type ifname . ether_addr . ipv${name.slice(-1)}_addr;`, links.flatMap((each) => each[name])] as const,
+    ),
+    ...(["transit_out", "transit_in"] as const).map(
+      (name) => [name, `map ${name} { type ipv4_addr : ipv4_addr;`, links.flatMap((each) => each[name])] as const,
+    ),
+    ["published", "set published { type ipv4_addr;", interfaces.flatMap(({ address, publicIp }) => (publicIp ? [address] : []))],
+    ...memberSets(vpc),
+    ...([4, 6] as const).flatMap((family) =>
+      (["in", "out"] as const).map(
+        (way) => [`${way}${family}`, `map ${way}${family} { type ipv${family}_addr : verdict;`, verdicts(family, way)] as const,
+      ),
+    ),
+    ["reaches", "map reaches { type ipv4_addr : verdict;", reach.elements],
+  ];
   const resolvers = [...new Set([vpc.resolver, resolverAddress])].join(", ");
   const outsider = `ip saddr != ${bridge.gateway}`;
-  return `add table inet ${tableName}
-delete table inet ${tableName}
-table inet ${tableName} {
-  set blocks4 { type ipv4_addr; flags interval; auto-merge; ${blocks(4)} }
+  const fixed = `  set blocks4 { type ipv4_addr; flags interval; auto-merge; ${blocks(4)} }
   set blocks6 { type ipv6_addr; flags interval; auto-merge; ${blocks(6)} }
-  set sources4 { type ifname . ether_addr . ipv4_addr; ${elements("sources4")} }
-  set sources6 { type ifname . ether_addr . ipv6_addr; ${elements("sources6")} }
-  map transit_out { type ipv4_addr : ipv4_addr; ${elements("transit_out")} }
-  map transit_in { type ipv4_addr : ipv4_addr; ${elements("transit_in")} }
-  set published { type ipv4_addr; ${published} }
-${memberSets(vpc)}${vpc.groups.map((group) => groupChains(group)).join("")}${combined.join("")}${reach.chains}${maps.join("")}  map reaches { type ipv4_addr : verdict; ${elementsOf(reach.elements)} }
-  chain guard { type filter hook prerouting priority raw; policy drop;
+${vpc.groups.map((group) => groupChains(group)).join("")}${combined.join("")}${reach.chains}  chain guard { type filter hook prerouting priority raw; policy drop;
     iifname { "lo", "${uplink}" } accept
     iifname . ether saddr . ip saddr @sources4 accept
     iifname . ether saddr . ip6 saddr @sources6 accept
@@ -131,9 +126,48 @@ ${vpc.dnsSupport ? `    ip daddr ${resolverAddress} meta l4proto { tcp, udp } th
     ip daddr vmap @in4
     ip6 daddr vmap @in6
   }
-}
 `;
+  return { sets: new Map(sets.map(([name, head, elements]) => [name, { head, elements: new Set(elements) }])), fixed };
 }
+
+/** A table in two parts: what comes and goes with interfaces, and what changes only with groups, routes and blocks. */
+export interface Table {
+  readonly sets: ReadonlyMap<string, { readonly head: string; readonly elements: ReadonlySet<string> }>;
+  readonly fixed: string;
+}
+
+/** The whole table, replacing what stood there in one transaction. */
+export function wholeText({ sets, fixed }: Table): string {
+  const text = [...sets.values()].map(({ head, elements }) => `  ${head} ${elementsOf([...elements])} }\n`).join("");
+  return `add table inet ${tableName}\ndelete table inet ${tableName}\ntable inet ${tableName} {\n${text}${fixed}}\n`;
+}
+
+/** The elements that make `after` out of `before`, in one transaction as well; undefined where more than elements differs. */
+export function changeText(before: Table, after: Table): string | undefined {
+  if (before.fixed !== after.fixed || before.sets.size !== after.sets.size) return undefined;
+  const [gone, come]: [string[], string[]] = [[], []];
+  for (const [name, { head, elements }] of after.sets) {
+    const old = before.sets.get(name);
+    if (old?.head !== head) return undefined;
+    const change = (verb: string, list: string[]) =>
+      list.length > 0 ? [`${verb} element inet ${tableName} ${name} { ${list.join(", ")} }\n`] : [];
+    gone.push(
+      ...change(
+        "delete",
+        [...old.elements].filter((element) => !elements.has(element)),
+      ),
+    );
+    come.push(
+      ...change(
+        "add",
+        [...elements].filter((element) => !old.elements.has(element)),
+      ),
+    );
+  }
+  return [...gone, ...come].join("");
+}
+
+const combinationOf = (groups: readonly string[]) => `all_of_${groups.map((group) => nameOf(group)).join("_")}`;
 
 interface LinkElements {
   readonly sources4: readonly string[];
@@ -142,7 +176,7 @@ interface LinkElements {
   readonly transit_in: readonly string[];
 }
 
-/** What the table holds of an interface's link: may come and go without the rest of the table. */
+/** What the table holds of an interface's link. */
 function linkElements({ mac, address, ipv6 }: VpcInterface, { link, transit }: AttachedLink): LinkElements {
   return {
     sources4: [`"${link}" . ${mac} . ${address}`],
@@ -152,25 +186,16 @@ function linkElements({ mac, address, ipv6 }: VpcInterface, { link, transit }: A
   };
 }
 
-/** Adds or deletes a link's elements. Both may be repeated. */
-export function linkText(verb: "add" | "delete", each: VpcInterface, link: AttachedLink): string {
-  const verbs = verb === "delete" ? ["add", "delete"] : ["add"];
-  return verbs
-    .flatMap((word) =>
-      Object.entries(linkElements(each, link))
-        .filter(([, list]) => list.length > 0)
-        .map(([name, list]) => `${word} element inet ${tableName} ${name} { ${list.join(", ")} }\n`),
-    )
-    .join("");
-}
+const everywhere = "0.0.0.0/0";
 
 /** Interfaces with the same routes share a chain; most reach everything or nothing. */
 function reaches(interfaces: readonly VpcInterface[]): { chains: string; elements: string[] } {
-  const chains = new Map<string, string>();
+  // Always there: the first interface with a way out, the commonest change, alters elements only.
+  const chains = new Map([[everywhere, "reach_all"]]);
   const elements = interfaces.flatMap(({ address, reaches: list }) => {
     const blocks = list.flatMap((cidr) => textOf(cidr, 4));
     if (blocks.length === 0) return [];
-    const key = blocks.some((block) => block.endsWith("/0")) ? "0.0.0.0/0" : blocks.toSorted().join(", ");
+    const key = blocks.some((block) => block.endsWith("/0")) ? everywhere : blocks.toSorted().join(", ");
     if (!chains.has(key)) chains.set(key, `reach_${chains.size}`);
     return [`${address} : jump ${chains.get(key)}`];
   });
@@ -179,7 +204,7 @@ function reaches(interfaces: readonly VpcInterface[]): { chains: string; element
 
 function reachSet(name: string, blocks: string): string {
   const mark = `meta mark set mark | ${routed}`;
-  if (blocks === "0.0.0.0/0") return `  chain ${name} {\n    ${mark}\n  }\n`;
+  if (blocks === everywhere) return `  chain ${name} {\n    ${mark}\n  }\n`;
   return `  set ${name}_blocks { type ipv4_addr; flags interval; auto-merge; elements = { ${blocks} } }
   chain ${name} {\n    ip daddr @${name}_blocks ${mark}\n  }\n`;
 }

@@ -7,6 +7,7 @@ import { Spares, type Spare } from "../spares.ts";
 import { ignoreFailure, ipInside, jsonInside, namespacesWith, nftInside, shellInside } from "./inside.ts";
 import {
   firstRules,
+  hairpin,
   interfaceText,
   linkUp,
   makeLink,
@@ -19,7 +20,7 @@ import {
   uplinkText,
   type TaskLink,
 } from "./links.ts";
-import { linkText, uplink, vpcTableText, type AttachedLink } from "./rules.ts";
+import { changeText, uplink, vpcTable, wholeText, type AttachedLink, type Table } from "./rules.ts";
 
 /** A task's place in a VPC: decided and journaled before anything is made. */
 export interface Place {
@@ -38,6 +39,7 @@ export interface VpcOptions {
   readonly mtu: number;
   readonly linkOf: (transit: string) => string;
   readonly newPlace: () => Spare;
+  readonly dropPlace: (spare: Spare) => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -59,6 +61,8 @@ export class Vpc {
   /** Changes of the table, one after the other. */
   #tables: Promise<unknown> = Promise.resolve();
   #next: Promise<void> | undefined;
+  /** What the kernel has; undefined: not known. */
+  #written: Table | undefined;
 
   constructor(options: VpcOptions, state: VpcState) {
     this.options = options;
@@ -86,7 +90,7 @@ export class Vpc {
       await command("ip", ["-batch", "-"], makeVpc({ namespace, link, bridge: bridge.name, mtu }));
     } else {
       // The bridge may be another than before: one that somebody deleted and we made again.
-      await command("ip", ["link", "set", link, "master", bridge.name, "up"]);
+      await command("ip", ["-batch", "-"], `link set ${link} master ${bridge.name} up\n${hairpin(link)}`);
     }
     await shellInside(namespace, settings.map(([name, value]) => `echo ${value} > /proc/sys/net/${name} 2>/dev/null`).join("\n") + "\n:");
     await ipInside(namespace, uplinkText({ address, gateway: bridge.gateway }));
@@ -94,7 +98,11 @@ export class Vpc {
     if (rules.some(({ priority }) => priority === 0)) await ipInside(namespace, firstRules);
     await this.#openOwn();
     await this.#write();
-    this.#spares.fill(0);
+  }
+
+  /** Not before `sweep`, which takes whatever has no place for a remainder. */
+  fillSpares(ms: number): void {
+    this.#spares.fill(ms);
   }
 
   async #openOwn(): Promise<void> {
@@ -130,9 +138,11 @@ export class Vpc {
     await this.apply();
   }
 
-  /** Writes the whole table; calls meanwhile share the next writing. */
+  /** Makes the table say what state and places say; calls meanwhile share the next writing. */
   apply(): Promise<void> {
     this.#next ??= this.#serial(async () => {
+      // Whoever waited for this state to attach an interface puts it into the same table.
+      await new Promise((resolve) => setImmediate(resolve));
       this.#next = undefined;
       await this.#setOwn();
       await this.#write();
@@ -143,7 +153,11 @@ export class Vpc {
   async #write(): Promise<void> {
     const { namespace, bridge } = this.options;
     const attached = [...this.places.values()].map((place) => this.#linkOf(place));
-    await nftInside(namespace, vpcTableText({ vpc: this.state, bridge, attached }));
+    const table = vpcTable({ vpc: this.state, bridge, attached });
+    const change = this.#written && changeText(this.#written, table);
+    this.#written = undefined;
+    if (change !== "") await nftInside(namespace, change ?? wholeText(table));
+    this.#written = table;
   }
 
   #serial<T>(work: () => Promise<T>): Promise<T> {
@@ -168,8 +182,15 @@ export class Vpc {
 
   async #makeSpare(): Promise<Spare> {
     const spare = this.options.newPlace();
-    await this.#plumb({ namespace: spare.namespace, transit: spare.address }, false);
-    return spare;
+    const place = { namespace: spare.namespace, transit: spare.address };
+    try {
+      await this.#plumb(place, false);
+      return spare;
+    } catch (error) {
+      await ipInside(this.options.namespace, removeLink(this.#taskLink(place)), true);
+      await this.options.dropPlace(spare);
+      throw error;
+    }
   }
 
   async #plumb(place: Pick<Place, "namespace" | "transit">, there: boolean): Promise<void> {
@@ -187,7 +208,7 @@ export class Vpc {
     await Promise.all([
       ipInside(place.namespace, interfaceText(known)),
       this.#setOwn().then(() => ipInside(this.options.namespace, routeTo(known, link.link))),
-      this.#serial(() => nftInside(this.options.namespace, linkText("add", known, link))).catch(() => this.apply()),
+      this.apply(),
     ]);
   }
 
@@ -208,15 +229,8 @@ export class Vpc {
     if (this.places.get(place.networkInterfaceId)?.namespace === place.namespace) this.places.delete(place.networkInterfaceId);
     if (!this.#opened) return;
     await this.#opened.catch(() => {});
-    const known = this.state.interfaces.find(({ networkInterfaceId }) => networkInterfaceId === place.networkInterfaceId);
     const link = this.#linkOf(place);
-    await Promise.all([
-      ipInside(this.options.namespace, removeLink(link), true),
-      known && !this.places.has(place.networkInterfaceId)
-        ? this.#serial(() => nftInside(this.options.namespace, linkText("delete", known, link))).catch(() => this.apply())
-        : // The state forgot the interface first, and the next table has nothing of it.
-          undefined,
-    ]);
+    await Promise.all([ipInside(this.options.namespace, removeLink(link), true), this.apply()]);
   }
 
   /** Removes links and addresses in the VPC that no place has: of spares of an earlier life, and of what a crash interrupted. */

@@ -1,12 +1,12 @@
-import type { ElasticNetworkInterface, VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
+import type { ElasticNetworkInterface, VpcState } from "#agent-protocol/vpc.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Attachment, PortBinding } from "../../task/state.ts";
 import { formatSubnet, type AddressPool } from "../addresses.ts";
 import { command } from "../commands.ts";
-import { StepError } from "../../steps/step-error.ts";
 import { jsonInside, namespacesWith } from "./inside.ts";
+import { emptyState, KnownVpcs, type Caller, type Memory } from "./known.ts";
 import { PublicAddresses } from "./public-addresses.ts";
 import { Vpc, type Place } from "./vpc.ts";
 
@@ -37,25 +37,18 @@ export interface Vpcs {
   close(): Promise<void>;
 }
 
-export interface Caller {
-  readonly vpc: VpcState;
-  readonly networkInterface: VpcInterface;
-}
-
 export interface VpcsOptions {
   readonly instance: string;
   readonly bridge: string;
   readonly table: string;
   readonly pool: () => AddressPool;
   readonly linkOf: (address: string) => string;
-  readonly memory: { get(key: string): string | undefined; set(key: string, value: string | undefined): void };
+  readonly memory: Memory;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
 }
 
-/** How long a task waits for the control plane to say what its interface is. */
-const namedMs = 30_000;
 /** How long a VPC without interfaces stays: the next task of it often comes soon. */
 const lingerMs = 2_000;
 const freshMs = 200;
@@ -75,31 +68,23 @@ export function createVpcs(options: VpcsOptions): Vpcs {
   const vpcs = new Map<string, Vpc>();
   const closing = new Map<string, Promise<void>>();
   const held = new Map<string, Held>();
-  const waiters = new Set<() => void>();
+  const known = new KnownVpcs(memory, clock);
   const removals = new Map<string, () => void>();
   const counted = new Map<string, { at: number; devices: ReturnType<Vpc["devices"]> }>();
   const publicAddresses = new PublicAddresses(options.bridge, options.table, log);
-  let states = new Map<string, VpcState>();
   let uplinkAddresses: Record<string, string> = {};
   let mtu = 1500;
   let over = false;
 
   const namespaceOf = (vpcId: string) => `gantry-${instance}-${vpcId}`;
   const linkOf = (transit: string) => `t${options.linkOf(transit).slice(-4)}`;
-  const find = (networkInterfaceId: string): Caller | undefined => {
-    for (const vpc of states.values()) {
-      const found = vpc.interfaces.find((each) => each.networkInterfaceId === networkInterfaceId);
-      if (found) return { vpc, networkInterface: found };
-    }
-    return undefined;
-  };
   const keepUplinks = () =>
     memory.set("vpc-uplinks", Object.keys(uplinkAddresses).length > 0 ? JSON.stringify(uplinkAddresses) : undefined);
 
   /** The VPC, in memory; nothing is made yet. */
   const vpcOf = (state: VpcState): Vpc => {
-    const known = vpcs.get(state.vpcId);
-    if (known) return known;
+    const there = vpcs.get(state.vpcId);
+    if (there) return there;
     const pool = options.pool();
     let address = uplinkAddresses[state.vpcId];
     if (!address) {
@@ -116,6 +101,10 @@ export function createVpcs(options: VpcsOptions): Vpcs {
         mtu,
         linkOf,
         newPlace: () => ({ namespace: taskPrefix + options.random.hex(6), address: pool.take() }),
+        dropPlace: async ({ namespace, address: transit }) => {
+          if ((await namespacesWith(namespace)).length > 0) await deleteNamespace(namespace);
+          pool.give(transit);
+        },
         clock,
         log,
       },
@@ -129,7 +118,7 @@ export function createVpcs(options: VpcsOptions): Vpcs {
   const publish = () => publicAddresses.set(publicOf());
 
   const lives = (vpcId: string) =>
-    (states.get(vpcId)?.interfaces.length ?? 0) > 0 || [...held.values()].some((each) => each.vpcId === vpcId);
+    (known.get(vpcId)?.interfaces.length ?? 0) > 0 || [...held.values()].some((each) => each.vpcId === vpcId);
 
   const removeLater = (vpcId: string) => {
     if (removals.has(vpcId) || over) return;
@@ -155,7 +144,6 @@ export function createVpcs(options: VpcsOptions): Vpcs {
         options.pool().give(address);
       }
       options.pool().give(vpc.options.address);
-      // A newer one of the same VPC waits for this and keeps the address.
       delete uplinkAddresses[vpcId];
       keepUplinks();
     })().finally(() => closing.delete(vpcId));
@@ -166,44 +154,17 @@ export function createVpcs(options: VpcsOptions): Vpcs {
   /** The VPC with its namespace made. */
   const opened = async (state: VpcState): Promise<Vpc> => {
     while (closing.has(state.vpcId)) await closing.get(state.vpcId)?.catch(() => {});
-    const vpc = vpcOf(states.get(state.vpcId) ?? state);
+    const vpc = vpcOf(known.get(state.vpcId) ?? state);
     await vpc.open();
     return vpc;
   };
-
-  const named = (networkInterfaceId: string, signal: AbortSignal | undefined): Promise<Caller> =>
-    new Promise((resolve, reject) => {
-      const done = (action: () => void) => {
-        waiters.delete(look);
-        cancel();
-        signal?.removeEventListener("abort", aborted);
-        action();
-      };
-      const look = () => {
-        const found = find(networkInterfaceId);
-        if (found) done(() => resolve(found));
-      };
-      const aborted = () => done(() => reject(signal?.reason as Error));
-      const cancel = clock.after(namedMs, () =>
-        done(() =>
-          reject(
-            new StepError(
-              `ResourceInitializationError: unable to set up the network interface ${networkInterfaceId}: the control plane did not describe it within ${namedMs / 1000} s`,
-            ),
-          ),
-        ),
-      );
-      if (signal?.aborted) return aborted();
-      signal?.addEventListener("abort", aborted, { once: true });
-      waiters.add(look);
-      look();
-    });
 
   const build = async (each: Held, { vpc: state, networkInterface }: Caller): Promise<void> => {
     each.vpcId = state.vpcId;
     const published = networkInterface.publicIp ? publish() : undefined;
     const vpc = await opened(state);
     await vpc.attach(each.place, networkInterface);
+    vpc.fillSpares(200);
     await published;
   };
 
@@ -217,51 +178,36 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     const { namespace = "", vpc } = attachment;
     if (!vpc) return undefined;
     const { networkInterfaceId, transit, task, holder } = vpc;
-    const known = held.get(namespace) ?? { place: { networkInterfaceId, namespace, transit }, task, containers: new Set<string>() };
-    known.containers.add(holder);
-    held.set(namespace, known);
-    return known;
-  };
-
-  const restore = () => {
-    try {
-      const list = JSON.parse(memory.get("vpc-state") ?? "[]") as VpcState[];
-      states = new Map(list.map((state) => [state.vpcId, state]));
-      uplinkAddresses = JSON.parse(memory.get("vpc-uplinks") ?? "{}") as Record<string, string>;
-    } catch (error) {
-      log.error({ err: error }, "the journaled state of the VPCs can't be read; the control plane tells it again");
-    }
+    const each = held.get(namespace) ?? { place: { networkInterfaceId, namespace, transit }, task, containers: new Set<string>() };
+    each.containers.add(holder);
+    held.set(namespace, each);
+    return each;
   };
 
   return {
     publicAddresses,
     async update(list) {
-      const before = [...states.values()];
-      states = new Map(list.map((state) => [state.vpcId, state]));
-      memory.set("vpc-state", list.length > 0 ? JSON.stringify(list) : undefined);
-      for (const look of waiters) look();
-      const gone = before.filter(({ vpcId }) => !states.has(vpcId)).map((state) => ({ ...state, interfaces: [] }));
+      const changed = known.replace(list);
       await Promise.all([
-        ...[...list, ...gone].map(async (state) => {
-          if (!lives(state.vpcId)) removeLater(state.vpcId);
-          const text = JSON.stringify(state);
-          if (before.some((other) => JSON.stringify(other) === text)) return;
-          if (vpcs.has(state.vpcId)) await vpcs.get(state.vpcId)?.update(state);
+        ...changed.map(async (state) => {
+          const vpc = vpcs.get(state.vpcId);
+          if (vpc) await vpc.update(state);
           // Made before the task asks for it.
-          else if (lives(state.vpcId) && !over) await opened(state);
+          else if (lives(state.vpcId) && !over) (await opened(state)).fillSpares(0);
+          if (!lives(state.vpcId)) removeLater(state.vpcId);
         }),
         publish(),
       ]);
     },
     allocate(task, container, network, bindings) {
-      const known = [...held.values()].find((each) => each.task === task);
+      const same = [...held.values()].find((each) => each.task === task);
       const own = () => {
-        const vpcId = find(network.ec2Id)?.vpc.vpcId;
+        const vpcId = known.find(network.ec2Id)?.vpc.vpcId;
         const spare = vpcId ? vpcs.get(vpcId)?.takeSpare() : undefined;
         const { namespace, address } = spare ?? { namespace: taskPrefix + options.random.hex(6), address: options.pool().take() };
         return { namespace, transit: address };
       };
-      const { namespace, transit } = known?.place ?? own();
+      const { namespace, transit } = same?.place ?? own();
       const attachment: Attachment = {
         mode: "awsvpc",
         namespace,
@@ -275,7 +221,7 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     async attach(attachment, signal) {
       const each = hold(attachment);
       if (!each) return;
-      const caller = await named(each.place.networkInterfaceId, signal);
+      const caller = await known.named(each.place.networkInterfaceId, signal);
       each.ready ??= build(each, caller).catch((error: unknown) => {
         each.ready = undefined;
         throw error;
@@ -299,7 +245,8 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     },
     adopt: (attachment) => void hold(attachment),
     reserve(pool) {
-      restore();
+      known.restore(log);
+      uplinkAddresses = JSON.parse(memory.get("vpc-uplinks") ?? "{}") as Record<string, string>;
       for (const address of [...Object.values(uplinkAddresses), ...[...held.values()].map(({ place }) => place.transit)])
         pool.reserve(address);
       publicAddresses.begin(publicOf());
@@ -312,11 +259,10 @@ export function createVpcs(options: VpcsOptions): Vpcs {
         const links = await jsonInside<{ ifname: string }>(namespaceOf(vpcId), ["link", "show"]).catch(() => []);
         for (const each of held.values()) if (links.some(({ ifname }) => ifname === linkOf(each.place.transit))) each.vpcId = vpcId;
       }
-      for (const each of held.values()) each.vpcId ??= find(each.place.networkInterfaceId)?.vpc.vpcId;
-      const names = new Set([...found, ...states.keys(), ...Object.keys(uplinkAddresses)]);
+      for (const each of held.values()) each.vpcId ??= known.find(each.place.networkInterfaceId)?.vpc.vpcId;
+      const names = new Set([...found, ...known.ids(), ...Object.keys(uplinkAddresses)]);
       for (const vpcId of names) {
         if (lives(vpcId)) continue;
-        states.delete(vpcId);
         const state = emptyState(vpcId);
         vpcOf(state);
         await remove(vpcId);
@@ -325,14 +271,16 @@ export function createVpcs(options: VpcsOptions): Vpcs {
       const existing = new Set(await namespacesWith(taskPrefix));
       for (const vpcId of names) {
         if (!lives(vpcId)) continue;
-        const vpc = await opened(states.get(vpcId) ?? emptyState(vpcId));
-        for (const each of held.values()) {
-          if (each.vpcId !== vpcId) continue;
-          vpc.places.set(each.place.networkInterfaceId, each.place);
-          const caller = find(each.place.networkInterfaceId);
+        const vpc = vpcOf(known.get(vpcId) ?? emptyState(vpcId));
+        const own = [...held.values()].filter((each) => each.vpcId === vpcId);
+        // Before the table is written: what runs is not to miss a packet.
+        for (const { place } of own) vpc.places.set(place.networkInterfaceId, place);
+        await vpc.open();
+        for (const each of own) {
+          const caller = known.find(each.place.networkInterfaceId);
           // Without its namespace the task is gone too: it is made again only if it is asked for.
           if (!caller || !existing.has(each.place.namespace)) continue;
-          each.ready = build(each, caller).catch((error: unknown) => {
+          each.ready = vpc.attach(each.place, caller.networkInterface).catch((error: unknown) => {
             each.ready = undefined;
             log.warn({ err: error, networkInterface: each.place.networkInterfaceId }, "the interface could not be mended");
           });
@@ -340,12 +288,13 @@ export function createVpcs(options: VpcsOptions): Vpcs {
         }
         await vpc.sweep();
         await vpc.apply();
+        vpc.fillSpares(0);
       }
       for (const namespace of existing) if (!held.has(namespace)) await deleteNamespace(namespace);
     },
     uplinks: () => [...vpcs.values()].map((vpc) => vpc.options.link),
     who(transit) {
-      for (const { place } of held.values()) if (place.transit === transit) return find(place.networkInterfaceId);
+      for (const { place } of held.values()) if (place.transit === transit) return known.find(place.networkInterfaceId);
       return undefined;
     },
     async devices({ namespace = "", vpc: of }) {
@@ -361,13 +310,12 @@ export function createVpcs(options: VpcsOptions): Vpcs {
       for (const cancel of removals.values()) cancel();
       removals.clear();
       held.clear();
-      states.clear();
+      known.replace([]);
       for (const vpcId of vpcs.keys()) await remove(vpcId);
       await Promise.all(closing.values());
       for (const name of await namespacesWith(taskPrefix)) await deleteNamespace(name);
       for (const name of await namespacesWith(prefix)) await deleteNamespace(name);
       await publicAddresses.set(new Map());
-      memory.set("vpc-state", undefined);
       memory.set("vpc-uplinks", undefined);
     },
     async close() {
@@ -382,15 +330,11 @@ export function createVpcs(options: VpcsOptions): Vpcs {
   function publicOf(): Map<string, string> {
     const wanted = new Map<string, string>();
     for (const { place } of held.values()) {
-      const publicIp = find(place.networkInterfaceId)?.networkInterface.publicIp;
+      const publicIp = known.find(place.networkInterfaceId)?.networkInterface.publicIp;
       if (publicIp) wanted.set(publicIp, place.transit);
     }
     return wanted;
   }
-}
-
-function emptyState(vpcId: string): VpcState {
-  return { vpcId, ipv4Cidrs: [], ipv6Cidrs: [], resolver: "", dnsSupport: false, interfaces: [], groups: [], members: {} };
 }
 
 /** Of the device by which this machine reaches others: what is larger would be cut there. */
