@@ -16,13 +16,13 @@ export interface ExecOptions {
   readonly clock: Clock;
   /** For the output files. */
   readonly directory: string;
-  /** Ends a process of gVisor's, of which the machine's own only waits for its end. */
-  readonly killInside: (execId: string) => Promise<void>;
+  /** For a process inside gVisor, of which the machine's own only waits for its end. */
+  readonly inside: { readonly kill: (execId: string) => Promise<void>; readonly forget: (execId: string) => Promise<void> };
 }
 
 /** Runs a command in a running container with the environment, user and limits of the container's own process. */
 export async function execInContainer(
-  { containerd, clock, directory, killInside }: ExecOptions,
+  { containerd, clock, directory, inside }: ExecOptions,
   containerId: string,
   { args, timeoutMs }: { readonly args: readonly string[]; readonly timeoutMs: number },
 ): Promise<ExecResult> {
@@ -31,10 +31,11 @@ export async function execInContainer(
   await mkdir(directory, { recursive: true });
   await writeFile(output, "");
   let added = false;
+  let sandboxed = false;
   try {
     const own = await containerSpec(containerd, containerId);
     const process: OciProcess = { ...own.process, args: [...args], terminal: false };
-    const sandboxed = inSandbox(own);
+    sandboxed = inSandbox(own);
     const spec = jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Process", process);
     // Both streams, always: an empty one crashes the shim and takes the group's other containers with it.
     await containerd.tasks.exec({ containerId, execId, stdout: output, stderr: output, spec });
@@ -53,8 +54,8 @@ export async function execInContainer(
     let timedOut = false;
     const kill = () => {
       timedOut = true;
-      const inside = sandboxed ? killInside(execId).catch(() => undefined) : Promise.resolve();
-      void inside.then(() => containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined));
+      const first = sandboxed ? inside.kill(execId).catch(() => undefined) : Promise.resolve();
+      void first.then(() => containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined));
     };
     const cancelKill = clock.after(timeoutMs, kill);
     const guard = guardSize(clock, output);
@@ -70,6 +71,7 @@ export async function execInContainer(
     throw runtimeError("CannotStart", error);
   } finally {
     if (added) await unlessGone(containerd.tasks.deleteProcess({ containerId, execId })).catch(() => undefined);
+    if (sandboxed) await inside.forget(execId);
     await rm(output, { force: true });
   }
 }

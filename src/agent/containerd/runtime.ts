@@ -146,6 +146,7 @@ export class ContainerdRuntime implements Runtime {
     const { snapshotter } = containerd;
     try {
       const [{ oci, parent }, runtime] = await Promise.all([this.#specs.build(spec), this.#sandboxes.call(spec.runtime, "container")]);
+      if (spec.sandbox !== undefined) await this.#sandboxes.checkMounts(spec.mounts);
       const cgroup = `${spec.cgroupParent}/${spec.sandbox ?? id}`;
       const record = {
         id,
@@ -360,8 +361,11 @@ export class ContainerdRuntime implements Runtime {
 
   async exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult> {
     const directory = join(this.#options.stateDirectory, "exec");
-    const killInside = (execId: string) => this.#sandboxes.killExec(id, execId);
-    return execInContainer({ containerd: this.#containerd, clock: this.#options.clock, directory, killInside }, id, options);
+    const inside = {
+      kill: (execId: string) => this.#sandboxes.killExec(id, execId),
+      forget: (execId: string) => this.#sandboxes.forgetExec(execId),
+    };
+    return execInContainer({ containerd: this.#containerd, clock: this.#options.clock, directory, inside }, id, options);
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {

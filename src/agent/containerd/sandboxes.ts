@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { cgroupProcesses } from "#agent/cgroups/cgroups.ts";
@@ -50,6 +51,15 @@ export class Sandboxes {
     return { name: name === "runc" ? "io.containerd.runc.v2" : name, options: runcOptions({ root, binary }) };
   }
 
+  /** gVisor says nothing useful of a source that is not there. Throws RuntimeError `CannotStart`, as runc would. */
+  async checkMounts(mounts: readonly { readonly source: string; readonly target: string }[]): Promise<void> {
+    for (const { source, target } of mounts) {
+      await stat(source).catch(() => {
+        throw new RuntimeError("CannotStart", `error mounting "${source}" to rootfs at "${target}": no such file or directory`);
+      });
+    }
+  }
+
   /** Several containers of a task ask at the same time: the sandbox is made once. */
   open(spec: SandboxSpec): Promise<void> {
     const { id } = spec;
@@ -75,8 +85,16 @@ export class Sandboxes {
   /** Ends a process that `exec` began: the one outside only waits for it. */
   async killExec(id: string, execId: string): Promise<void> {
     const { container } = await this.#gvisor();
-    const root = join(this.#options.runcRoot, this.#options.containerd.namespace);
-    await run(container, ["--root", root, "kill-exec", id, execId], { timeout: 10_000, killSignal: "SIGKILL" });
+    await run(container, ["--root", this.#records, "kill-exec", id, execId], { timeout: 10_000, killSignal: "SIGKILL" });
+  }
+
+  async forgetExec(execId: string): Promise<void> {
+    await rm(join(`${this.#records}.exec`, `${execId}.pid`), { force: true });
+  }
+
+  /** As the wrapper is given it by the shim. */
+  get #records(): string {
+    return join(this.#options.runcRoot, this.#options.containerd.namespace);
   }
 
   async #open(spec: SandboxSpec): Promise<void> {

@@ -69,7 +69,12 @@ case "$command" in
       exec unshare --mount --propagation private sh -c \
         'mount -t tmpfs none /proc/sys && mkdir /proc/sys/vm && echo 65536 >/proc/sys/vm/mmap_min_addr; exec "$@"' sh $short $globals start "$id"
     fi
-    $short $globals start "$id" <"/proc/$keeper/fd/0" >"/proc/$keeper/fd/1" 2>"/proc/$keeper/fd/2" || exit
+    $short $globals start "$id" <"/proc/$keeper/fd/0" >"/proc/$keeper/fd/1" 2>"/proc/$keeper/fd/2" || {
+      code=$?
+      # Its file server would stay, and hold the streams open.
+      $short --root "$root" --log /dev/null delete --force "$id" >/dev/null 2>&1
+      exit $code
+    }
     echo >"$bundle/begun"
     keeps && echo >"$bundle/begin"
     exit 0
@@ -107,7 +112,9 @@ case "$command" in
       --detach --pid-file "$pid_file" "$id"
     ;;
   kill-exec)
-    read -r pid <"$inside/$signal.pid" && $short --root "$root" --log /dev/null kill --pid "$pid" "$id" 9
+    # The file ends without a line's end.
+    read -r pid <"$inside/$signal.pid"
+    [ -z "$pid" ] || $short --root "$root" --log /dev/null kill --pid "$pid" "$id" 9
     ;;
   *) exec $long "$@" ;;
 esac
