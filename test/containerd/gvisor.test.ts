@@ -63,7 +63,8 @@ test("a kernel of its own; exit code, environment, user, each stream in its own 
   assert.equal(result.exitCode, 3);
   assert.equal(result.stderr, "err\n");
   assert.doesNotMatch(result.stdout, new RegExp(release().replaceAll(".", "\\.")));
-  for (const line of ["uid=1000(app) gid=1001(app)", "A=image", "B=own", "to-stdout"]) assert.ok(result.stdout.includes(line), result.stdout);
+  for (const line of ["uid=1000(app) gid=1001(app)", "A=image", "B=own", "to-stdout"])
+    assert.ok(result.stdout.includes(line), result.stdout);
   await one.close();
 });
 
@@ -72,7 +73,9 @@ test("two containers share localhost and a volume, and neither file systems nor 
   const shared = join(machine.home, "shared");
   mkdirSync(shared);
   const mounts = [{ source: shared, target: "/shared", readOnly: false }];
-  const server = await pair.start(busybox, "echo secret >/mine; echo from server >/shared/file; nc -l -p 8080 -e echo hello; : server", { mounts });
+  const server = await pair.start(busybox, "echo secret >/mine; echo from server >/shared/file; nc -l -p 8080 -e echo hello; : server", {
+    mounts,
+  });
   const client = await pair.start(
     busybox,
     "i=0; until nc 127.0.0.1 8080 </dev/null || [ $i = 40 ]; do i=$((i+1)); sleep 0.05; done; cat /shared/file; cat /mine; cat /proc/[0-9]*/cmdline | grep -c serv[e]r",

@@ -54,11 +54,20 @@ describe("DNS messages", () => {
   it("a question is read as it was written, in small letters", () => {
     const label = fc.stringMatching(/^[a-zA-Z0-9-]{1,63}$/);
     fc.assert(
-      fc.property(fc.array(label, { minLength: 1, maxLength: 3 }), fc.constantFrom(...Object.values(types)), fc.nat(65_535), (labels, type, id) => {
-        const name = labels.join(".");
-        const question = parseQuestion(query(name, type, id));
-        assert.deepEqual(question && { name: question.name, type: question.type, id: question.id }, { name: name.toLowerCase(), type, id });
-      }),
+      fc.property(
+        fc.array(label, { minLength: 1, maxLength: 3 }),
+        fc.constantFrom(...Object.values(types)),
+        fc.nat(65_535),
+        (labels, type, id) => {
+          const name = labels.join(".");
+          const question = parseQuestion(query(name, type, id));
+          assert.deepEqual(question && { name: question.name, type: question.type, id: question.id }, {
+            name: name.toLowerCase(),
+            type,
+            id,
+          });
+        },
+      ),
     );
   });
 
