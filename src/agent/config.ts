@@ -24,6 +24,8 @@ export interface AgentConfig {
   readonly availabilityZone: string;
   readonly pullBehavior: "default" | "always" | "once" | "prefer-cached";
   readonly reservedMemoryMiB: number;
+  /** How many times its CPU the machine promises: tasks keep their limits, and share when all are busy. `GANTRY_CPU_OVERCOMMIT`, default 1. */
+  readonly cpuOvercommit: number;
   readonly reservedPorts: readonly number[];
   readonly reservedPortsUdp: readonly number[];
   readonly dynamicPorts: { readonly first: number; readonly last: number };
@@ -85,6 +87,7 @@ export function readAgentConfig(env: Environment): AgentConfig {
     instanceTags: textMap("ECS_CONTAINER_INSTANCE_TAGS", env),
     availabilityZone: env.GANTRY_AVAILABILITY_ZONE || `${region}a`,
     pullBehavior,
+    cpuOvercommit: overcommit(env),
     reservedMemoryMiB: count("ECS_RESERVED_MEMORY", env, 0),
     reservedPorts: ports("ECS_RESERVED_PORTS", env, [22, 2375, 2376, 51678, 51679]),
     reservedPortsUdp: ports("ECS_RESERVED_PORTS_UDP", env, []),
@@ -108,6 +111,12 @@ export function readAgentConfig(env: Environment): AgentConfig {
     registryHosts: registryHosts(env),
     insecureRegistries: stringList("GANTRY_INSECURE_REGISTRIES", env, []),
   };
+}
+
+function overcommit({ GANTRY_CPU_OVERCOMMIT: text = "1" }: Environment): number {
+  const factor = Number(text);
+  if (!(factor >= 1 && factor <= 100)) throw new AgentConfigError(`GANTRY_CPU_OVERCOMMIT is not a number between 1 and 100: ${text}`);
+  return factor;
 }
 
 function fargateMark({ GANTRY_FARGATE: mark = "false" }: Environment): AgentConfig["fargate"] {
