@@ -241,6 +241,47 @@ resource "aws_default_route_table" "other" {
   }
   tags = { Name = "default of other" }
 }
+resource "aws_default_security_group" "other" {
+  vpc_id = aws_vpc.other.id
+  ingress {
+    protocol  = "-1"
+    self      = true
+    from_port = 0
+    to_port   = 0
+  }
+}
+# As terraform-aws-modules/vpc adopts it.
+resource "aws_default_network_acl" "other" {
+  default_network_acl_id = aws_vpc.other.default_network_acl_id
+  dynamic "ingress" {
+    for_each = { 100 = ["0.0.0.0/0", null], 101 = [null, "::/0"] }
+    content {
+      rule_no         = ingress.key
+      action          = "allow"
+      protocol        = "-1"
+      from_port       = 0
+      to_port         = 0
+      cidr_block      = ingress.value[0]
+      ipv6_cidr_block = ingress.value[1]
+    }
+  }
+  egress {
+    rule_no    = 100
+    action     = "allow"
+    protocol   = "-1"
+    from_port  = 0
+    to_port    = 0
+    cidr_block = "0.0.0.0/0"
+  }
+  tags = { Name = "adopted" }
+}
+resource "aws_default_vpc" "default" {
+  tags = { Name = "default" }
+}
+resource "aws_default_subnet" "first" {
+  availability_zone = data.aws_availability_zones.here.names[0]
+  tags              = { Name = "default-a" }
+}
 resource "aws_default_vpc_dhcp_options" "default" {}
 
 data "aws_vpc" "default" {
