@@ -16,6 +16,8 @@ const run = promisify(execFile);
 /** Names the cgroup that a container's processes are in. */
 export const cgroupLabel = "gantry.io/cgroup";
 
+const failed = "failed to start the task's sandbox: ";
+
 export interface SandboxesOptions {
   readonly containerd: Containerd;
   readonly hierarchy: Hierarchy;
@@ -37,6 +39,7 @@ export interface RuntimeCall {
 export class Sandboxes {
   readonly #options: SandboxesOptions;
   readonly #opening = new Map<string, Promise<void>>();
+  readonly #starting = new Map<string, Promise<void>>();
   #pauseRoot: Promise<string> | undefined;
   #wrapper: Promise<Wrapper> | undefined;
 
@@ -60,7 +63,10 @@ export class Sandboxes {
     }
   }
 
-  /** Several containers of a task ask at the same time: the sandbox is made once. */
+  /**
+   * Several containers of a task ask at the same time: the sandbox is made once. Resolves when containers can be created in it; its own kernel starts meanwhile, and `started` waits
+   * for that.
+   */
   open(spec: SandboxSpec): Promise<void> {
     const { id } = spec;
     let opening = this.#opening.get(id);
@@ -69,6 +75,11 @@ export class Sandboxes {
       this.#opening.set(id, opening);
     }
     return opening;
+  }
+
+  /** Before a container of it may start. Throws RuntimeError `CannotCreate`. */
+  async started(id: string): Promise<void> {
+    await this.#starting.get(id);
   }
 
   /** For a sandbox that has been discarded: ends what a failed start or a killed shim left of it in its cgroup. */
@@ -103,6 +114,11 @@ export class Sandboxes {
     try {
       const status = await this.#status(id);
       if (status === Status.RUNNING) return;
+      if (status === Status.CREATED) {
+        // We were killed in between, or it is starting.
+        if (!this.#starting.has(id)) this.#start(id);
+        return;
+      }
       if (status !== undefined) await discard(id);
       const runtime = await this.call(spec.runtime, "sandbox");
       this.#pauseRoot ??= writePauseRoot(this.#options.directory);
@@ -119,12 +135,29 @@ export class Sandboxes {
         await containerd.containers.create({ container: record });
       });
       await containerd.tasks.create({ containerId: id, options: runtime.options });
-      await containerd.tasks.start({ containerId: id });
+      this.#start(id);
     } catch (error) {
       await discard(id).catch(() => undefined);
       if (error instanceof RuntimeError) throw error;
-      throw runtimeError("CannotCreate", error, "failed to start the task's sandbox: ");
+      throw runtimeError("CannotCreate", error, failed);
     }
+  }
+
+  #start(id: string): void {
+    const { containerd, discard } = this.#options;
+    const starting = containerd.tasks.start({ containerId: id }).then(
+      () => {},
+      async (error: unknown) => {
+        await discard(id).catch(() => undefined);
+        throw runtimeError("CannotCreate", error, failed);
+      },
+    );
+    this.#starting.set(id, starting);
+    starting.then(
+      () => this.#starting.delete(id),
+      // Kept for those who ask later, until the sandbox is made anew.
+      () => {},
+    );
   }
 
   /** Undefined when there is nothing at all of it. */

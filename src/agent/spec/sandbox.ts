@@ -30,13 +30,7 @@ export function buildSandboxSpec(spec: SandboxSpec, pauseRoot: string): OciSpec 
     annotations: { "io.containerd.runc.v2.group": spec.group, ...sandboxAnnotations("sandbox", spec.id) },
     linux: {
       cgroupsPath: `${spec.cgroupParent}/${spec.id}`,
-      namespaces: [
-        { type: "mount" },
-        { type: "uts" },
-        { type: "ipc" },
-        { type: "pid" },
-        { type: "network", path: spec.network.namespace },
-      ],
+      namespaces: [{ type: "mount" }, { type: "uts" }, { type: "ipc" }, { type: "pid" }, { type: "network", path: spec.network.namespace }],
       resources: { devices: [{ allow: false, access: "rwm" }], cpu: { shares: 1024 }, memory },
       sysctl: {},
       devices: [],

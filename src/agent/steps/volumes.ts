@@ -36,7 +36,12 @@ export async function mountsOf(
         throw new StepError(`CannotCreateContainerError: cannot create the source of volume ${volume}: ${(error as Error).message}`);
       }
     }
-    ready.push({ source, target, readOnly, owned: source.startsWith(`${world.config.home}/volumes/`) || (disk !== undefined && source.startsWith(`${disk}/`)) });
+    ready.push({
+      source,
+      target,
+      readOnly,
+      owned: source.startsWith(`${world.config.home}/volumes/`) || (disk !== undefined && source.startsWith(`${disk}/`)),
+    });
   }
   return ready;
 }
@@ -45,7 +50,12 @@ export async function removeTaskVolumes(world: World, plan: TaskPlan): Promise<v
   await rm(`${world.config.home}/volumes/task/${plan.id}`, { recursive: true, force: true });
 }
 
-function sourceOf(world: World, plan: TaskPlan, { name, type, host, dockerVolumeConfiguration }: PayloadVolume, disk: string | undefined): string {
+function sourceOf(
+  world: World,
+  plan: TaskPlan,
+  { name, type, host, dockerVolumeConfiguration }: PayloadVolume,
+  disk: string | undefined,
+): string {
   const volumes = `${world.config.home}/volumes`;
   const ofTask = disk === undefined ? `${volumes}/task/${plan.id}` : volumesOn(disk);
   if (type === "docker" || dockerVolumeConfiguration) {
