@@ -123,6 +123,7 @@ export class ContainerdRuntime implements Runtime {
       directory: join(options.stateDirectory, "sandbox"),
       runcRoot: this.#runcRoot,
       runscPlatform: options.runscPlatform,
+      clock,
       discard: (id) => this.#discard(id),
     });
     this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
@@ -275,7 +276,8 @@ export class ContainerdRuntime implements Runtime {
         if (signal?.aborted) throw signal.reason;
         if (isNotFound(error)) return await this.#lost(id);
         // containerd is being restarted, or the shim was killed: the containers' record says what is left.
-        if (!isUnavailable(error) && ++failures > 5) throw runtimeError("Unavailable", error);
+        const away = isUnavailable(error) || /ttrpc: closed/.test(messageOf(error));
+        if (!away && ++failures > 5) throw runtimeError("Unavailable", error);
         await sleep(clock, 200, signal);
       }
     }

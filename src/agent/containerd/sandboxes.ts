@@ -8,6 +8,7 @@ import { RuntimeError, type RuntimeClass, type SandboxSpec } from "#agent/runtim
 import { writePauseRoot } from "#agent/sandbox/pause.ts";
 import { findRunsc, RunscMissing, writeWrapper, type Wrapper } from "#agent/sandbox/runsc.ts";
 import { buildSandboxSpec } from "#agent/spec/sandbox.ts";
+import { sleep, type Clock } from "#platform/clock.ts";
 import { isAlreadyExists, isNotFound, jsonAny, messageOf, runcOptions, runtimeError, type Containerd } from "./client.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 
@@ -25,6 +26,7 @@ export interface SandboxesOptions {
   /** Where runc, or what stands for it, keeps its records. */
   readonly runcRoot: string;
   readonly runscPlatform: string | undefined;
+  readonly clock: Clock;
   /** Removes a container with its task and record. */
   readonly discard: (id: string) => Promise<void>;
 }
@@ -108,39 +110,45 @@ export class Sandboxes {
     return join(this.#options.runcRoot, this.#options.containerd.namespace);
   }
 
+  /** An agent that was killed may have left containerd in the middle of making, or of giving up, the same sandbox: until that is over, both are in each other's way. */
   async #open(spec: SandboxSpec): Promise<void> {
-    const { id } = spec;
-    const { containerd, discard } = this.#options;
-    try {
-      const status = await this.#status(id);
-      if (status === Status.RUNNING) return;
-      if (status === Status.CREATED) {
-        // We were killed in between, or it is starting.
-        if (!this.#starting.has(id)) this.#start(id);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#make(spec);
         return;
+      } catch (error) {
+        await this.#options.discard(spec.id).catch(() => undefined);
+        const collision = isAlreadyExists(error) || /file exists|already exists|getwd: no such file/.test(messageOf(error));
+        if (collision && attempt < 10) {
+          await sleep(this.#options.clock, 100 * attempt);
+          continue;
+        }
+        if (error instanceof RuntimeError) throw error;
+        throw runtimeError("CannotCreate", error, failed);
       }
-      if (status !== undefined) await discard(id);
-      const runtime = await this.call(spec.runtime, "sandbox");
-      this.#pauseRoot ??= writePauseRoot(this.#options.directory);
-      const oci = buildSandboxSpec(spec, await this.#pauseRoot);
-      const record = {
+    }
+  }
+
+  async #make(spec: SandboxSpec): Promise<void> {
+    const { id } = spec;
+    const { containerd } = this.#options;
+    const status = await this.#status(id);
+    if (status === Status.RUNNING || (status === Status.CREATED && this.#starting.has(id))) return;
+    if (status !== undefined) await this.#options.discard(id);
+    const runtime = await this.call(spec.runtime, "sandbox");
+    this.#pauseRoot ??= writePauseRoot(this.#options.directory);
+    const oci = buildSandboxSpec(spec, await this.#pauseRoot);
+    // The record first: while it is there, a crash in between is found by `list`.
+    await containerd.containers.create({
+      container: {
         id,
         labels: { ...spec.labels, [cgroupLabel]: `${spec.cgroupParent}/${id}` },
         runtime: { name: runtime.name, options: runtime.options },
         spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
-      };
-      await containerd.containers.create({ container: record }).catch(async (error: unknown) => {
-        if (!isAlreadyExists(error)) throw error;
-        await discard(id);
-        await containerd.containers.create({ container: record });
-      });
-      await containerd.tasks.create({ containerId: id, options: runtime.options });
-      this.#start(id);
-    } catch (error) {
-      await discard(id).catch(() => undefined);
-      if (error instanceof RuntimeError) throw error;
-      throw runtimeError("CannotCreate", error, failed);
-    }
+      },
+    });
+    await containerd.tasks.create({ containerId: id, options: runtime.options });
+    this.#start(id);
   }
 
   #start(id: string): void {
