@@ -182,7 +182,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   }
 
   async function acs(aborted: AbortSignal, session: AbortController): Promise<void> {
-    const handler = createAcsHandler({ engine, log, cluster, instance });
+    const handler = createAcsHandler({ engine, log, vpcs: (states) => network.updateVpcs(states), cluster, instance });
     let sendCredentials = true;
     await runConnection(
       {

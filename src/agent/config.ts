@@ -24,6 +24,8 @@ export interface AgentConfig {
   readonly availabilityZone: string;
   readonly pullBehavior: "default" | "always" | "once" | "prefer-cached";
   readonly reservedMemoryMiB: number;
+  /** How many times its CPU the machine promises: tasks keep their limits, and share when all are busy. `GANTRY_CPU_OVERCOMMIT`, default 1. */
+  readonly cpuOvercommit: number;
   readonly reservedPorts: readonly number[];
   readonly reservedPortsUdp: readonly number[];
   readonly dynamicPorts: { readonly first: number; readonly last: number };
@@ -33,6 +35,8 @@ export interface AgentConfig {
   readonly imageCleanup: { readonly intervalMs: number; readonly minimumAgeMs: number } | undefined;
   readonly loggingDrivers: readonly string[];
   readonly privilegedDisabled: boolean;
+  /** Whether this machine is Fargate's capacity: `true`, beside its cluster's own tasks; `only`, for nothing else; `false`. `GANTRY_FARGATE`, default `false`; `./gantry up` says `true`. */
+  readonly fargate: "true" | "only" | "false";
   /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `runc`) and `GANTRY_RUNTIME_BINARY`. */
   readonly runtime: { readonly name: string; readonly binary?: string };
   /** What isolates Fargate tasks, `GANTRY_FARGATE_RUNTIME`: `runsc` (gVisor, the default), `runc` (no more than containers), or a containerd runtime, e.g. `io.containerd.kata.v2`. */
@@ -83,6 +87,7 @@ export function readAgentConfig(env: Environment): AgentConfig {
     instanceTags: textMap("ECS_CONTAINER_INSTANCE_TAGS", env),
     availabilityZone: env.GANTRY_AVAILABILITY_ZONE || `${region}a`,
     pullBehavior,
+    cpuOvercommit: overcommit(env),
     reservedMemoryMiB: count("ECS_RESERVED_MEMORY", env, 0),
     reservedPorts: ports("ECS_RESERVED_PORTS", env, [22, 2375, 2376, 51678, 51679]),
     reservedPortsUdp: ports("ECS_RESERVED_PORTS_UDP", env, []),
@@ -98,6 +103,7 @@ export function readAgentConfig(env: Environment): AgentConfig {
             minimumAgeMs: duration("ECS_IMAGE_MINIMUM_CLEANUP_AGE", env, "24h"),
           },
     loggingDrivers: stringList("ECS_AVAILABLE_LOGGING_DRIVERS", env, ["json-file", "awslogs", "none"]),
+    fargate: fargateMark(env),
     privilegedDisabled: env.ECS_DISABLE_PRIVILEGED === "true",
     runtime: { name: env.GANTRY_RUNTIME || "runc", binary: env.GANTRY_RUNTIME_BINARY || undefined },
     fargateRuntime: fargateRuntime(env),
@@ -105,6 +111,18 @@ export function readAgentConfig(env: Environment): AgentConfig {
     registryHosts: registryHosts(env),
     insecureRegistries: stringList("GANTRY_INSECURE_REGISTRIES", env, []),
   };
+}
+
+function overcommit({ GANTRY_CPU_OVERCOMMIT: text = "1" }: Environment): number {
+  const factor = Number(text);
+  if (!(factor >= 1 && factor <= 100)) throw new AgentConfigError(`GANTRY_CPU_OVERCOMMIT is not a number between 1 and 100: ${text}`);
+  return factor;
+}
+
+function fargateMark({ GANTRY_FARGATE: mark = "false" }: Environment): AgentConfig["fargate"] {
+  if (mark !== "true" && mark !== "only" && mark !== "false")
+    throw new AgentConfigError(`GANTRY_FARGATE is not true, only or false: ${mark}`);
+  return mark;
 }
 
 function registryHosts(env: Environment): Readonly<Record<string, string>> {

@@ -75,7 +75,12 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
   const { definition, config, host } = container;
   const directory = containerDirectory(world, plan, container.name);
   const linux = definition.linuxParameters ?? {};
-  const hostname = plan.networkMode === "host" ? undefined : config.Hostname || state.id.slice(0, 12);
+  const hostname =
+    plan.networkMode === "host"
+      ? undefined
+      : plan.networkInterface
+        ? plan.networkInterface.privateDnsName
+        : config.Hostname || state.id.slice(0, 12);
   const disk = await storageOf(context);
   if (disk) await mkdir(containersOn(disk), { recursive: true, mode: 0o711 });
   const [environment, volumes, files] = await Promise.all([

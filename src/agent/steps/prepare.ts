@@ -22,7 +22,8 @@ export async function prepare(context: TaskContext, container: ContainerPlan, si
       throw new StepError(reasonOf(error, "CannotCreate"));
     }),
     attachment &&
-      world.network.attach(attachment).catch((error: unknown) => {
+      world.network.attach(attachment, signal).catch((error: unknown) => {
+        if (error instanceof StepError || signal.aborted) throw error;
         throw new StepError(`CannotStartContainerError: network set-up failed: ${(error as Error).message}`);
       }),
   ]);
