@@ -88,6 +88,8 @@ export class ContainerdRuntime implements Runtime {
   /** Undefined where containerd's own snapshots are to be used: another's containerd, or one without overlayfs. */
   readonly #rootFs: RootFs | undefined;
   readonly #sandboxes: Sandboxes;
+  /** Of containers that are not started yet. */
+  readonly #sandboxOf = new Map<string, string>();
   /** Container to its cgroup. */
   readonly #cgroups = new Map<string, string>();
 
@@ -121,6 +123,7 @@ export class ContainerdRuntime implements Runtime {
       directory: join(options.stateDirectory, "sandbox"),
       runcRoot: this.#runcRoot,
       runscPlatform: options.runscPlatform,
+      clock,
       discard: (id) => this.#discard(id),
     });
     this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
@@ -145,8 +148,11 @@ export class ContainerdRuntime implements Runtime {
     const containerd = this.#containerd;
     const { snapshotter } = containerd;
     try {
-      const [{ oci, parent }, runtime] = await Promise.all([this.#specs.build(spec), this.#sandboxes.call(spec.runtime, "container")]);
-      if (spec.sandbox !== undefined) await this.#sandboxes.checkMounts(spec.mounts);
+      const [{ oci, parent }, runtime] = await Promise.all([
+        this.#specs.build(spec),
+        this.#sandboxes.call(spec.runtime, spec.sandbox === undefined ? "sandbox" : "container"),
+      ]);
+      if (spec.runtime.name === "runsc") await this.#sandboxes.checkMounts(spec.mounts);
       const cgroup = `${spec.cgroupParent}/${spec.sandbox ?? id}`;
       const record = {
         id,
@@ -165,11 +171,14 @@ export class ContainerdRuntime implements Runtime {
       });
       const mounts = this.#rootFs ? await this.#rootFs.make(id, parent, spec.writableDirectory) : await this.#prepare(id, parent);
       this.#cgroups.set(id, cgroup);
+      if (spec.sandbox !== undefined) this.#sandboxOf.set(id, spec.sandbox);
       return await this.#createTask(spec, mounts, runtime);
     } catch (error) {
       await this.#discard(id).catch((second: unknown) =>
         this.#options.log.warn({ container: id, error: messageOf(second) }, "a failed container was not removed"),
       );
+      // A sandbox that did not start is the reason of all that follows.
+      if (spec.sandbox !== undefined) await this.#sandboxes.started(spec.sandbox);
       throw runtimeError("CannotCreate", error);
     }
   }
@@ -231,6 +240,8 @@ export class ContainerdRuntime implements Runtime {
   }
 
   async start(id: string): Promise<void> {
+    const sandbox = this.#sandboxOf.get(id);
+    if (sandbox !== undefined) await this.#sandboxes.started(sandbox);
     try {
       await this.#containerd.tasks.start({ containerId: id });
     } catch (error) {
@@ -265,7 +276,8 @@ export class ContainerdRuntime implements Runtime {
         if (signal?.aborted) throw signal.reason;
         if (isNotFound(error)) return await this.#lost(id);
         // containerd is being restarted, or the shim was killed: the containers' record says what is left.
-        if (!isUnavailable(error) && ++failures > 5) throw runtimeError("Unavailable", error);
+        const away = isUnavailable(error) || /ttrpc: closed/.test(messageOf(error));
+        if (!away && ++failures > 5) throw runtimeError("Unavailable", error);
         await sleep(clock, 200, signal);
       }
     }
@@ -319,6 +331,7 @@ export class ContainerdRuntime implements Runtime {
     await removeImageVolumes(this.#specs.volumeDirectory(id));
     await unlessGone(containerd.containers.delete({ id }));
     this.#cgroups.delete(id);
+    this.#sandboxOf.delete(id);
   }
 
   async #chainsInUse(): Promise<ReadonlySet<string>> {

@@ -78,7 +78,7 @@ export function buildSpec(input: SpecInput): OciSpec {
     root: { path: "rootfs", readonly: spec.readonlyRootFilesystem },
     hostname: hostNetwork ? host.hostname : (spec.hostname ?? spec.id.slice(0, 12)),
     mounts: containerMounts(spec, extraMounts(input)),
-    annotations: { "io.containerd.runc.v2.group": spec.group, ...(spec.sandbox ? sandboxAnnotations("container", spec.sandbox) : {}) },
+    annotations: { "io.containerd.runc.v2.group": spec.group, ...placeInSandbox(spec) },
     linux: {
       // In a sandbox the sandbox's own is the only one.
       ...(spec.sandbox ? {} : { cgroupsPath: `${spec.cgroupParent}/${spec.id}` }),
@@ -95,6 +95,12 @@ export function buildSpec(input: SpecInput): OciSpec {
       ...(spec.privileged || !host.seccomp ? {} : { seccomp: defaultSeccomp(capabilities, host.architecture) }),
     },
   };
+}
+
+/** gVisor makes a sandbox of its own for a container that names no other's. */
+function placeInSandbox({ id, sandbox, runtime }: ContainerSpec): Record<string, string> {
+  if (sandbox !== undefined) return sandboxAnnotations("container", sandbox);
+  return runtime.name === "runsc" ? sandboxAnnotations("sandbox", id) : {};
 }
 
 /** Docker's since 20.10: ports below 1024 and ping need no capability inside a network of one's own. */
