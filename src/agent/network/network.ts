@@ -12,7 +12,7 @@ import { createDevices } from "./devices.ts";
 import { HostPorts } from "./ports.ts";
 import { addText, deleteText, tableText } from "./rules.ts";
 import { Spares } from "./spares.ts";
-import { createResolver } from "./vpc/resolver.ts";
+import { createResolver, type Zones } from "./vpc/resolver.ts";
 import { createVpcs } from "./vpc/vpcs.ts";
 
 /**
@@ -64,6 +64,8 @@ export interface NetworkOptions {
   metadataPort(): number;
   /** The subnet that was chosen, kept over restarts. */
   readonly memory: { get(key: string): string | undefined; set(key: string, value: string | undefined): void };
+  /** Names that tasks of a VPC are answered before all others. */
+  readonly zones?: Zones;
   readonly random: Random;
   readonly clock: Clock;
   readonly log: Logger;
@@ -103,7 +105,13 @@ export function createNetwork(options: NetworkOptions): Network {
     random: options.random,
     log,
   });
-  const resolver = createResolver({ who: (address) => vpcs.who(address), clock: options.clock, random: options.random, log });
+  const resolver = createResolver({
+    who: (address) => vpcs.who(address),
+    zones: options.zones,
+    clock: options.clock,
+    random: options.random,
+    log,
+  });
   const poolOf = (): AddressPool => {
     if (!pool) throw new Error("the bridge network is not set up");
     return pool;

@@ -1,5 +1,5 @@
 import type { VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
-import { resolverAddress, returning, uplink } from "./rules.ts";
+import { returning, uplink } from "./rules.ts";
 
 /** Namespaces, links, addresses and routes of a VPC as text for `ip -batch`. Pure. All but what makes a link may be repeated. */
 
@@ -53,9 +53,9 @@ export const settings: readonly (readonly [string, string])[] = [
   ),
 ];
 
-/** The addresses that the VPC itself has: of its subnets' gateways and its resolver. */
-export function ownAddresses({ interfaces, resolver }: VpcState): Set<string> {
-  return new Set([...interfaces.map(({ gateway }) => gateway), resolver, resolverAddress].filter((address) => address !== ""));
+/** The addresses that the VPC itself has: of its subnets' gateways, which tasks ask for by ARP. The resolver's is only translated. */
+export function ownAddresses({ interfaces }: VpcState): Set<string> {
+  return new Set(interfaces.map(({ gateway }) => gateway));
 }
 
 export interface TaskLink {

@@ -16,10 +16,11 @@ import type { Caller } from "./known.ts";
 export interface Resolver {
   /** UDP and TCP on one port, `port` if it is free; undefined when none could be bound. */
   listen(address: string, port: number): Promise<number | undefined>;
-  /** Looked up before all else: zones of Cloud Map. Undefined: not a name of theirs. */
-  zones: ((question: Question, caller: Caller) => NameAnswer | undefined | Promise<NameAnswer | undefined>) | undefined;
   close(): void;
 }
+
+/** Looked up before all else. Undefined: not a name of theirs. */
+export type Zones = (question: Question, caller: Caller) => NameAnswer | undefined | Promise<NameAnswer | undefined>;
 
 const mostConnections = 128;
 const idleMs = 10_000;
@@ -30,6 +31,7 @@ export function createResolver(options: {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly zones?: Zones;
   readonly forwarder?: Forwarder;
 }): Resolver {
   const { log } = options;
@@ -42,7 +44,7 @@ export function createResolver(options: {
     const question = parseQuestion(query);
     if (!question) return refusal(query, codes.FORMERR);
     if (!caller?.vpc.dnsSupport) return reply(query, question, { code: codes.REFUSED });
-    const known = question.class === 1 ? ((await resolver.zones?.(question, caller)) ?? answerPrivate(question, caller)) : undefined;
+    const known = question.class === 1 ? ((await options.zones?.(question, caller)) ?? answerPrivate(question, caller)) : undefined;
     if (known) return reply(query, question, { ...known, authoritative: true }, over === "udp" ? largestUdp : undefined);
     return (await forwarder.ask(query, over)) ?? reply(query, question, { code: codes.SERVFAIL });
   };
@@ -110,7 +112,6 @@ export function createResolver(options: {
   };
 
   const resolver: Resolver = {
-    zones: undefined,
     async listen(address, before) {
       if (open.length > 0) resolver.close();
       for (const port of before ? [before, 0, 0] : [0, 0, 0]) {
