@@ -84,7 +84,7 @@ describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs 
     machine.plane.payload(
       task(
         "two",
-        [sh("ask", `${get("10.0.1.5")} | grep served; nslookup ip-10-0-1-5.ec2.internal 10.0.0.2 | tail -n +3 | grep -o 10.0.1.5`)],
+        [sh("ask", `${get("10.0.1.5")} | grep served; nslookup ip-10-0-1-5.ec2.internal 10.0.0.2 | tail -n +3 | grep -Fo 10.0.1.5`)],
         mode(two),
       ),
     );
