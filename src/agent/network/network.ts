@@ -276,7 +276,7 @@ export function createNetwork(options: NetworkOptions): Network {
       }
       vpcs.reserve(poolOf());
       await ensureBridge();
-      const resolverPort = await resolver.listen(poolOf().gateway, Number(memory.get("resolver-port") ?? 0));
+      const resolverPort = await resolver.listen(poolOf().gateway, Number(memory.get("resolver-port") ?? 0), options.metadataPort());
       if (resolverPort) memory.set("resolver-port", String(resolverPort));
       const targets = [...attached.values()].flatMap(({ address, bindings }) => (address === undefined ? [] : [{ address, bindings }]));
       const rules = {

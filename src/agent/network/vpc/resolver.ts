@@ -14,8 +14,8 @@ import type { Caller } from "./known.ts";
  * a VPC whose DNS support is on get an answer.
  */
 export interface Resolver {
-  /** UDP and TCP on one port, `port` if it is free; undefined when none could be bound. */
-  listen(address: string, port: number): Promise<number | undefined>;
+  /** UDP and TCP on one port, `port` if it is free, never `avoid`, which is somebody else's to come; undefined when none could be bound. */
+  listen(address: string, port: number, avoid?: number): Promise<number | undefined>;
   close(): void;
 }
 
@@ -93,12 +93,13 @@ export function createResolver(options: {
     });
   };
 
-  const bind = async (address: string, port: number): Promise<number> => {
+  const bind = async (address: string, port: number, avoid: number | undefined): Promise<number> => {
     const tcp = createServer(serveTcp).unref();
     await new Promise<void>((resolve, reject) => tcp.once("error", reject).listen(port, address, () => resolve()));
     const chosen = (tcp.address() as { port: number }).port;
     const udp = createSocket("udp4").unref();
     try {
+      if (chosen === avoid) throw new Error(`${chosen} is the metadata endpoint's`);
       await new Promise<void>((resolve, reject) => udp.once("error", reject).bind(chosen, address, () => resolve()));
     } catch (error) {
       await promisify(tcp.close.bind(tcp))();
@@ -112,11 +113,11 @@ export function createResolver(options: {
   };
 
   const resolver: Resolver = {
-    async listen(address, before) {
+    async listen(address, before, avoid) {
       if (open.length > 0) resolver.close();
       for (const port of before ? [before, 0, 0] : [0, 0, 0]) {
         try {
-          return await bind(address, port);
+          return await bind(address, port, avoid);
         } catch (error) {
           log.debug({ err: error, port }, "the port can't be had");
         }
