@@ -28,6 +28,8 @@ export interface Config {
    * tests by RFC 2544) that the home directory chooses, so two Gantrys of one machine rarely share one.
    */
   readonly publicPool: string;
+  /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
+  readonly prices: string | undefined;
 }
 
 export class ConfigError extends Error {}
@@ -61,6 +63,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     requestsPerSecond,
     cluster: env.GANTRY_CLUSTER ?? "default",
     publicPool,
+    prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
   };
 }
 

@@ -39,6 +39,7 @@ export class ScriptedNetwork implements Network {
     for (const namespace of this.attached) if (!known.has(namespace)) this.attached.delete(namespace);
     this.#adopted = [];
   }
+  async updateVpcs() {}
   async refresh() {}
   path(namespace: string) {
     return `/run/netns/${namespace}`;

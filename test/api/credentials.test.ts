@@ -39,7 +39,7 @@ const source: CredentialSource = {
   async lookup(asked, token) {
     if (asked === accessKeyId && token === undefined) return { secretAccessKey, principal: root };
     if (asked !== session.accessKeyId || (token !== "good" && token !== "old")) return undefined;
-    return { secretAccessKey, principal: session, expiresAt: token === "old" ? Date.now() - 1 : Date.now() + 60_000 };
+    return { secretAccessKey, principal: session, expiresAt: token === "old" ? Date.now() - 60_000 : Date.now() + 60_000 };
   },
 };
 

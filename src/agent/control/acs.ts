@@ -5,6 +5,7 @@ import type {
   TaskManifestMessage,
   TaskStopVerificationAck,
 } from "#agent-protocol/messages.ts";
+import type { VpcState, VpcStateMessage } from "#agent-protocol/vpc.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Engine } from "../task/engine.ts";
 import type { Socket } from "./connection.ts";
@@ -17,6 +18,8 @@ export interface AcsHandler {
 export function createAcsHandler(deps: {
   readonly engine: Engine;
   readonly log: Logger;
+  /** All VPCs of this machine, as they are to be. */
+  vpcs(states: readonly VpcState[]): Promise<void>;
   cluster(): string;
   instance(): string;
 }): AcsHandler {
@@ -84,10 +87,17 @@ export function createAcsHandler(deps: {
           socket.send({ type: "IAMRoleCredentialsAckRequest", message: { messageId, credentialsId, expiration } });
           return;
         }
+        case "VpcStateMessage": {
+          const { messageId, vpcs } = message as VpcStateMessage;
+          if (!messageId || !Array.isArray(vpcs)) return;
+          deps.vpcs(vpcs).catch((error: unknown) => log.error({ err: error }, "the VPCs could not be made as the control plane says"));
+          ack(socket, messageId);
+          return;
+        }
         case "AttachTaskNetworkInterfacesMessage":
         case "AttachInstanceNetworkInterfacesMessage":
         case "ConfirmAttachmentMessage":
-          log.warn({ type }, "network interfaces and attachments are not supported by this agent yet");
+          log.warn({ type }, "this agent is told of network interfaces by VpcStateMessage only");
           return;
         case "PerformUpdateMessage":
         case "StageUpdateMessage":

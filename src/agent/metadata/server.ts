@@ -147,7 +147,7 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
 /** Whether the caller is a container of this task: its address is, or, for tasks that share the host's network, it came over loopback. */
 function belongs({ plan, state }: TaskView, source: string): boolean {
   if (plan.networkMode === "host") return true;
-  return state.containers.some(({ network }) => network?.address === source && !network.released);
+  return state.containers.some(({ network }) => network && !network.released && (network.vpc?.transit ?? network.address) === source);
 }
 
 function json(response: ServerResponse, status: number, value: unknown): void {

@@ -1,3 +1,5 @@
+import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
+import { formatSubnet, parseSubnet } from "../network/addresses.ts";
 import { shownOptions } from "../logs/awslogs.ts";
 import { labelsOf } from "../steps/launch.ts";
 import { networkBindings } from "../task/report.ts";
@@ -56,9 +58,32 @@ export function containerDocument(
       {
         NetworkMode: container.network?.mode === "bridge" ? "bridge" : plan.networkMode,
         IPv4Addresses: container.network?.address === undefined ? [] : [container.network.address],
+        ...(plan.networkInterface ? interfaceView(plan.networkInterface, version) : {}),
       },
     ],
   };
+}
+
+/** What version 4 adds for network mode awsvpc. */
+function interfaceView(network: ElasticNetworkInterface, version: 3 | 4): Record<string, unknown> {
+  const ipv6 = network.ipv6Addresses?.map(({ address }) => address) ?? [];
+  const shown = { IPv6Addresses: ipv6.length > 0 ? ipv6 : undefined };
+  if (version === 3) return shown;
+  const gateway = parseGateway(network.subnetGatewayIpv4Address);
+  return {
+    ...shown,
+    AttachmentIndex: network.index,
+    MACAddress: network.macAddress,
+    IPv4SubnetCIDRBlock: gateway?.subnet,
+    DomainNameServers: network.domainNameServers,
+    DomainNameSearchList: network.domainName.length > 0 ? network.domainName : undefined,
+    PrivateDNSName: network.privateDnsName,
+    SubnetGatewayIpv4Address: network.subnetGatewayIpv4Address,
+  };
+}
+
+function parseGateway(text: string): { readonly subnet: string } | undefined {
+  return /^\d+\.\d+\.\d+\.\d+\/\d+$/.test(text) ? { subnet: formatSubnet(parseSubnet(text)) } : undefined;
 }
 
 export function taskDocument(world: World, view: TaskView, version: 3 | 4): Record<string, unknown> {

@@ -1,8 +1,9 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
+import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
 import type { ContainerSpec } from "../runtime.ts";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { ContainerState } from "../task/state.ts";
-import type { TaskContext } from "../task/world.ts";
+import { taskDirectory, type TaskContext } from "../task/world.ts";
 
 /** Writes the container's /etc/hosts, /etc/hostname and /etc/resolv.conf; returns their mounts. Links are in place: they were started before. */
 export async function writeContainerFiles(
@@ -13,6 +14,8 @@ export async function writeContainerFiles(
   directory: string,
 ): Promise<ContainerSpec["mounts"]> {
   const host = context.plan.networkMode === "host";
+  const { networkInterface } = context.plan;
+  if (networkInterface) return sharedFiles(context, container, networkInterface);
   const base = host ? await readFile("/etc/hosts", "utf8").catch(() => loopbackHosts) : loopbackHosts;
   const own = state.network?.address && hostname ? `${state.network.address}\t${hostname}\n` : "";
   const files = new Map([
@@ -28,6 +31,52 @@ export async function writeContainerFiles(
     }),
   );
 }
+
+/**
+ * The containers of a task in mode awsvpc share these files as they share the network: written once, and what one of them changes the others see.
+ */
+async function sharedFiles(
+  context: TaskContext,
+  container: ContainerPlan,
+  network: ElasticNetworkInterface,
+): Promise<ContainerSpec["mounts"]> {
+  const directory = `${taskDirectory(context.world, context.plan)}/.network`;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const name = network.privateDnsName;
+  const extra = [...context.plan.containers.values()].map((each) => extraLines(each)).join("");
+  const own = network.ipv4Addresses.map(({ privateAddress }) => `${privateAddress}\t${name}\n`).join("");
+  const servers = container.host.Dns?.length ? container.host.Dns : network.domainNameServers;
+  const search = container.host.DnsSearch?.length ? container.host.DnsSearch : network.domainName;
+  const resolv = [
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(search.length > 0 ? [`search ${search.join(" ")}`] : []),
+    "",
+  ].join("\n");
+  const files = [
+    ["hosts", `${loopbackHosts}${extra}${own}`],
+    ["resolv.conf", resolv],
+    ["hostname", `${name}\n`],
+  ] as const;
+  return Promise.all(
+    files.map(async ([file, text]) => {
+      const source = `${directory}/${file}`;
+      await writeOnce(source, text);
+      return { source, target: `/etc/${file}`, readOnly: false };
+    }),
+  );
+}
+
+/** Whole or not at all: a crash leaves no half of it, and a second container changes nothing. */
+async function writeOnce(path: string, text: string): Promise<void> {
+  const draft = `${path}.${process.pid}.${drafts++}`;
+  await writeFile(draft, text, { mode: 0o644 });
+  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  await unlink(draft);
+}
+
+let drafts = 0;
 
 const loopbackHosts = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback

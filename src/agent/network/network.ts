@@ -1,4 +1,5 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
+import type { VpcState } from "#agent-protocol/vpc.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
@@ -11,6 +12,8 @@ import { createDevices } from "./devices.ts";
 import { HostPorts } from "./ports.ts";
 import { addText, deleteText, tableText } from "./rules.ts";
 import { Spares } from "./spares.ts";
+import { createResolver } from "./vpc/resolver.ts";
+import { createVpcs } from "./vpc/vpcs.ts";
 
 /**
  * The network of this Gantry: one bridge, a namespace for each container, one nftables table. An attachment is decided and journaled
@@ -19,8 +22,8 @@ import { Spares } from "./spares.ts";
 export interface Network {
   /** Throws when a port or the addresses are taken. */
   allocate(plan: TaskPlan, container: ContainerPlan): Attachment;
-  /** Makes the namespace, and begins to publish its ports. Safe to repeat. */
-  attach(attachment: Attachment): Promise<void>;
+  /** Makes the namespace, and begins to publish its ports. Safe to repeat. In mode awsvpc it waits for the control plane's word of the interface, until the signal aborts. */
+  attach(attachment: Attachment, signal?: AbortSignal): Promise<void>;
   /** Resolves when the attachment's host ports lead to it; rejects when somebody else has one. */
   published(attachment: Attachment): Promise<void>;
   /** Safe to repeat. */
@@ -33,6 +36,8 @@ export interface Network {
   /** The bridge's own address, or undefined before the first use. */
   readonly gateway: string | undefined;
   counters(attachment: Attachment): Promise<Counters | undefined>;
+  /** What the control plane says of this machine's VPCs, whole each time. Resolves when it is so. */
+  updateVpcs(states: readonly VpcState[]): Promise<void>;
   /** Docker may have come up after us and dropped our traffic: looks, and mends it. */
   refresh(): Promise<void>;
   /** Removes bridge, rules and namespaces. */
@@ -87,6 +92,18 @@ export function createNetwork(options: NetworkOptions): Network {
       .split(".")
       .map((part) => Number(part).toString(16).padStart(2, "0"))
       .join(":")}`;
+  const vpcs = createVpcs({
+    instance,
+    bridge,
+    table,
+    pool: () => poolOf(),
+    linkOf,
+    memory,
+    clock: options.clock,
+    random: options.random,
+    log,
+  });
+  const resolver = createResolver({ who: (address) => vpcs.who(address), clock: options.clock, random: options.random, log });
   const poolOf = (): AddressPool => {
     if (!pool) throw new Error("the bridge network is not set up");
     return pool;
@@ -161,6 +178,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const deleteUnknownLinks = async () => {
     const links = JSON.parse((await command("ip", ["-j", "link", "show", "master", bridge])) || "[]") as { ifname?: string }[];
     const known = new Set([...attached.values()].flatMap(({ address }) => (address === undefined ? [] : [linkOf(address)])));
+    for (const link of vpcs.uplinks()) known.add(link);
     const unknown = links.flatMap(({ ifname }) => (ifname && !known.has(ifname) ? [ifname] : []));
     if (unknown.length > 0)
       await command("ip", ["-force", "-batch", "-"], unknown.map((name) => `link del ${name}\n`).join("")).catch(() => {});
@@ -174,7 +192,11 @@ export function createNetwork(options: NetworkOptions): Network {
     });
   };
 
-  const namespaces = async () => (await readdir("/run/netns").catch(() => [] as string[])).filter((name) => name.startsWith(prefix));
+  /** Those of containers, not those of VPCs and their interfaces. */
+  const namespaces = async () =>
+    (await readdir("/run/netns").catch(() => [] as string[])).filter(
+      (name) => name.startsWith(prefix) && !/^(vpc|eni)-/.test(name.slice(prefix.length)),
+    );
 
   return {
     path,
@@ -182,12 +204,8 @@ export function createNetwork(options: NetworkOptions): Network {
       return pool?.gateway;
     },
     allocate(plan, container) {
-      if (plan.networkMode === "host") {
-        const bindings = (container.definition.portMappings ?? [])
-          .filter(({ containerPort }) => containerPort)
-          .map(({ containerPort = 0, protocol }) => ({ protocol, containerPort, hostPort: containerPort }));
-        return { mode: "host", bindings };
-      }
+      if (plan.networkMode === "host") return { mode: "host", bindings: ownPorts(container) };
+      if (plan.networkInterface) return vpcs.allocate(plan.arn, container.name, plan.networkInterface, ownPorts(container));
       const unique = options.random.hex(6);
       if (plan.networkMode === "none" || container.config.NetworkDisabled)
         return { mode: "none", namespace: `${prefix}${unique}`, bindings: [] };
@@ -205,8 +223,9 @@ export function createNetwork(options: NetworkOptions): Network {
         throw error;
       }
     },
-    async attach(attachment) {
+    async attach(attachment, signal) {
       const { namespace, address, bindings } = attachment;
+      if (attachment.mode === "awsvpc") return vpcs.attach(attachment, signal);
       if (!namespace) return;
       if (address !== undefined && bindings.length > 0) {
         const published = publish(address, bindings);
@@ -221,6 +240,7 @@ export function createNetwork(options: NetworkOptions): Network {
     published: ({ namespace = "" }) => publishing.get(namespace) ?? Promise.resolve(),
     async detach(attachment) {
       const { namespace, address, bindings } = attachment;
+      if (attachment.mode === "awsvpc") return vpcs.detach(attachment);
       if (!namespace) return;
       made.delete(namespace);
       if (address !== undefined && bindings.length > 0) {
@@ -237,6 +257,7 @@ export function createNetwork(options: NetworkOptions): Network {
     },
     adopt(attachment) {
       if (!attachment.namespace) return;
+      if (attachment.mode === "awsvpc") return vpcs.adopt(attachment);
       attached.set(keyOf(attachment), attachment);
     },
     async reconcile() {
@@ -245,34 +266,49 @@ export function createNetwork(options: NetworkOptions): Network {
         if (address !== undefined) poolOf().reserve(address);
         ports.reserve(bindings);
       }
+      vpcs.reserve(poolOf());
       await ensureBridge();
+      const resolverPort = await resolver.listen(poolOf().gateway, Number(memory.get("resolver-port") ?? 0));
+      if (resolverPort) memory.set("resolver-port", String(resolverPort));
       const targets = [...attached.values()].flatMap(({ address, bindings }) => (address === undefined ? [] : [{ address, bindings }]));
-      const rules = { table, bridge, subnet: formatSubnet(poolOf().subnet), metadataPort: options.metadataPort() };
+      const rules = {
+        table,
+        bridge,
+        subnet: formatSubnet(poolOf().subnet),
+        metadataPort: options.metadataPort(),
+        resolverPort,
+        publicAddresses: vpcs.publicAddresses.current,
+      };
       await command("nft", ["-f", "-"], tableText(rules, targets));
       await acceptForwarding(bridge, table, log);
       for (const { bindings } of targets)
         await ports
           .hold(bindings)
           .catch((error: unknown) => log.warn({ err: error }, "a container's host port is taken by another process"));
+      await vpcs.reconcile();
       await deleteUnknownLinks();
       for (const name of await namespaces()) if (!attached.has(name)) await deleteNamespace(name, undefined);
       spares.fill(0);
       fillPorts(0);
     },
-    async counters({ address }) {
+    async counters(attachment) {
+      const { address } = attachment;
       if (address === undefined) return undefined;
-      const line = (await devices.read()).get(linkOf(address));
+      const line = attachment.mode === "awsvpc" ? await vpcs.devices(attachment) : (await devices.read()).get(linkOf(address));
       if (!line) return undefined;
       // What the host's end receives, the container has sent.
       const [txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0, , , , , rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0] =
         line;
       return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
     },
+    updateVpcs: (states) => vpcs.update(states),
     refresh: () => acceptForwarding(bridge, table, log),
     async tearDown() {
-      await spares.close();
+      for (const { namespace, address } of await spares.close()) await deleteNamespace(namespace, address);
       filling?.();
       ports.close();
+      await vpcs.tearDown();
+      resolver.close();
       for (const { namespace, address } of attached.values()) if (namespace) await deleteNamespace(namespace, address);
       for (const name of await namespaces()) await deleteNamespace(name, undefined);
       attached.clear();
@@ -283,9 +319,21 @@ export function createNetwork(options: NetworkOptions): Network {
       memory.set("subnet", undefined);
     },
     async close() {
+      resolver.close();
+      await vpcs.close();
       for (const { namespace, address } of await spares.close()) await deleteNamespace(namespace, address).catch(() => {});
       filling?.();
       ports.close();
     },
   };
+}
+
+/** Where a container's port is the interface's too: host mode and awsvpc. Nothing has to be published. */
+function ownPorts({ definition }: ContainerPlan): readonly PortBinding[] {
+  return (definition.portMappings ?? []).flatMap(({ containerPort, containerPortRange, protocol: named }) => {
+    const protocol = named === "udp" ? ("udp" as const) : ("tcp" as const);
+    const [first, last] = (containerPortRange ?? "").split("-").map(Number);
+    if (first && last) return [{ protocol, containerPort: first, hostPort: first, containerPortEnd: last }];
+    return containerPort ? [{ protocol, containerPort, hostPort: containerPort }] : [];
+  });
 }

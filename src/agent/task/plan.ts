@@ -1,4 +1,5 @@
 import type { DockerContainerConfig, DockerHostConfig, PayloadContainer, PayloadTask } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
 import type { AgentConfig } from "../config.ts";
 import type { HealthCheck } from "../steps/health-state.ts";
 import { findCycle } from "./decide.ts";
@@ -10,7 +11,9 @@ export interface TaskPlan {
   /** The last part of the ARN. */
   readonly id: string;
   readonly payload: PayloadTask;
-  readonly networkMode: "bridge" | "host" | "none";
+  readonly networkMode: "bridge" | "host" | "none" | "awsvpc";
+  /** Of a task in mode awsvpc: its one interface. */
+  readonly networkInterface: ElasticNetworkInterface | undefined;
   readonly rules: readonly ContainerRules[];
   readonly containers: ReadonlyMap<string, ContainerPlan>;
 }
@@ -42,11 +45,13 @@ export function planTask(payload: PayloadTask, config: PlanConfig): TaskPlan {
   const rules = plans.map((plan) => rulesOf(plan, config));
   const cycle = findCycle(rules);
   if (cycle) throw new PlanError(`The containers depend on each other in a circle: ${cycle.join(" -> ")}`);
+  const networkMode = networkModeOf(payload, plans);
   return {
     arn: payload.arn,
     id: payload.arn.slice(payload.arn.lastIndexOf("/") + 1),
     payload,
-    networkMode: networkModeOf(payload, plans),
+    networkMode,
+    networkInterface: networkMode === "awsvpc" ? networkInterfaceOf(payload) : undefined,
     rules,
     containers: new Map(plans.map((plan) => [plan.name, plan])),
   };
@@ -56,10 +61,15 @@ function networkModeOf(payload: PayloadTask, plans: readonly ContainerPlan[]): T
   const modes = new Set(plans.map(({ host }) => host.NetworkMode || payload.networkMode || "bridge"));
   const mode = modes.size === 1 ? [...modes][0] : undefined;
   if (mode === "bridge" || mode === "default") return "bridge";
-  if (mode === "host" || mode === "none") return mode;
-  if (mode === "awsvpc")
-    throw new PlanError("ResourceInitializationError: network mode awsvpc is not supported by this agent yet; use bridge, host or none");
+  if (mode === "host" || mode === "none" || mode === "awsvpc") return mode;
   throw new PlanError(`ResourceInitializationError: network mode ${[...modes].join(", ")} is not supported`);
+}
+
+function networkInterfaceOf({ elasticNetworkInterfaces: list = [] }: PayloadTask): ElasticNetworkInterface {
+  const [first] = list.toSorted((a, b) => a.index - b.index);
+  if (!first?.ec2Id || !first.ipv4Addresses?.length)
+    throw new PlanError("ResourceInitializationError: the task is of network mode awsvpc, and no network interface was given to it");
+  return first;
 }
 
 function planContainer(definition: PayloadContainer, config: PlanConfig): ContainerPlan {

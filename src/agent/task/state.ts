@@ -56,13 +56,24 @@ export interface Health {
 
 /** A container's place in the network, decided before anything is made so that a crash leaves no unknown namespace behind. */
 export interface Attachment {
-  readonly mode: "bridge" | "host" | "none";
-  /** Name of the network namespace; absent in host mode. */
+  readonly mode: "bridge" | "host" | "none" | "awsvpc";
+  /** Name of the network namespace; absent in host mode. In mode awsvpc all containers of the task have the same. */
   readonly namespace?: string;
   readonly address?: string;
+  readonly vpc?: VpcAttachment;
   readonly bindings: readonly PortBinding[];
   /** The namespace was deleted and address and ports given back. */
   readonly released?: boolean;
+}
+
+/** A task's network interface as this machine has it. */
+export interface VpcAttachment {
+  readonly networkInterfaceId: string;
+  /** The task's address in the bridge's subnet, by which the machine knows it; other VPCs may have the same private one. */
+  readonly transit: string;
+  /** The task's ARN, and the name of the container that holds the interface by this attachment. */
+  readonly task: string;
+  readonly holder: string;
 }
 
 export interface PortBinding {

@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
+import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
 import { createWriter, type Writer } from "#store/unit.ts";
 import { createAcs } from "../agent-endpoint/acs.ts";
@@ -56,6 +57,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     },
     deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
   });
+  const vpcs = createVpcReconciler({ store, clock, random, log, links });
   const acs = createAcs({
     store,
     clock,
@@ -63,7 +65,9 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     log,
     links,
     changed: (instance) => {
-      if (!closing) reconcilers.connectionChanged(instance);
+      if (closing) return;
+      vpcs.connectionChanged(instance);
+      reconcilers.connectionChanged(instance);
     },
   });
   const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
@@ -94,12 +98,14 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     idle: () => reconcilers.idle(),
     async start() {
       await timeline.start();
+      vpcs.start();
       reconcilers.start();
     },
     async stop() {
       closing = true;
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
+      await vpcs.stop();
       await reconcilers.stop();
     },
     /** The connections stand, whatever becomes of the rest. */

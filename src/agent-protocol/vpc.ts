@@ -1,0 +1,72 @@
+/** As the standard agent reads it (amazon-ecs-agent, ecsacs model). */
+export interface ElasticNetworkInterface {
+  readonly attachmentArn: string;
+  /** `eni-…`. */
+  readonly ec2Id: string;
+  readonly index: number;
+  readonly macAddress: string;
+  readonly ipv4Addresses: readonly { readonly primary: boolean; readonly privateAddress: string }[];
+  readonly ipv6Addresses: readonly { readonly address: string }[];
+  /** With the subnet's prefix length: `10.0.1.1/24`. */
+  readonly subnetGatewayIpv4Address: string;
+  readonly subnetGatewayIpv6Address?: string;
+  readonly domainName: readonly string[];
+  readonly domainNameServers: readonly string[];
+  readonly privateDnsName: string;
+  readonly interfaceAssociationProtocol: "default";
+}
+
+/**
+ * Ours, which standard agents drop: all that this machine's VPC interfaces need, whole each time, at the start of a connection and after each change.
+ * An interface that is not named here passes no traffic.
+ */
+export interface VpcStateMessage {
+  readonly messageId: string;
+  readonly vpcs: readonly VpcState[];
+}
+
+export interface VpcState {
+  readonly vpcId: string;
+  readonly ipv4Cidrs: readonly string[];
+  readonly ipv6Cidrs: readonly string[];
+  /** The VPC's base plus two; names are answered there where `dnsSupport` says so. */
+  readonly resolver: string;
+  readonly dnsSupport: boolean;
+  /** Of this machine. */
+  readonly interfaces: readonly VpcInterface[];
+  /** Those of the interfaces. */
+  readonly groups: readonly SecurityGroupState[];
+  /** Addresses (of all machines, IPv4 and IPv6) of the groups that rules refer to. */
+  readonly members: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface VpcInterface {
+  readonly networkInterfaceId: string;
+  readonly mac: string;
+  readonly address: string;
+  readonly ipv6?: string;
+  /** The subnet's block. */
+  readonly subnet: string;
+  readonly gateway: string;
+  readonly groups: readonly string[];
+  readonly publicIp?: string;
+  /** What the subnet's routes and the interface's public address let through: everywhere, or only these blocks beyond the VPC. */
+  readonly reaches: readonly string[];
+}
+
+export interface SecurityGroupState {
+  readonly groupId: string;
+  readonly ingress: readonly SecurityGroupRuleState[];
+  readonly egress: readonly SecurityGroupRuleState[];
+}
+
+export interface SecurityGroupRuleState {
+  /** `-1`, `tcp`, `udp`, `icmp`, `icmpv6`, or an IANA number as text. */
+  readonly protocol: string;
+  /** Ports, or the ICMP type and code; -1 or absent is any. */
+  readonly fromPort?: number;
+  readonly toPort?: number;
+  /** One of: a block of IPv4 or IPv6, or a group whose `members` are meant. */
+  readonly cidr?: string;
+  readonly group?: string;
+}

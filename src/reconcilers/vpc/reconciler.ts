@@ -1,0 +1,168 @@
+import type { VpcState } from "#agent-protocol/vpc.ts";
+import { vpcKeys } from "#model/vpc-keys.ts";
+import type { NetworkInterfaceRecord } from "#model/vpc-records.ts";
+import type { Clock } from "#platform/clock.ts";
+import type { Logger } from "#platform/log.ts";
+import type { Random } from "#platform/random.ts";
+import type { Store } from "#store/store.ts";
+import { followChanges } from "../feed.ts";
+import type { Link, Links } from "../links.ts";
+import { indexOf, vpcStatesOf, type VpcRecords } from "./state.ts";
+
+/**
+ * Tells each connected agent the state of its VPCs: whole, when it connects and whenever something that concerns it changed. Keeps EC2's records in
+ * memory by the change feed; only what follows from them is compared, so that a change that alters nothing for an agent sends it nothing.
+ */
+export interface VpcReconciler {
+  start(): void;
+  stop(): Promise<void>;
+  /** By the key of its container instance. */
+  connectionChanged(instance: string): void;
+  /** Resolves when every connected agent has been told. */
+  idle(): Promise<void>;
+}
+
+/** Changes that follow each other this closely are told together. */
+const coalesceMs = 20;
+const pageSize = 2_000;
+
+type Kind = keyof VpcRecords;
+const kinds: readonly Kind[] = ["vpc", "subnet", "internet-gateway", "nat-gateway", "route-table", "security-group", "network-interface"];
+
+export function createVpcReconciler(options: {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly links: Links;
+}): VpcReconciler {
+  const { store, clock, random, log, links } = options;
+  const abort = new AbortController();
+  const told = new WeakMap<Link, string>();
+  let records = emptyRecords();
+  /** Before the first reading nothing is known, and nothing is told. */
+  let read = false;
+  /** Machines to be told; all of them where a change may concern any. */
+  let dirty = new Set<string>();
+  let vpcs = new Set<string>();
+  let cancel: (() => void) | undefined;
+  let toldAt = 0;
+  let idlers: (() => void)[] = [];
+
+  async function readAll(): Promise<number> {
+    const next = emptyRecords();
+    let after: string | undefined;
+    let revision: number | undefined;
+    for (;;) {
+      const page = await store.list(vpcKeys.everything, { limit: pageSize, after });
+      revision ??= page.revision;
+      for (const { key, value } of page.entries) put(next, key, value);
+      after = page.entries.at(-1)?.key;
+      if (!page.more || after === undefined || abort.signal.aborted) break;
+    }
+    records = next;
+    read = true;
+    for (const instance of links.instances()) dirty.add(instance);
+    wake();
+    return revision;
+  }
+
+  function change(key: string, value: unknown): void {
+    const place = placeOf(key);
+    if (!place) return;
+    const before = records[place.kind].get(place.id);
+    put(records, key, value);
+    for (const record of [before, value]) {
+      if (record === undefined) continue;
+      const { vpcId, id, task } = record as { vpcId?: string; id: string; task?: NetworkInterfaceRecord["task"] };
+      vpcs.add(place.kind === "vpc" ? id : (vpcId ?? ""));
+      if (task) dirty.add(task.node);
+    }
+    wake();
+  }
+
+  function wake(): void {
+    if (abort.signal.aborted || !read) return;
+    // At once when all was quiet: a task may be waiting for this to start.
+    cancel ??= clock.after(Math.max(1, toldAt + coalesceMs - clock.now()), () => {
+      cancel = undefined;
+      toldAt = clock.now();
+      tell();
+    });
+  }
+
+  function tell(): void {
+    const index = indexOf(records);
+    const concerned = dirty;
+    for (const [node, interfaces] of index.byNode) if (interfaces.some(({ vpcId }) => vpcs.has(vpcId))) concerned.add(node);
+    dirty = new Set();
+    vpcs = new Set();
+    for (const instance of concerned) {
+      const link = links.get(instance);
+      if (!link) continue;
+      try {
+        send(link, vpcStatesOf(records, index, instance));
+      } catch (error) {
+        log.error({ err: error, instance }, "the state of the agent's VPCs could not be told");
+      }
+    }
+    for (const resolve of idlers.splice(0)) resolve();
+  }
+
+  function send(link: Link, states: readonly VpcState[]): void {
+    const text = JSON.stringify(states);
+    if (told.get(link) === text) return;
+    link.send({ type: "VpcStateMessage", message: { messageId: random.uuid(), vpcs: states } });
+    told.set(link, text);
+  }
+
+  let following: Promise<void> = Promise.resolve();
+  return {
+    start() {
+      following = followChanges({
+        store,
+        clock,
+        log,
+        prefix: vpcKeys.everything,
+        signal: abort.signal,
+        behind: readAll,
+        changed: (event) => change(event.key, event.type === "put" ? event.entry.value : undefined),
+      });
+    },
+    async stop() {
+      abort.abort();
+      cancel?.();
+      cancel = undefined;
+      for (const resolve of idlers.splice(0)) resolve();
+      await following;
+    },
+    connectionChanged(instance) {
+      if (!links.get(instance)) return;
+      dirty.add(instance);
+      wake();
+    },
+    idle: () =>
+      new Promise((resolve) => {
+        if (!cancel) resolve();
+        else idlers.push(resolve);
+      }),
+  };
+}
+
+function emptyRecords(): VpcRecords {
+  return Object.fromEntries(kinds.map((kind) => [kind, new Map()])) as unknown as VpcRecords;
+}
+
+/** `/ec2/<account>/<region>/<kind>/<id>`. */
+function placeOf(key: string): { kind: Kind; id: string } | undefined {
+  const [, , , , kind, id, more] = key.split("/");
+  return id && more === undefined && kinds.includes(kind as Kind) ? { kind: kind as Kind, id } : undefined;
+}
+
+function put(records: VpcRecords, key: string, value: unknown): void {
+  const place = placeOf(key);
+  if (!place) return;
+  const map = records[place.kind] as Map<string, unknown>;
+  if (value === undefined) map.delete(place.id);
+  else map.set(place.id, value);
+}
