@@ -12,6 +12,7 @@ import {
   CreateDefaultVpcCommand,
   CreateInternetGatewayCommand,
   CreateNatGatewayCommand,
+  CreateNetworkAclEntryCommand,
   CreateNetworkInterfaceCommand,
   CreateRouteCommand,
   CreateRouteTableCommand,
@@ -22,6 +23,7 @@ import {
   CreateVpcEndpointCommand,
   DeleteInternetGatewayCommand,
   DeleteNatGatewayCommand,
+  DeleteNetworkAclEntryCommand,
   DeleteNetworkInterfaceCommand,
   DeleteRouteCommand,
   DeleteRouteTableCommand,
@@ -596,6 +598,34 @@ describe("network interfaces", () => {
       if (taken.status === "fulfilled")
         await writer.run("tasks", (unit) => releaseTaskInterface(unit, scope, taken.value.networkInterfaceId));
     }
+  });
+});
+
+describe("the default network ACL", () => {
+  test("entries come and go; one that would let through less than everything is refused", async () => {
+    const { vpc } = await network();
+    const Filters = [{ Name: "vpc-id", Values: [vpc] }];
+    const acl = async () => (await ec2.send(new DescribeNetworkAclsCommand({ Filters }))).NetworkAcls![0]!;
+    const numbers = async () => (await acl()).Entries?.filter(({ Egress }) => !Egress).map(({ RuleNumber }) => RuleNumber);
+    const NetworkAclId = (await acl()).NetworkAclId!;
+    assert.deepEqual(await numbers(), [100, 32767]);
+    const all = { NetworkAclId, Egress: false, Protocol: "-1", RuleAction: "allow" } as const;
+    await ec2.send(new CreateNetworkAclEntryCommand({ ...all, RuleNumber: 101, Ipv6CidrBlock: "::/0" }));
+    await assert.rejects(
+      ec2.send(new CreateNetworkAclEntryCommand({ ...all, RuleNumber: 101, CidrBlock: "0.0.0.0/0" })),
+      refused("NetworkAclEntryAlreadyExists"),
+    );
+    await ec2.send(new DeleteNetworkAclEntryCommand({ NetworkAclId, Egress: false, RuleNumber: 100 }));
+    await assert.rejects(
+      ec2.send(new DeleteNetworkAclEntryCommand({ NetworkAclId, Egress: false, RuleNumber: 100 })),
+      refused("InvalidNetworkAclEntry.NotFound", "The network acl entry identified by 100 does not exist."),
+    );
+    assert.deepEqual(await numbers(), [101, 32767]);
+    for (const less of [{ RuleAction: "deny" }, { Protocol: "6" }, { CidrBlock: "10.0.0.0/8" }] as const)
+      await assert.rejects(
+        ec2.send(new CreateNetworkAclEntryCommand({ ...all, RuleNumber: 50, CidrBlock: "0.0.0.0/0", ...less })),
+        refused("NotImplemented", /less than everything/),
+      );
   });
 });
 
