@@ -13,7 +13,7 @@ import { type Gantry, has, median, missing, report, startGantry, temporary } fro
 
 const rounds = 20;
 const batch = 50;
-const theirScript = 'echo > "/out/$(cat /proc/sys/kernel/random/uuid)"; sleep 1000';
+const theirScript = 'echo > "/out/$(/bin/busybox hostname)"; sleep 1000';
 
 /** Resolves when `look` finds `count`. `directory` is watched, with all below it. */
 async function until(directory: string, count: number, look: () => Promise<number>): Promise<void> {
