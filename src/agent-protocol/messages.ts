@@ -5,6 +5,8 @@
  */
 import type { ElasticNetworkInterface, VpcStateMessage } from "./vpc.ts";
 
+export type * from "./vpc.ts";
+
 export interface Frame<T extends string = string, M = unknown> {
   readonly type: T;
   readonly message: M;

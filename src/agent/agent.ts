@@ -19,6 +19,7 @@ import { metadataVariables } from "./metadata/variables.ts";
 import { createNetwork, type Network, type NetworkOptions } from "./network/network.ts";
 import { createRegistryLogins } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
+import { createTaskStorage, type TaskStorage } from "./storage/storage.ts";
 import { createEngine, removeAll, type Engine } from "./task/engine.ts";
 import type { TaskCgroups, World } from "./task/world.ts";
 
@@ -31,7 +32,8 @@ export interface AgentDeps {
   readonly log: Logger;
   /** The journal can't be written any more: the process must end and begin again. Default: an uncaught exception. */
   readonly fatal?: (error: unknown) => void;
-  /** Another network than the kernel's, for tests. */
+  /** Others than the kernel's, for tests. */
+  readonly storage?: TaskStorage;
   readonly network?: (options: NetworkOptions) => Network;
 }
 
@@ -65,6 +67,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     clock,
     log,
   });
+  const storage = deps.storage ?? createTaskStorage({ home: config.home, log });
   const logs = createLogDrivers({ config, clock, random, log, journal });
   const world: World = {
     config,
@@ -73,6 +76,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     log,
     runtime,
     cgroups,
+    storage,
     network,
     logs,
     journal,
@@ -281,6 +285,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       await reporter.drained(2_000);
       engine.close();
       await removeAll(world);
+      await storage.tearDown();
       await network.tearDown();
       await cgroups.remove(`/gantry-${config.instance}`);
       for (const { plan } of engine.tasks()) journal.forget(plan.arn);

@@ -33,8 +33,14 @@ export interface AgentConfig {
   readonly imageCleanup: { readonly intervalMs: number; readonly minimumAgeMs: number } | undefined;
   readonly loggingDrivers: readonly string[];
   readonly privilegedDisabled: boolean;
+  /** Whether this machine is Fargate's capacity: `true`, beside its cluster's own tasks; `only`, for nothing else; `false`. `GANTRY_FARGATE`, default `false`; `./gantry up` says `true`. */
+  readonly fargate: "true" | "only" | "false";
   /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `runc`) and `GANTRY_RUNTIME_BINARY`. */
   readonly runtime: { readonly name: string; readonly binary?: string };
+  /** What isolates Fargate tasks, `GANTRY_FARGATE_RUNTIME`: `runsc` (gVisor, the default), `runc` (no more than containers), or a containerd runtime, e.g. `io.containerd.kata.v2`. */
+  readonly fargateRuntime: string;
+  /** gVisor's way to catch system calls, `GANTRY_RUNSC_PLATFORM`: absent, systrap where its runsc knows that, else ptrace. */
+  readonly runscPlatform: string | undefined;
   /** Where registries really are, for mirrors: `GANTRY_REGISTRY_HOSTS`, e.g. `{"docker.io": "http://10.0.0.5:5000"}`. */
   readonly registryHosts: Readonly<Record<string, string>>;
   /** Registries of other machines spoken to in plain HTTP: `GANTRY_INSECURE_REGISTRIES`, e.g. `["10.0.0.5:5000"]`. */
@@ -94,11 +100,20 @@ export function readAgentConfig(env: Environment): AgentConfig {
             minimumAgeMs: duration("ECS_IMAGE_MINIMUM_CLEANUP_AGE", env, "24h"),
           },
     loggingDrivers: stringList("ECS_AVAILABLE_LOGGING_DRIVERS", env, ["json-file", "awslogs", "none"]),
+    fargate: fargateMark(env),
     privilegedDisabled: env.ECS_DISABLE_PRIVILEGED === "true",
     runtime: { name: env.GANTRY_RUNTIME || "runc", binary: env.GANTRY_RUNTIME_BINARY || undefined },
+    fargateRuntime: fargateRuntime(env),
+    runscPlatform: word("GANTRY_RUNSC_PLATFORM", env),
     registryHosts: registryHosts(env),
     insecureRegistries: stringList("GANTRY_INSECURE_REGISTRIES", env, []),
   };
+}
+
+function fargateMark({ GANTRY_FARGATE: mark = "false" }: Environment): AgentConfig["fargate"] {
+  if (mark !== "true" && mark !== "only" && mark !== "false")
+    throw new AgentConfigError(`GANTRY_FARGATE is not true, only or false: ${mark}`);
+  return mark;
 }
 
 function registryHosts(env: Environment): Readonly<Record<string, string>> {
@@ -108,6 +123,19 @@ function registryHosts(env: Environment): Readonly<Record<string, string>> {
       throw new AgentConfigError(`GANTRY_REGISTRY_HOSTS: the place of ${domain} is not a URL: ${url}`);
   }
   return hosts;
+}
+
+function fargateRuntime(env: Environment): string {
+  const name = env.GANTRY_FARGATE_RUNTIME || "runsc";
+  if (name !== "runsc" && name !== "runc" && !/^io\.containerd(\.[a-z0-9-]+)+\.v\d+$/.test(name))
+    throw new AgentConfigError(`GANTRY_FARGATE_RUNTIME is not runsc, runc or a containerd runtime like io.containerd.kata.v2: ${name}`);
+  return name;
+}
+
+function word(name: string, env: Environment): string | undefined {
+  const value = env[name] || undefined;
+  if (value !== undefined && !/^[a-z][a-z0-9-]*$/.test(value)) throw new AgentConfigError(`${name} is not a name: ${value}`);
+  return value;
 }
 
 /** The 8 hex digits that tell one Gantry of this machine from another. */

@@ -22,6 +22,7 @@ export async function openMachine(
     stateDirectory: join(config.home, "runtime"),
     containerdRoot: config.home,
     own: own.socket === config.containerdSocket ? own : undefined,
+    runscPlatform: config.runscPlatform,
     registryHosts: config.registryHosts,
     insecureRegistries: config.insecureRegistries,
     rewrite: rewriteToLocal({ config, ...deps }),
@@ -30,7 +31,7 @@ export async function openMachine(
   return {
     runtime,
     cgroups: {
-      ensure: (parent, { cpus, memoryMiB }) => createTaskCgroup({ parent, cpuLimit: cpus, memoryMiB }),
+      ensure: (parent, { cpus, memoryMiB, pids }) => createTaskCgroup({ parent, cpuLimit: cpus, memoryMiB, pids }),
       remove: (parent) => removeTaskCgroup(parent),
     },
   };

@@ -7,6 +7,11 @@ export interface Runtime {
   /** e.g. `{ name: "containerd", version: "1.6.20" }`. Fails while the runtime is down. */
   version(): Promise<{ readonly name: string; readonly version: string }>;
   readonly images: Images;
+  /**
+   * The sandbox (a kernel of its own) that the containers of a task share, running when this resolves; one that runs already is left as it is. It stays until `remove`, whatever
+   * becomes of its containers; when it dies, they all end. Throws RuntimeError `CannotCreate`, e.g. where gVisor is not installed.
+   */
+  openSandbox(spec: SandboxSpec): Promise<void>;
   /** Snapshot, container and runtime task, not started yet. Safe to repeat: what an interrupted attempt left is removed first. Throws RuntimeError. */
   create(spec: ContainerSpec): Promise<{ readonly pid: number }>;
   /** Runs the container's process. Throws RuntimeError `CannotStart` with runc's message (unknown command, bad user …). */
@@ -17,7 +22,7 @@ export interface Runtime {
   wait(id: string, signal?: AbortSignal): Promise<Exit>;
   /** Removes the ended container, its snapshot and cgroup. No error when it is gone already. */
   remove(id: string): Promise<void>;
-  /** All containers of this Gantry, running or ended. */
+  /** All containers of this Gantry, sandboxes among them, running or ended. */
   list(): Promise<readonly KnownContainer[]>;
   /** Runs a command inside a running container and waits, `timeoutMs` at most; then the process is killed and `timedOut` is true. Output is cut at 4 KiB. */
   exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult>;
@@ -116,9 +121,34 @@ export interface ContainerSpec {
   /** Containers of one group (the task's id) share a shim. */
   readonly group: string;
   readonly runtime: RuntimeClass;
+  /**
+   * The id of the open sandbox to run in, whose `runtime` is the same. Network, limits and the cgroup are the sandbox's then, and nothing limits its containers one from another:
+   * to the kernel of this machine they are one program.
+   */
+  readonly sandbox?: string;
+  /** An existing directory for all that the container writes outside its mounts (the task's own disk); absent: beside all others. */
+  readonly writableDirectory?: string;
 }
 
-/** `runc` by default; another containerd runtime by its name and binary. */
+export interface SandboxSpec {
+  /** `sandboxOf(task)`. */
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly cgroupParent: string;
+  readonly hostname: string;
+  /** What the sandbox's own kernel shows as the machine's memory. */
+  readonly memoryMiB?: number;
+  /** Its addresses and routes become the sandbox's as it starts: they must be there. */
+  readonly network: { readonly namespace: string };
+  readonly group: string;
+  readonly runtime: RuntimeClass;
+}
+
+/** The id of a task's sandbox; no container's looks like it. */
+export const sandboxOf = (task: string): string => `sandbox-${task}`;
+export const isSandbox = (id: string): boolean => id.startsWith("sandbox-");
+
+/** `runc` by default; `runsc` is gVisor beneath runc's shim; another containerd runtime by its name and binary. */
 export interface RuntimeClass {
   readonly name: string;
   readonly binary?: string;

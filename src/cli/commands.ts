@@ -33,6 +33,7 @@ export function agentCommand(config: Config, identity: Identity, containerdSocke
       ...environmentOf(config),
       ECS_BACKEND_HOST: endpointOf(config),
       ECS_CLUSTER: config.cluster,
+      GANTRY_FARGATE: process.env.GANTRY_FARGATE ?? "true",
       ECS_DATADIR: process.env.ECS_DATADIR ?? join(config.home, "agent"),
       AWS_DEFAULT_REGION: config.region,
       AWS_REGION: config.region,
@@ -59,6 +60,7 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_ACCOUNT: config.account,
     GANTRY_OPEN: config.open ? "1" : "",
     GANTRY_CLUSTER: config.cluster,
+    GANTRY_PRICES: config.prices,
   };
 }
 

@@ -64,6 +64,36 @@ program
   });
 
 program
+  .command("cost")
+  .description("say what tasks and instances cost, and what the same work would have cost on the other launch type")
+  .option("--by <what>", "cluster, service, launch-type, task, or tag:<key>", "service")
+  .option("--since <when>", "a day (2026-11-01), a time, or how long ago (24h, 7d); default: the first of this month, UTC")
+  .option("--until <when>", "likewise; default: now. Periods are of whole hours")
+  .option("--cluster <name>", "only this cluster")
+  .addOption(new Option("--format <name>", "how to print it").choices(["table", "json", "csv"]).default("table"))
+  .addHelpText(
+    "after",
+    "\nPrices are AWS's of us-east-1, or those of the file in GANTRY_PRICES; docs/cost.md says how each amount comes about.\n\nExamples:\n  ./gantry cost --since 24h\n  ./gantry cost --by tag:team --since 2026-10-01 --until 2026-11-01 --format csv\n  GANTRY_PRICES=mine.json ./gantry cost --by launch-type",
+  )
+  .action(async (options: import("./cost.ts").CostOptions) => {
+    const { cost } = await import("./cost.ts");
+    print(await cost(await running(), options, Date.now()));
+  });
+
+program
+  .command("nodes")
+  .description("list the machines and what is free on them: those of clusters, and Fargate's, which its users never see")
+  .option("--json", "for scripts")
+  .addHelpText(
+    "after",
+    "\nGANTRY_FARGATE, when Gantry is started, says what this machine is for: true (its cluster and Fargate, the default), only (Fargate alone), false.\n\nExamples:\n  ./gantry nodes\n  ./gantry nodes --json | jq '.[].cpu.free'",
+  )
+  .action(async (options: { json?: boolean }) => {
+    const { nodes } = await import("./nodes.ts");
+    print(await nodes(await running(), options.json ?? false));
+  });
+
+program
   .command("env")
   .description("print what AWS tools need to talk to this Gantry")
   .option("--json", "for scripts")

@@ -1,10 +1,9 @@
-import { request } from "node:http";
 import type { AwsClient } from "#agent/aws/client.ts";
-import { sign } from "#agent/aws/sigv4.ts";
 import type { Config } from "#platform/config.ts";
-import { loadIdentity, type Identity } from "#platform/identity.ts";
+import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
-import { awsClient, endpointOf } from "./commands.ts";
+import { ask } from "./ask.ts";
+import { awsClient } from "./commands.ts";
 
 interface Explanation {
   readonly service: string;
@@ -209,26 +208,4 @@ async function lastOfLog(
   } catch {
     return [];
   }
-}
-
-function ask(config: Config, identity: Identity, path: string): Promise<unknown> {
-  const url = new URL(path, endpointOf(config));
-  const credentials = { accessKeyId: identity.rootAccessKeyId, secretAccessKey: identity.rootSecretAccessKey };
-  const headers = sign({ method: "GET", url, headers: {}, body: "", service: "ecs", region: config.region, credentials, now: Date.now() });
-  return new Promise((resolve, reject) => {
-    const asked = request(url, { headers, timeout: 10_000 }, (response) => {
-      response.setEncoding("utf8");
-      let text = "";
-      response.on("data", (piece: string) => (text += piece));
-      response.on("error", reject);
-      response.on("end", () => {
-        const answer = JSON.parse(text) as { message?: string };
-        if (response.statusCode === 200) resolve(answer);
-        else reject(new Error(answer.message ?? `HTTP ${response.statusCode}`));
-      });
-    });
-    asked.once("timeout", () => asked.destroy(new Error("no answer within 10 s")));
-    asked.once("error", reject);
-    asked.end();
-  });
 }

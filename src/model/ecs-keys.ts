@@ -8,6 +8,9 @@ const root = ({ account, region }: Scope) => `/ecs/${account}/${region}`;
 const revisionText = (revision: number) => String(revision).padStart(10, "0");
 
 export const ecsKeys = {
+  /** `NodeKey`: the machines that are Fargate's capacity, of all accounts: nobody's own. */
+  fargateNodes: () => "/ecs-fargate/",
+  fargateNode: ({ account, region }: Scope, cluster: string, id: string) => `/ecs-fargate/${account}/${region}/${cluster}/${id}`,
   root,
   clusters: (scope: Scope) => `${root(scope)}/cluster/`,
   cluster: (scope: Scope, name: string) => `${root(scope)}/cluster/${name}`,
@@ -51,6 +54,45 @@ export const ecsKeys = {
   timeline: () => "/ecs-timeline",
   accountSetting: (scope: Scope, principal: string, name: string) => `${root(scope)}/account-setting/${principal}/${name}`,
 };
+
+/** Where a container instance is registered. */
+export interface NodePlace extends Scope {
+  readonly cluster: string;
+}
+
+interface Placed {
+  readonly id: string;
+  readonly cluster: string;
+  readonly containerInstanceId: string;
+  readonly node?: NodePlace;
+}
+
+/** Where the machine of a task is registered: for Fargate's not in the task's own cluster. */
+export function placeOf(scope: Scope, { cluster, node }: Placed): NodePlace {
+  return node ?? { ...scope, cluster };
+}
+
+/** Key of the container instance that the task is on. */
+export function instanceKeyOf(scope: Scope, task: Placed): string {
+  const place = placeOf(scope, task);
+  return ecsKeys.containerInstance(place, place.cluster, task.containerInstanceId);
+}
+
+export function allocationKeyOf(scope: Scope, task: Placed): string {
+  const place = placeOf(scope, task);
+  return ecsKeys.allocation(place, place.cluster, task.containerInstanceId);
+}
+
+/** Keys of the tasks of an allocation record. */
+export function allocatedTaskKeys(place: NodePlace, tasks: Readonly<Record<string, { readonly key?: string }>>): string[] {
+  return Object.entries(tasks).map(([id, { key }]) => key ?? ecsKeys.task(place, place.cluster, id));
+}
+
+/** Key of the observation of the task at `key`. */
+export function observedKeyOf(key: string): string {
+  const { scope, names } = parseEcsKey(key)!;
+  return ecsKeys.taskObserved(scope, names[0]!, names[1]!);
+}
 
 export interface EcsKey {
   readonly scope: Scope;

@@ -2,6 +2,7 @@
  * ECS's records as they lie in the store. Every record has one writer (named at each); views join them into the API's shapes.
  * Times are milliseconds since the epoch. Members that the API keeps exactly as given are `unknown` JSON here.
  */
+import type { NodePlace } from "./ecs-keys.ts";
 import type { TaskNetwork } from "./vpc-records.ts";
 
 export interface Tag {
@@ -88,6 +89,8 @@ export interface Resources {
 export interface AllocationRecord {
   /** By task id: every task of the instance that is not STOPPED. */
   readonly tasks: Readonly<Record<string, AllocatedTask>>;
+  /** When Spot tasks were last asked to leave for others: for a while no new ones come. */
+  readonly reclaimedAt?: number;
 }
 
 /** What a task holds, and its group: spread and distinctInstance count by it. */
@@ -103,13 +106,6 @@ export interface AllocatedTask extends Resources {
 export interface ConnectionRecord {
   readonly connected: boolean;
   readonly since: number;
-}
-
-/** Where a container instance is registered. */
-export interface NodePlace {
-  readonly account: string;
-  readonly region: string;
-  readonly cluster: string;
 }
 
 /** Key `/ecs/<account>/<region>/task/<cluster>/<id>`: the intent. Writers: RunTask, StartTask (create), StopTask and reconcilers (desiredStatus). */

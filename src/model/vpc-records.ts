@@ -4,6 +4,12 @@
  */
 import type { Tag } from "./ecs-records.ts";
 
+/** The client token of the request that made a record, and a digest of the rest of it: a repetition makes nothing more. */
+export interface ClientRequest {
+  readonly token: string;
+  readonly request: string;
+}
+
 export interface VpcRecord {
   readonly id: string;
   readonly cidr: string;
@@ -18,6 +24,8 @@ export interface VpcRecord {
   readonly enableDnsSupport: boolean;
   readonly enableDnsHostnames: boolean;
   readonly enableNetworkAddressUsageMetrics: boolean;
+  /** The group that interfaces get which name none: it lives as long as the VPC. */
+  readonly defaultGroupId: string;
   readonly tags: readonly Tag[];
 }
 
@@ -59,6 +67,7 @@ export interface NatGatewayRecord {
   readonly allocationId?: string;
   readonly associationId?: string;
   readonly publicIp?: string;
+  readonly client?: ClientRequest;
   readonly tags: readonly Tag[];
 }
 
@@ -88,6 +97,7 @@ export interface RouteTableRecord {
     readonly target: string;
     readonly origin: "CreateRoute" | "EnableVgwRoutePropagation";
   }[];
+  readonly client?: ClientRequest;
   readonly tags: readonly Tag[];
 }
 
@@ -147,6 +157,22 @@ export interface NetworkInterfaceRecord {
   readonly task?: { readonly arn: string; readonly node: string };
   /** A public address of the primary private one: assigned with the interface, or an Elastic IP's. */
   readonly publicIp?: { readonly address: string; readonly allocationId?: string; readonly associationId?: string };
+  readonly client?: ClientRequest;
+  readonly tags: readonly Tag[];
+}
+
+/** One for each VPC, made with it. It lets everything through; its entries cannot be changed yet. */
+export interface NetworkAclRecord {
+  readonly id: string;
+  readonly vpcId: string;
+  /** By subnet, so that it stays with the subnet. */
+  readonly associations: readonly { readonly id: string; readonly subnetId: string }[];
+  readonly tags: readonly Tag[];
+}
+
+export interface DhcpOptionsRecord {
+  readonly id: string;
+  readonly configurations: readonly { readonly key: string; readonly values: readonly string[] }[];
   readonly tags: readonly Tag[];
 }
 
@@ -163,6 +189,7 @@ export interface VpcEndpointRecord {
   readonly privateDnsEnabled: boolean;
   readonly ipAddressType: string;
   readonly createdAt: number;
+  readonly client?: ClientRequest;
   readonly tags: readonly Tag[];
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 
 /** Where this Gantry lives. Every process of one Gantry reads the same values from the environment; nothing else is global. */
@@ -22,6 +23,13 @@ export interface Config {
   readonly requestsPerSecond: number;
   /** Cluster that the agent of this machine joins. `GANTRY_CLUSTER`, default `default`. */
   readonly cluster: string;
+  /**
+   * IPv4 block of public addresses: `assignPublicIp`, Elastic IPs, NAT gateways. `GANTRY_PUBLIC_POOL`; by default a /20 of 198.18.0.0/15 (kept for
+   * tests by RFC 2544) that the home directory chooses, so two Gantrys of one machine rarely share one.
+   */
+  readonly publicPool: string;
+  /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
+  readonly prices: string | undefined;
 }
 
 export class ConfigError extends Error {}
@@ -40,8 +48,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     throw new ConfigError(`--open takes any credentials, so it listens on loopback only: GANTRY_BIND is ${bind}`);
   const requestsPerSecond = Number(env.GANTRY_REQUESTS_PER_SECOND ?? "0");
   if (!(requestsPerSecond >= 0)) throw new ConfigError(`GANTRY_REQUESTS_PER_SECOND is not a number: ${env.GANTRY_REQUESTS_PER_SECOND}`);
+  const home = resolve(env.GANTRY_HOME || "/var/lib/gantry");
+  const publicPool = env.GANTRY_PUBLIC_POOL ?? defaultPool(home);
+  if (!isBlock(publicPool)) throw new ConfigError(`GANTRY_PUBLIC_POOL is not an IPv4 block between /8 and /29: ${publicPool}`);
   return {
-    home: resolve(env.GANTRY_HOME || "/var/lib/gantry"),
+    home,
     port,
     bind,
     region,
@@ -51,7 +62,22 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     createOnPush: env.GANTRY_CREATE_ON_PUSH === "1",
     requestsPerSecond,
     cluster: env.GANTRY_CLUSTER ?? "default",
+    publicPool,
+    prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
   };
+}
+
+function defaultPool(home: string): string {
+  const choice = createHash("sha256").update(home).digest()[0]! % 32;
+  return `198.${18 + (choice >> 4)}.${(choice & 15) * 16}.0/20`;
+}
+
+function isBlock(text: string): boolean {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(text)?.slice(1).map(Number);
+  if (!parts || parts.slice(0, 4).some((part) => part > 255)) return false;
+  const [a, b, c, d, bits] = parts as [number, number, number, number, number];
+  const address = ((a * 256 + b) * 256 + c) * 256 + d;
+  return bits >= 8 && bits <= 29 && address % 2 ** (32 - bits) === 0;
 }
 
 function isLoopback(address: string): boolean {

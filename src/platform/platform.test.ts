@@ -65,11 +65,15 @@ test("configuration: defaults, and errors that name the variable", () => {
     GANTRY_ACCOUNT: "12",
     GANTRY_REGION: "Mars",
     GANTRY_REQUESTS_PER_SECOND: "many",
+    GANTRY_PUBLIC_POOL: "198.18.0.1/20",
   })) {
     assert.throws(
       () => readConfig({ [name]: value }),
       (error) => error instanceof ConfigError && error.message.includes(name),
     );
   }
+  const pools = ["/a", "/b", "/c"].map((home) => readConfig({ GANTRY_HOME: home }).publicPool);
+  for (const pool of pools) assert.match(pool, /^198\.1[89]\.\d+\.0\/20$/);
+  assert.equal(new Set(pools).size, 3);
   assert.throws(() => readConfig({ GANTRY_OPEN: "1", GANTRY_BIND: "0.0.0.0" }), /loopback/);
 });

@@ -1,5 +1,5 @@
 import type { PayloadTask } from "#agent-protocol/messages.ts";
-import { ecsKeys, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
+import { allocatedTaskKeys, ecsKeys, instanceKeyOf, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ContainerInstanceRecord, TaskDefinitionRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -38,6 +38,12 @@ export interface Dispatcher {
 export function createDispatcher(options: DispatchOptions): Dispatcher {
   const { store, clock, random, log, links } = options;
 
+  /** The cluster that a key's record belongs to. */
+  function clusterArnOf(key: string): string {
+    const { scope, names } = parseEcsKey(key)!;
+    return options.clusterArn(scope, names[0]!);
+  }
+
   async function definitionOf(scope: Scope, task: TaskRecord): Promise<TaskDefinitionRecord | undefined> {
     const match = /task-definition\/(.+):(\d+)$/.exec(task.taskDefinitionArn);
     if (!match) return undefined;
@@ -52,7 +58,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     const task = (await store.get<TaskRecord>(key))?.value;
     if (!task) return;
     const observation = (await store.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, id)))?.value;
-    const instance = ecsKeys.containerInstance(scope, cluster, task.containerInstanceId);
+    const instance = instanceKeyOf(scope, task);
     const link = links.ready(instance);
     const delivery = links.delivery(instance, key);
     const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
@@ -66,7 +72,8 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
       const messageId = random.uuid();
       const message = {
         messageId,
-        clusterArn: options.clusterArn(scope, cluster),
+        // The agent's own cluster: the task's stands with the task.
+        clusterArn: clusterArnOf(instance),
         containerInstanceArn: instanceArn,
         tasks: [options.payloadTask(task, definition, link)],
         seqNum: options.nextNumber(),
@@ -123,7 +130,11 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
         containerInstanceArn: record.arn,
         generatedAt: clock.now(),
         timeline: options.nextNumber(),
-        tasks: tasks.map(({ value }) => ({ taskArn: value.arn, taskClusterArn: clusterArn, desiredStatus: value.desiredStatus })),
+        tasks: tasks.map(({ key, value }) => ({
+          taskArn: value.arn,
+          taskClusterArn: clusterArnOf(key),
+          desiredStatus: value.desiredStatus,
+        })),
       },
     });
     links.setReady(instance, link);
@@ -137,9 +148,8 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
   /** Every task of the instance that is not STOPPED. */
   async function tasksOf(scope: Scope, cluster: string, instanceId: string): Promise<Entry<TaskRecord>[]> {
     const allocation = (await store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, instanceId)))?.value;
-    const entries = await Promise.all(
-      Object.keys(allocation?.tasks ?? {}).map((task) => store.get<TaskRecord>(ecsKeys.task(scope, cluster, task))),
-    );
+    const keys = allocatedTaskKeys({ ...scope, cluster }, allocation?.tasks ?? {});
+    const entries = await Promise.all(keys.map((key) => store.get<TaskRecord>(key)));
     return entries.flatMap((entry) => (entry ? [entry] : []));
   }
 

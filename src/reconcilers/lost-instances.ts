@@ -1,4 +1,4 @@
-import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
+import { allocatedTaskKeys, ecsKeys, observedKeyOf, parseEcsKey } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { abandon } from "#model/task-state.ts";
 import type { Clock } from "#platform/clock.ts";
@@ -30,14 +30,14 @@ export function createLostInstances({ writer, clock, log }: { writer: Writer; cl
         if (instance && instance.status !== "INACTIVE") return 0;
         const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id));
         const now = clock.now();
-        const ids = Object.keys(allocation?.tasks ?? {}).slice(0, tasksAtOnce);
-        for (const taskId of ids) {
-          const task = await unit.get<TaskRecord>(ecsKeys.task(scope, cluster, taskId));
-          const previous = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, taskId));
+        const keys = allocatedTaskKeys({ ...scope, cluster }, allocation?.tasks ?? {}).slice(0, tasksAtOnce);
+        for (const taskKey of keys) {
+          const task = await unit.get<TaskRecord>(taskKey);
+          const previous = await unit.get<TaskObservation>(observedKeyOf(taskKey));
           const next = task && abandon(task, previous, deregistered, now);
-          if (task && next) await writeObservation(unit, scope, task, previous, next, now + stoppedTaskRetentionMs);
+          if (task && next) await writeObservation(unit, parseEcsKey(taskKey)!.scope, task, previous, next, now + stoppedTaskRetentionMs);
         }
-        return ids.length;
+        return keys.length;
       });
     let total = 0;
     for (;;) {

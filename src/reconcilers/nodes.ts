@@ -1,4 +1,4 @@
-import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import { ecsKeys, type NodePlace, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
 import type { Node } from "#scheduler/types.ts";
 import { usageOf } from "#scheduler/usage.ts";
@@ -12,6 +12,59 @@ const groupAttribute = "gantry.capacity-provider";
 
 export function capacityProviderOf({ capacityProviderName, attributes: given }: ContainerInstanceRecord): string | undefined {
   return capacityProviderName ?? given.find(({ name }) => name === groupAttribute)?.value;
+}
+
+/**
+ * The operator's mark: `true`: a machine that Fargate's tasks may use as well as those of its cluster; `only`: nobody but Fargate, and no user ever sees it.
+ */
+export const fargateAttribute = "gantry.fargate";
+
+function fargateMark({ attributes: given }: ContainerInstanceRecord): string | undefined {
+  return given.find(({ name }) => name === fargateAttribute)?.value;
+}
+
+export function isFargateNode(instance: ContainerInstanceRecord): boolean {
+  const mark = fargateMark(instance);
+  return instance.status !== "INACTIVE" && (mark === "true" || mark === "only");
+}
+
+/** Fargate's alone: not an instance that its cluster shows or uses. */
+export function isHidden(instance: ContainerInstanceRecord): boolean {
+  return fargateMark(instance) === "only";
+}
+
+/** Writes an instance, and whether it is one of Fargate's machines. */
+export async function putInstance(unit: Unit, scope: Scope, record: ContainerInstanceRecord): Promise<void> {
+  unit.put(ecsKeys.containerInstance(scope, record.cluster, record.id), record);
+  const key = ecsKeys.fargateNode(scope, record.cluster, record.id);
+  const known = await unit.get<FargateNode>(key);
+  if (isFargateNode(record) === (known !== undefined)) return;
+  if (known) unit.delete(key);
+  else unit.put(key, { ...scope, cluster: record.cluster, id: record.id } satisfies FargateNode);
+}
+
+/** Key `/ecs-fargate/<account>/<region>/<cluster>/<id>`. Writer: `putInstance`. */
+export interface FargateNode extends NodePlace {
+  readonly id: string;
+}
+
+/** A machine, with where it is registered. */
+export interface Machine {
+  readonly instance: ContainerInstanceRecord;
+  readonly place: NodePlace;
+}
+
+/** Fargate's machines, with where they are registered. */
+export async function fargateNodesOf(unit: Unit): Promise<{ readonly node: Node; readonly place: NodePlace }[]> {
+  const found: { node: Node; place: NodePlace }[] = [];
+  for (const { id, ...place } of (await unit.list<FargateNode>(ecsKeys.fargateNodes())).values()) {
+    const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(place, place.cluster, id));
+    if (!instance || !isFargateNode(instance)) continue;
+    const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(place, place.cluster, id));
+    const connection = await unit.get<ConnectionRecord>(ecsKeys.connection(place, place.cluster, id));
+    found.push({ node: nodeOf(instance, allocation, connection), place });
+  }
+  return found;
 }
 
 export function nodeOf(
@@ -29,6 +82,7 @@ export function nodeOf(
     capacityProvider: capacityProviderOf(instance),
     registeredAt: instance.registeredAt,
     status: instance.status,
+    closedToSpot: allocation?.reclaimedAt !== undefined,
     connected: connection?.connected ?? false,
     attributes: indexed,
     capacity: instance.registeredResources,
@@ -45,7 +99,7 @@ export async function nodesOf(unit: Unit, scope: Scope, cluster: string): Promis
   const connections = await unit.list<ConnectionRecord>(connectionPrefix);
   const nodes: Node[] = [];
   for (const instance of instances.values()) {
-    if (instance.status === "INACTIVE") continue;
+    if (instance.status === "INACTIVE" || isHidden(instance)) continue;
     nodes.push(nodeOf(instance, allocations.get(allocationPrefix + instance.id), connections.get(connectionPrefix + instance.id)));
   }
   return nodes;

@@ -1,8 +1,11 @@
-import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-keys.ts";
 import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
+import { withInterface, type NetworkMaking } from "./launch.ts";
+import { releaseTaskInterface } from "./vpc/interfaces.ts";
 import { freeGpus, usageOf } from "#scheduler/usage.ts";
 import type { Unit } from "#store/unit.ts";
+import { writeTaskUsage } from "./meter/record.ts";
 
 /**
  * The writes that belong together, whoever decides them: a task that comes takes its share of the instance in the same transaction,
@@ -14,14 +17,27 @@ export function clusterQueue(scope: Scope, cluster: string): string {
   return `${scope.account}/${scope.region}/${cluster}`;
 }
 
-/** Returns the task as it was written: with the GPUs that it takes. The caller has found that there is room for it. */
-export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord): Promise<TaskRecord> {
-  const key = ecsKeys.allocation(scope, planned.cluster, planned.containerInstanceId);
+/** Its tasks make room for others when there is none left. */
+export const spotProvider = "FARGATE_SPOT";
+
+/**
+ * Returns the task as it was written: with the GPUs and the network interface that it takes. The caller has found that there is room for it. Throws VpcError when its
+ * subnets have no free address.
+ */
+export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord, network?: NetworkMaking): Promise<TaskRecord> {
+  const key = allocationKeyOf(scope, planned);
   const allocation = await unit.get<AllocationRecord>(key);
-  const task = await withGpus(unit, scope, planned, allocation);
-  const share: AllocatedTask = { ...task.resources, group: task.group };
-  unit.put(key, { tasks: { ...allocation?.tasks, [task.id]: share } } satisfies AllocationRecord);
-  unit.put(ecsKeys.task(scope, task.cluster, task.id), task);
+  const connected = network ? await withInterface(unit, scope, planned, network) : planned;
+  const task = await withGpus(unit, scope, connected, allocation);
+  const taskKey = ecsKeys.task(scope, task.cluster, task.id);
+  const share: AllocatedTask = {
+    ...task.resources,
+    group: task.group,
+    ...(task.node ? { key: taskKey } : {}),
+    ...(task.capacityProviderName === spotProvider ? { spot: true } : {}),
+  };
+  unit.put(key, { ...allocation, tasks: { ...allocation?.tasks, [task.id]: share } } satisfies AllocationRecord);
+  unit.put(taskKey, task);
   return task;
 }
 
@@ -29,7 +45,7 @@ export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord
 async function withGpus(unit: Unit, scope: Scope, task: TaskRecord, allocation: AllocationRecord | undefined): Promise<TaskRecord> {
   const wanted = task.containers.reduce((sum, { gpuCount = 0 }) => sum + gpuCount, 0);
   if (wanted === 0) return task;
-  const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, task.cluster, task.containerInstanceId));
+  const instance = await unit.get<ContainerInstanceRecord>(instanceKeyOf(scope, task));
   const gpus = instance && freeGpus(instance.registeredResources, usageOf(allocation), wanted);
   if (!gpus) throw new Error(`the instance ${task.containerInstanceId} has fewer than ${wanted} free GPUs`);
   let next = 0;
@@ -39,7 +55,7 @@ async function withGpus(unit: Unit, scope: Scope, task: TaskRecord, allocation: 
   return { ...task, resources: { ...task.resources, gpus }, containers };
 }
 
-/** `previous` is what the unit read; a task that is STOPPED now is released and vanishes at `expiresAt`. */
+/** `previous` is what the unit read; a task that is STOPPED now is released, metered, and vanishes at `expiresAt`. */
 export async function writeObservation(
   unit: Unit,
   scope: Scope,
@@ -52,15 +68,17 @@ export async function writeObservation(
   unit.put(observedKey, next);
   if (!isStopped(next) || isStopped(previous)) return;
   await release(unit, scope, task);
+  if (task.network) await releaseTaskInterface(unit, scope, task.network.networkInterfaceId);
+  await writeTaskUsage(unit, scope, task, next);
   const taskKey = ecsKeys.task(scope, task.cluster, task.id);
   unit.put(ecsKeys.expiry("task", expiresAt, task.id), { keys: [taskKey, observedKey] });
 }
 
 async function release(unit: Unit, scope: Scope, task: TaskRecord): Promise<void> {
-  const key = ecsKeys.allocation(scope, task.cluster, task.containerInstanceId);
+  const key = allocationKeyOf(scope, task);
   const allocation = await unit.get<AllocationRecord>(key);
   if (!allocation || !(task.id in allocation.tasks)) return;
   const { [task.id]: _, ...tasks } = allocation.tasks;
-  if (Object.keys(tasks).length === 0) unit.delete(key);
-  else unit.put(key, { tasks } satisfies AllocationRecord);
+  if (Object.keys(tasks).length === 0 && allocation.reclaimedAt === undefined) unit.delete(key);
+  else unit.put(key, { ...allocation, tasks } satisfies AllocationRecord);
 }

@@ -11,6 +11,8 @@ export interface Node {
   /** Milliseconds since the epoch. */
   readonly registeredAt?: number;
   readonly status: string;
+  /** Spot tasks had to leave it just now: new ones are to go elsewhere. */
+  readonly closedToSpot?: boolean;
   /** The agent's connection stands. */
   readonly connected: boolean;
   /** By name; an attribute without a value is the empty text. */

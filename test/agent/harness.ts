@@ -10,6 +10,7 @@ import { FakeClock } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { seededRandom } from "#platform/random.ts";
 import { ScriptedNetwork } from "./scripted-network.ts";
+import { ScriptedStorage } from "./scripted-storage.ts";
 import { ScriptedRuntime, type Script } from "./scripted-runtime.ts";
 
 /** An engine over the scripted runtime, on a fake clock. `restart` is a crash: everything in memory is gone, journal and runtime stay. */
@@ -17,6 +18,7 @@ export class Harness {
   readonly clock = new FakeClock();
   readonly runtime: ScriptedRuntime;
   readonly network = new ScriptedNetwork();
+  readonly storage = new ScriptedStorage();
   readonly directory = mkdtempSync(join(tmpdir(), "gantry-runner-"));
   readonly reports: Report[] = [];
   readonly fatal: unknown[] = [];
@@ -44,6 +46,7 @@ export class Harness {
       log: silentLogger,
       runtime: this.runtime,
       cgroups: { ensure: async () => {}, remove: async () => {} },
+      storage: this.storage,
       network: this.network,
       logs: {
         open: async () => {},

@@ -9,6 +9,7 @@ import {
   type KnownContainer,
   type PullRequest,
   type Runtime,
+  type SandboxSpec,
 } from "#agent/runtime.ts";
 
 /** What a container of the script does. Times in milliseconds of the test's clock. */
@@ -81,6 +82,17 @@ export class ScriptedRuntime implements Runtime {
     prune: async () => [],
   };
 
+  readonly sandboxes = new Map<string, SandboxSpec>();
+  /** Why the next sandboxes don't open. */
+  sandboxError: string | undefined;
+
+  async openSandbox(spec: SandboxSpec) {
+    if (this.sandboxError) throw new RuntimeError("CannotCreate", this.sandboxError);
+    if (this.sandboxes.has(spec.id)) return;
+    this.sandboxes.set(spec.id, spec);
+    this.log.push(`sandbox ${spec.id}`);
+  }
+
   async create(spec: ContainerSpec) {
     const script = this.scripts.get(spec.image.name) ?? {};
     if (script.createMs) await sleep(this.#clock, script.createMs);
@@ -127,13 +139,17 @@ export class ScriptedRuntime implements Runtime {
   }
 
   async remove(id: string) {
+    if (this.sandboxes.delete(id)) this.log.push(`close ${id}`);
     if (!this.lives.has(id)) return;
     this.#note("remove", id);
     this.lives.delete(id);
   }
 
   async list(): Promise<readonly KnownContainer[]> {
-    return [...this.lives.values()].map(({ spec, state }) => ({ id: spec.id, labels: spec.labels, state, pid: 1 }));
+    return [
+      ...[...this.lives.values()].map(({ spec, state }) => ({ id: spec.id, labels: spec.labels, state, pid: 1 })),
+      ...[...this.sandboxes.values()].map(({ id, labels }) => ({ id, labels, state: "running" as const, pid: 1 })),
+    ];
   }
 
   async exec(id: string): Promise<ExecResult> {

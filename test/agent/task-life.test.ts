@@ -173,7 +173,7 @@ describe("a task's life", () => {
       harness.reports.map(({ status }) => status),
       ["STOPPED", "STOPPED", "STOPPED", "STOPPED", "STOPPED"],
     );
-    assert.match(harness.reports[0]?.reason ?? "", /awsvpc is not supported/);
+    assert.match(harness.reports[0]?.reason ?? "", /awsvpc, and no network interface was given/);
     assert.match(harness.reports[1]?.reason ?? "", /logging driver fluentd/);
     assert.match(harness.reports[3]?.reason ?? "", /circle/);
     assert.equal(harness.engine.tasks().length, 0);

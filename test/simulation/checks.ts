@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { meterKeys } from "#model/cost/records.ts";
 import { parseEcsKey } from "#model/ecs-keys.ts";
 import type { AllocationRecord, TaskObservation } from "#model/ecs-records.ts";
 import type { WatchBatch } from "#store/store.ts";
@@ -12,8 +13,16 @@ export function checkTasks(picture: Picture, { events }: WatchBatch): () => void
     const id = parsed?.names[1];
     if (!parsed || id === undefined) continue;
     if (parsed.kind === "allocation") touched.add(id);
-    if (parsed.kind === "task-observed" && event.type === "put")
-      checkMonotone(event.key, picture.observed.get(id), event.entry.value as TaskObservation);
+    if (parsed.kind === "task-observed" && event.type === "put") {
+      const now = event.entry.value as TaskObservation;
+      checkMonotone(event.key, picture.observed.get(id), now);
+      const ended = now.lastStatus === "STOPPED" && picture.observed.get(id)?.lastStatus !== "STOPPED";
+      if (ended && (now.pullStartedAt ?? now.startedAt) !== undefined)
+        assert.ok(
+          events.some(({ key, type }) => type === "put" && key === meterKeys.task(parsed.scope, parsed.names[0]!, id)),
+          "a task stopped without being metered in the same write",
+        );
+    }
     if (parsed.kind !== "task" && parsed.kind !== "task-observed") continue;
     const task =
       event.type === "put" && parsed.kind === "task" ? (event.entry.value as { containerInstanceId: string }) : picture.tasks.get(id);

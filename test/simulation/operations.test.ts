@@ -113,7 +113,8 @@ test("what AWS refuses", async () => {
     [{ taskDefinition: "efs" }, "NotImplemented", /efsVolumeConfiguration/],
     [{ count: 0 }, "InvalidParameterException", /count/],
     [{ count: 11 }, "InvalidParameterException", /count/],
-    [{ launchType: "FARGATE" }, "NotImplemented", /FARGATE/],
+    [{ launchType: "FARGATE" }, "InvalidParameterException", "Task definition does not support launch_type FARGATE."],
+    [{ launchType: "EXTERNAL" }, "NotImplemented", /EXTERNAL/],
     [
       { launchType: "EC2", capacityProviderStrategy: [{ capacityProvider: "x", weight: 1 }] },
       "InvalidParameterException",

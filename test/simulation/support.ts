@@ -57,11 +57,11 @@ export class SmallWorld {
     return id;
   }
 
-  async call<T>(operation: string, input: object): Promise<T> {
-    const principal = { account: scope.account, arn: "arn:aws:iam::000000000000:root", userId: scope.account, accessKeyId: "test" };
+  async call<T>(operation: string, input: object, from = scope): Promise<T> {
+    const principal = { account: from.account, arn: "arn:aws:iam::000000000000:root", userId: scope.account, accessKeyId: "test" };
     const context: RequestContext = {
       requestId: "r",
-      ...scope,
+      ...from,
       principal,
       now: this.clock.now(),
       endpoint: "http://localhost:4566",
@@ -74,9 +74,9 @@ export class SmallWorld {
   }
 
   /** Connects an agent that only listens. */
-  connect(instance: string): SilentAgent {
+  connect(instance: string, key = ecsKeys.containerInstance(scope, "default", instance)): SilentAgent {
     const agent = new SilentAgent();
-    this.part.acs.accept(agent.channel, ecsKeys.containerInstance(scope, "default", instance), "http://localhost:4566");
+    this.part.acs.accept(agent.channel, key, "http://localhost:4566");
     return agent;
   }
 }

@@ -13,12 +13,14 @@ export interface TaskCgroup {
   /** In vCPU, 0.25 = a quarter of a core; undefined: no limit. */
   readonly cpuLimit?: number;
   readonly memoryMiB?: number;
+  /** Processes and threads; undefined: no limit. */
+  readonly pids?: number;
 }
 
 const period = 100_000;
 
 /** Makes the cgroup with its limits, or sets the limits of one that is there. */
-export async function createTaskCgroup({ parent, cpuLimit, memoryMiB }: TaskCgroup, hierarchy = detectHierarchy()): Promise<void> {
+export async function createTaskCgroup({ parent, cpuLimit, memoryMiB, pids }: TaskCgroup, hierarchy = detectHierarchy()): Promise<void> {
   checkPath(parent);
   if (hierarchy.version === 2) await makeUnified(hierarchy.root, parent);
   else for (const [controller, root] of hierarchy.controllers) await makeLegacy(controller, root, parent);
@@ -27,6 +29,8 @@ export async function createTaskCgroup({ parent, cpuLimit, memoryMiB }: TaskCgro
   const bytes = memoryMiB === undefined ? undefined : memoryMiB * 1024 * 1024;
   const cpu = directoryOf(hierarchy, "cpu", parent);
   const memory = directoryOf(hierarchy, "memory", parent);
+  const processes = directoryOf(hierarchy, "pids", parent);
+  if (processes && pids !== undefined) await writeFile(join(processes, "pids.max"), String(pids));
   if (hierarchy.version === 2) {
     await writeFile(join(cpu!, "cpu.max"), quota === undefined ? `max ${period}` : `${quota} ${period}`);
     await writeFile(join(memory!, "memory.max"), bytes === undefined ? "max" : String(bytes));

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { RuntimeError, type ExecResult } from "#agent/runtime.ts";
 import type { OciProcess, OciSpec } from "#agent/spec/oci.ts";
 import type { Clock } from "#platform/clock.ts";
+import { inSandbox } from "#agent/spec/sandbox.ts";
 import { isNotFound, jsonAny, messageOf, runtimeError, unlessGone, type Containerd } from "./client.ts";
 
 const outputLimit = 4096;
@@ -15,11 +16,13 @@ export interface ExecOptions {
   readonly clock: Clock;
   /** For the output files. */
   readonly directory: string;
+  /** For a process inside gVisor, of which the machine's own only waits for its end. */
+  readonly inside: { readonly kill: (execId: string) => Promise<void>; readonly forget: (execId: string) => Promise<void> };
 }
 
 /** Runs a command in a running container with the environment, user and limits of the container's own process. */
 export async function execInContainer(
-  { containerd, clock, directory }: ExecOptions,
+  { containerd, clock, directory, inside }: ExecOptions,
   containerId: string,
   { args, timeoutMs }: { readonly args: readonly string[]; readonly timeoutMs: number },
 ): Promise<ExecResult> {
@@ -28,8 +31,11 @@ export async function execInContainer(
   await mkdir(directory, { recursive: true });
   await writeFile(output, "");
   let added = false;
+  let sandboxed = false;
   try {
-    const process: OciProcess = { ...(await containerProcess(containerd, containerId)), args: [...args], terminal: false };
+    const own = await containerSpec(containerd, containerId);
+    const process: OciProcess = { ...own.process, args: [...args], terminal: false };
+    sandboxed = inSandbox(own);
     const spec = jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Process", process);
     // Both streams, always: an empty one crashes the shim and takes the group's other containers with it.
     await containerd.tasks.exec({ containerId, execId, stdout: output, stderr: output, spec });
@@ -48,7 +54,8 @@ export async function execInContainer(
     let timedOut = false;
     const kill = () => {
       timedOut = true;
-      containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined);
+      const first = sandboxed ? inside.kill(execId).catch(() => undefined) : Promise.resolve();
+      void first.then(() => containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined));
     };
     const cancelKill = clock.after(timeoutMs, kill);
     const guard = guardSize(clock, output);
@@ -64,15 +71,16 @@ export async function execInContainer(
     throw runtimeError("CannotStart", error);
   } finally {
     if (added) await unlessGone(containerd.tasks.deleteProcess({ containerId, execId })).catch(() => undefined);
+    if (sandboxed) await inside.forget(execId);
     await rm(output, { force: true });
   }
 }
 
-async function containerProcess(containerd: Containerd, id: string): Promise<OciProcess> {
+async function containerSpec(containerd: Containerd, id: string): Promise<OciSpec> {
   const { container } = await containerd.containers.get({ id });
   const spec = container?.spec;
   if (!spec) throw new RuntimeError("NotFound", `container ${id} is not known`);
-  return (JSON.parse(new TextDecoder().decode(spec.value)) as OciSpec).process;
+  return JSON.parse(new TextDecoder().decode(spec.value)) as OciSpec;
 }
 
 async function head(path: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readlink, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isAlreadyExists, unlessGone, type Containerd } from "./client.ts";
 
@@ -30,16 +30,23 @@ export class RootFs {
     this.#directory = directory;
   }
 
-  /** The directories above are made anew: what an earlier container of this id wrote is gone. */
-  async make(id: string, chainId: string): Promise<RootMount[]> {
-    const own = join(this.#directory, id);
+  /**
+   * The directories above are made anew: what an earlier container of this id wrote is gone. With `elsewhere` (a directory on the task's own disk) they lie there, and a link in
+   * the place of the directory remembers it.
+   */
+  async make(id: string, chainId: string, elsewhere?: string): Promise<RootMount[]> {
+    const own = join(elsewhere ?? this.#directory, id);
     const [upper, work] = [join(own, "fs"), join(own, "work")];
-    const [lower] = await Promise.all([
-      this.#lower(chainId),
-      rm(own, { recursive: true, force: true })
-        .then(() => mkdir(own, { recursive: true, mode: 0o700 }))
-        .then(() => Promise.all([mkdir(upper, { mode: 0o755 }), mkdir(work, { mode: 0o711 })])),
-    ]);
+    const make = async () => {
+      await this.remove(id);
+      if (elsewhere) {
+        await rm(own, { recursive: true, force: true });
+        await symlink(own, join(this.#directory, id));
+      }
+      await mkdir(own, { recursive: true, mode: 0o700 });
+      await Promise.all([mkdir(upper, { mode: 0o755 }), mkdir(work, { mode: 0o711 })]);
+    };
+    const [lower] = await Promise.all([this.#lower(chainId), make()]);
     return [
       {
         type: "overlay",
@@ -51,7 +58,10 @@ export class RootFs {
   }
 
   async remove(id: string): Promise<void> {
-    await rm(join(this.#directory, id), { recursive: true, force: true });
+    const own = join(this.#directory, id);
+    const elsewhere = await readlink(own).catch(() => undefined);
+    if (elsewhere) await rm(elsewhere, { recursive: true, force: true });
+    await rm(own, { recursive: true, force: true });
   }
 
   /** Lets go of the layers that no container of `inUse` (chain ids) stands on, so that they can be collected with their image; the next container names them again. */

@@ -7,7 +7,16 @@ import { createHttp, type Http } from "#agent/images/http.ts";
 import { ImageStore } from "#agent/images/images.ts";
 import { hostPlatform } from "#agent/images/manifest.ts";
 import type { SourceOptions } from "#agent/images/sources.ts";
-import { type ContainerSpec, type ContainerStats, type ExecResult, type Exit, type KnownContainer, type Runtime } from "#agent/runtime.ts";
+import {
+  isSandbox,
+  type ContainerSpec,
+  type ContainerStats,
+  type ExecResult,
+  type Exit,
+  type KnownContainer,
+  type Runtime,
+  type SandboxSpec,
+} from "#agent/runtime.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import {
@@ -19,7 +28,6 @@ import {
   isUnavailable,
   jsonAny,
   messageOf,
-  runcOptions,
   runtimeError,
   unlessGone,
   type Containerd,
@@ -27,6 +35,7 @@ import {
 import { execInContainer } from "./exec.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 import { RootFs } from "./rootfs.ts";
+import { cgroupLabel, Sandboxes, type RuntimeCall } from "./sandboxes.ts";
 import { makeSpread, placesOfContainers } from "./spread.ts";
 import { chooseSnapshotter } from "./snapshotter.ts";
 import { SpecSource } from "./spec-source.ts";
@@ -48,11 +57,12 @@ export interface ContainerdRuntimeOptions extends SourceOptions {
   readonly own?: { readonly root: string; readonly state: string };
   /** Bytes of that disk which a pull leaves free; default 256 MiB. */
   readonly reserveBytes?: number;
+  /** How gVisor catches system calls; default: the best that its runsc knows. */
+  readonly runscPlatform?: string;
   /** How long to wait for containerd to answer at first; default 10 s. */
   readonly connectTimeoutMs?: number;
 }
 
-const cgroupLabel = "gantry.io/cgroup";
 /** The image's layers that a container stands on. */
 const chainLabel = "gantry.io/chain";
 const SIGKILL = 9;
@@ -77,6 +87,7 @@ export class ContainerdRuntime implements Runtime {
   readonly #specs: SpecSource;
   /** Undefined where containerd's own snapshots are to be used: another's containerd, or one without overlayfs. */
   readonly #rootFs: RootFs | undefined;
+  readonly #sandboxes: Sandboxes;
   /** Container to its cgroup. */
   readonly #cgroups = new Map<string, string>();
 
@@ -104,6 +115,14 @@ export class ContainerdRuntime implements Runtime {
       platform: hostPlatform(),
       parallelLayers: 3,
     });
+    this.#sandboxes = new Sandboxes({
+      containerd,
+      hierarchy: this.#hierarchy,
+      directory: join(options.stateDirectory, "sandbox"),
+      runcRoot: this.#runcRoot,
+      runscPlatform: options.runscPlatform,
+      discard: (id) => this.#discard(id),
+    });
     this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
   }
 
@@ -126,12 +145,14 @@ export class ContainerdRuntime implements Runtime {
     const containerd = this.#containerd;
     const { snapshotter } = containerd;
     try {
-      const { oci, parent } = await this.#specs.build(spec);
+      const [{ oci, parent }, runtime] = await Promise.all([this.#specs.build(spec), this.#sandboxes.call(spec.runtime, "container")]);
+      if (spec.sandbox !== undefined) await this.#sandboxes.checkMounts(spec.mounts);
+      const cgroup = `${spec.cgroupParent}/${spec.sandbox ?? id}`;
       const record = {
         id,
-        labels: { ...spec.labels, [cgroupLabel]: oci.linux.cgroupsPath, [chainLabel]: parent },
+        labels: { ...spec.labels, [cgroupLabel]: cgroup, [chainLabel]: parent },
         image: spec.image.name,
-        runtime: { name: runtimeName(spec), options: this.#runc(spec) },
+        runtime: { name: runtime.name, options: runtime.options },
         spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
         ...(this.#rootFs ? {} : { snapshotter, snapshotKey: id }),
       };
@@ -142,9 +163,9 @@ export class ContainerdRuntime implements Runtime {
         await this.#discard(id);
         await create();
       });
-      const mounts = this.#rootFs ? await this.#rootFs.make(id, parent) : await this.#prepare(id, parent);
-      this.#cgroups.set(id, oci.linux.cgroupsPath);
-      return await this.#createTask(spec, mounts);
+      const mounts = this.#rootFs ? await this.#rootFs.make(id, parent, spec.writableDirectory) : await this.#prepare(id, parent);
+      this.#cgroups.set(id, cgroup);
+      return await this.#createTask(spec, mounts, runtime);
     } catch (error) {
       await this.#discard(id).catch((second: unknown) =>
         this.#options.log.warn({ container: id, error: messageOf(second) }, "a failed container was not removed"),
@@ -164,9 +185,15 @@ export class ContainerdRuntime implements Runtime {
     return mounts;
   }
 
-  async #createTask(spec: ContainerSpec, rootfs: Parameters<Containerd["tasks"]["create"]>[0]["rootfs"]): Promise<{ pid: number }> {
-    const { id, stdout, stderr } = spec;
-    const options = this.#runc(spec);
+  openSandbox(spec: SandboxSpec): Promise<void> {
+    return this.#throughShim(() => this.#sandboxes.open(spec));
+  }
+
+  async #createTask(
+    { id, stdout, stderr }: ContainerSpec,
+    rootfs: Parameters<Containerd["tasks"]["create"]>[0]["rootfs"],
+    { options }: RuntimeCall,
+  ): Promise<{ pid: number }> {
     const create = () => this.#throughShim(() => this.#containerd.tasks.create({ containerId: id, rootfs, stdout, stderr, options }));
     try {
       const { pid } = await create().catch(async (error: unknown) => {
@@ -196,10 +223,6 @@ export class ContainerdRuntime implements Runtime {
         await sleep(this.#options.clock, 25 * attempt);
       }
     }
-  }
-
-  #runc(spec: ContainerSpec) {
-    return runcOptions({ binary: spec.runtime.binary, root: this.#runcRoot });
   }
 
   /** Not containerd's default, which is one directory for the whole machine: two Gantrys must not meet there. */
@@ -289,6 +312,8 @@ export class ContainerdRuntime implements Runtime {
   async #discard(id: string): Promise<void> {
     const containerd = this.#containerd;
     await this.#deleteTask(id);
+    const cgroup = isSandbox(id) ? await this.#cgroup(id) : undefined;
+    if (cgroup) await this.#sandboxes.sweep(cgroup);
     if (this.#rootFs) await this.#rootFs.remove(id);
     else await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
     await removeImageVolumes(this.#specs.volumeDirectory(id));
@@ -336,7 +361,11 @@ export class ContainerdRuntime implements Runtime {
 
   async exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult> {
     const directory = join(this.#options.stateDirectory, "exec");
-    return execInContainer({ containerd: this.#containerd, clock: this.#options.clock, directory }, id, options);
+    const inside = {
+      kill: (execId: string) => this.#sandboxes.killExec(id, execId),
+      forget: (execId: string) => this.#sandboxes.forgetExec(execId),
+    };
+    return execInContainer({ containerd: this.#containerd, clock: this.#options.clock, directory, inside }, id, options);
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {
@@ -361,10 +390,6 @@ async function forgetStale(directory: string): Promise<boolean> {
   if (pid && existsSync(`/proc/${pid}`)) return false;
   await rm(directory, { recursive: true, force: true });
   return true;
-}
-
-function runtimeName({ runtime }: ContainerSpec): string {
-  return runtime.name === "runc" ? "io.containerd.runc.v2" : runtime.name;
 }
 
 function stateOf(status: Status | undefined): KnownContainer["state"] {

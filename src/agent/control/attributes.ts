@@ -36,6 +36,7 @@ export function attributesOf(
     `${now}task-cpu-mem-limit`,
     `${now}task-eni`,
     `${now}docker-plugin.local`,
+    `${now}extensible-ephemeral-storage`,
   ];
   const values: Record<string, string> = {
     "ecs.os-type": "linux",
@@ -43,6 +44,8 @@ export function attributesOf(
     "ecs.cpu-architecture": machine.architecture,
     "ecs.availability-zone": config.availabilityZone,
     ...(machine.instanceType ? { "ecs.instance-type": machine.instanceType } : {}),
+    // Always, so that a mark that was taken back goes.
+    "gantry.fargate": config.fargate,
     ...config.instanceAttributes,
   };
   return [...names.map((name) => ({ name })), ...Object.entries(values).map(([name, value]) => ({ name, value }))];

@@ -7,7 +7,7 @@ export interface OciSpec {
   mounts: OciMount[];
   annotations: Record<string, string>;
   linux: {
-    cgroupsPath: string;
+    cgroupsPath?: string;
     namespaces: { type: string; path?: string }[];
     resources: OciResources;
     sysctl: Record<string, string>;

@@ -2,6 +2,7 @@ import type { ContainerSpec } from "#agent/runtime.ts";
 import { containerCapabilities } from "./capabilities.ts";
 import { containerMounts } from "./mounts.ts";
 import type { OciDevice, OciMount, OciSpec, OciUser } from "./oci.ts";
+import { sandboxAnnotations } from "./sandbox.ts";
 import { defaultSeccomp } from "./seccomp.ts";
 
 /** What the machine contributes to a container's configuration; read by the runtime, so that the builder stays pure. */
@@ -77,9 +78,10 @@ export function buildSpec(input: SpecInput): OciSpec {
     root: { path: "rootfs", readonly: spec.readonlyRootFilesystem },
     hostname: hostNetwork ? host.hostname : (spec.hostname ?? spec.id.slice(0, 12)),
     mounts: containerMounts(spec, extraMounts(input)),
-    annotations: { "io.containerd.runc.v2.group": spec.group },
+    annotations: { "io.containerd.runc.v2.group": spec.group, ...(spec.sandbox ? sandboxAnnotations("container", spec.sandbox) : {}) },
     linux: {
-      cgroupsPath: `${spec.cgroupParent}/${spec.id}`,
+      // In a sandbox the sandbox's own is the only one.
+      ...(spec.sandbox ? {} : { cgroupsPath: `${spec.cgroupParent}/${spec.id}` }),
       namespaces: namespaces(spec, host),
       resources: {
         devices: deviceRules(input),

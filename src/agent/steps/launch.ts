@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { sleep } from "#platform/clock.ts";
 import { writeContainerFiles } from "../network/files.ts";
 import type { ContainerSpec, Image } from "../runtime.ts";
@@ -6,6 +6,8 @@ import type { ContainerPlan } from "../task/plan.ts";
 import type { ContainerState } from "../task/state.ts";
 import { containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
 import { environmentOf } from "./environment.ts";
+import { isolationOf } from "./sandbox.ts";
+import { containersOn, storageOf } from "./storage.ts";
 import { Cancelled, StepError } from "./step-error.ts";
 import { seedVolumes } from "./seed-volumes.ts";
 import { mountsOf } from "./volumes.ts";
@@ -25,7 +27,7 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
   const signal = AbortSignal.timeout(world.config.startTimeoutMs);
   const { pid } = await withTimeout(create(context, spec, signal), signal, "created", world.config.startTimeoutMs);
   await seedVolumes(
-    pid,
+    { pid, id: spec.id, sandbox: spec.sandbox },
     volumes.filter(({ owned }) => owned),
   ).catch((error: unknown) =>
     context.log.warn({ err: error, container: container.name }, "a new volume could not be filled from the image"),
@@ -79,9 +81,11 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
       : plan.networkInterface
         ? plan.networkInterface.privateDnsName
         : config.Hostname || state.id.slice(0, 12);
+  const disk = await storageOf(context);
+  if (disk) await mkdir(containersOn(disk), { recursive: true, mode: 0o711 });
   const [environment, volumes, files] = await Promise.all([
     environmentOf(context, container),
-    mountsOf(context, container),
+    mountsOf(context, container, disk),
     writeContainerFiles(context, container, state, hostname, directory),
   ]);
   const stdout = `${directory}/stdout.${state.restarts}`;
@@ -131,7 +135,8 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
     stdout,
     stderr,
     group: plan.id,
-    runtime: world.config.runtime,
+    ...isolationOf(world, plan),
+    writableDirectory: disk && containersOn(disk),
   };
   return { spec, volumes };
 }

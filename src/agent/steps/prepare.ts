@@ -1,6 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import type { ContainerPlan } from "../task/plan.ts";
 import { containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
+import { isolated, openSandbox, pidsOf } from "./sandbox.ts";
+import { storageOf } from "./storage.ts";
 import { reasonOf, StepError } from "./step-error.ts";
 
 /** Everything that a container needs and that does not need its image: done while the image is pulled. Safe to repeat. */
@@ -10,8 +12,13 @@ export async function prepare(context: TaskContext, container: ContainerPlan, si
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const attachment = context.state().containers.find(({ name }) => name === container.name)?.network;
   const { cpu, memory } = plan.payload;
-  await Promise.all([
-    world.cgroups.ensure(taskCgroup(world, plan), { cpus: cpu || undefined, memoryMiB: memory || undefined }).catch((error: unknown) => {
+  const limits = {
+    cpus: cpu || undefined,
+    memoryMiB: memory || undefined,
+    pids: isolated(plan) ? pidsOf(memory) : undefined,
+  };
+  const placed = Promise.all([
+    world.cgroups.ensure(taskCgroup(world, plan), limits).catch((error: unknown) => {
       throw new StepError(reasonOf(error, "CannotCreate"));
     }),
     attachment &&
@@ -19,6 +26,12 @@ export async function prepare(context: TaskContext, container: ContainerPlan, si
         if (error instanceof StepError || signal.aborted) throw error;
         throw new StepError(`CannotStartContainerError: network set-up failed: ${(error as Error).message}`);
       }),
+  ]);
+  await Promise.all([
+    placed.then(() => openSandbox(context, attachment?.namespace)),
+    storageOf(context).catch((error: unknown) => {
+      throw new StepError(`ResourceInitializationError: ${(error as Error).message}`);
+    }),
     world.logs.open(context, container, signal).catch((error: unknown) => {
       throw new StepError(reasonOf(error, "CannotStart"));
     }),

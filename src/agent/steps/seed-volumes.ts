@@ -7,11 +7,16 @@ import { command } from "../network/commands.ts";
  * Docker fills a new volume with what the image has at its mount point, owner and mode included; programs that run as a user of their own rely on
  * it. Done between creation and start: the layers are read from the container's own overlay mount, from outside, without running anything of the image.
  */
-export async function seedVolumes(pid: number, volumes: readonly { readonly source: string; readonly target: string }[]): Promise<void> {
+export async function seedVolumes(
+  { pid, id, sandbox }: { readonly pid: number; readonly id: string; readonly sandbox?: string },
+  volumes: readonly { readonly source: string; readonly target: string }[],
+): Promise<void> {
   const empty: { readonly source: string; readonly target: string }[] = [];
   for (const volume of volumes) if ((await readdir(volume.source)).length === 0) empty.push(volume);
   if (empty.length === 0) return;
-  const layers = layersOf(await readFile(`/proc/${pid}/mountinfo`, "utf8"));
+  // What runs in a sandbox has no mounts on this machine; containerd mounted its root for gVisor beneath the container's directory.
+  const mountinfo = await readFile(sandbox === undefined ? `/proc/${pid}/mountinfo` : "/proc/self/mountinfo", "utf8");
+  const layers = layersOf(mountinfo, (point) => (sandbox === undefined ? point === "/" : point.endsWith(`/${id}/rootfs`)));
   if (layers.length === 0) return;
   await withRoot(layers, async (root) => {
     for (const { source, target } of empty) await copyUp(root, target, source);
@@ -19,11 +24,11 @@ export async function seedVolumes(pid: number, volumes: readonly { readonly sour
 }
 
 /** The lower directories of the overlay that is the root, topmost first; none when the root is not an overlay. Pure. */
-export function layersOf(mountinfo: string): readonly string[] {
+export function layersOf(mountinfo: string, isRoot: (mountPoint: string) => boolean = (point) => point === "/"): readonly string[] {
   for (const line of mountinfo.split("\n")) {
     const [before = "", after = ""] = line.split(" - ");
     const [type, , options = ""] = after.split(" ");
-    if (before.split(" ")[4] !== "/" || type !== "overlay") continue;
+    if (type !== "overlay" || !isRoot(unescape(before.split(" ")[4] ?? ""))) continue;
     const lower = options.split(",").find((option) => option.startsWith("lowerdir="));
     return lower ? unescape(lower.slice("lowerdir=".length)).split(":") : [];
   }

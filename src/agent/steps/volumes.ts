@@ -5,6 +5,7 @@ import type { ContainerSpec } from "../runtime.ts";
 import type { ContainerPlan, TaskPlan } from "../task/plan.ts";
 import type { TaskContext, World } from "../task/world.ts";
 import { StepError } from "./step-error.ts";
+import { volumesOn } from "./storage.ts";
 
 type Mount = ContainerSpec["mounts"][number];
 
@@ -12,17 +13,21 @@ type Mount = ContainerSpec["mounts"][number];
 export type VolumeMount = Mount & { readonly owned: boolean };
 
 /**
- * Where volumes lie: `<home>/volumes/task/<task>/<volume>` for those that end with the task, `<home>/volumes/shared/<name>` for Docker
+ * Where volumes lie: on the task's own disk if it has one, else in `<home>/volumes/task/<task>/<volume>`, for those that end with the task; `<home>/volumes/shared/<name>` for Docker
  * volumes of scope `shared`, and wherever `sourcePath` says for host volumes.
  */
-export async function mountsOf({ plan, world }: TaskContext, container: ContainerPlan): Promise<readonly VolumeMount[]> {
+export async function mountsOf(
+  { plan, world }: TaskContext,
+  container: ContainerPlan,
+  disk: string | undefined,
+): Promise<readonly VolumeMount[]> {
   const mounts = collect(plan, container, new Set());
   const ready: VolumeMount[] = [];
   for (const { volume, target, readOnly } of mounts) {
     const definition = plan.payload.volumes?.find(({ name }) => name === volume);
     if (!definition)
       throw new StepError(`CannotCreateContainerError: volume ${volume} of container ${container.name} is not defined in the task`);
-    const source = sourceOf(world, plan, definition);
+    const source = sourceOf(world, plan, definition, disk);
     try {
       await mkdir(source, { recursive: true });
     } catch (error) {
@@ -31,7 +36,12 @@ export async function mountsOf({ plan, world }: TaskContext, container: Containe
         throw new StepError(`CannotCreateContainerError: cannot create the source of volume ${volume}: ${(error as Error).message}`);
       }
     }
-    ready.push({ source, target, readOnly, owned: source.startsWith(`${world.config.home}/volumes/`) });
+    ready.push({
+      source,
+      target,
+      readOnly,
+      owned: source.startsWith(`${world.config.home}/volumes/`) || (disk !== undefined && source.startsWith(`${disk}/`)),
+    });
   }
   return ready;
 }
@@ -40,16 +50,22 @@ export async function removeTaskVolumes(world: World, plan: TaskPlan): Promise<v
   await rm(`${world.config.home}/volumes/task/${plan.id}`, { recursive: true, force: true });
 }
 
-function sourceOf(world: World, plan: TaskPlan, { name, type, host, dockerVolumeConfiguration }: PayloadVolume): string {
+function sourceOf(
+  world: World,
+  plan: TaskPlan,
+  { name, type, host, dockerVolumeConfiguration }: PayloadVolume,
+  disk: string | undefined,
+): string {
   const volumes = `${world.config.home}/volumes`;
+  const ofTask = disk === undefined ? `${volumes}/task/${plan.id}` : volumesOn(disk);
   if (type === "docker" || dockerVolumeConfiguration) {
     const { driver = "local", scope = "task" } = dockerVolumeConfiguration ?? {};
     if (driver !== "" && driver !== "local") {
       throw new StepError(`CannotCreateContainerError: volume ${name}: driver ${driver} is not supported; use local`);
     }
-    return scope === "shared" ? `${volumes}/shared/${safe(name)}` : `${volumes}/task/${plan.id}/${safe(name)}`;
+    return scope === "shared" ? `${volumes}/shared/${safe(name)}` : `${ofTask}/${safe(name)}`;
   }
-  if (!host?.sourcePath) return `${volumes}/task/${plan.id}/${safe(name)}`;
+  if (!host?.sourcePath) return `${ofTask}/${safe(name)}`;
   if (!host.sourcePath.startsWith("/"))
     throw new StepError(`CannotCreateContainerError: volume ${name}: sourcePath ${host.sourcePath} is not an absolute path`);
   return host.sourcePath;

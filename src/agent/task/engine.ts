@@ -1,5 +1,6 @@
 import type { PayloadTask } from "#agent-protocol/messages.ts";
 import type { Credentials } from "#agent-protocol/messages.ts";
+import { sandboxOf } from "../runtime.ts";
 import { releaseContainer } from "../steps/cleanup.ts";
 import { PlanError, planTask, type TaskPlan } from "./plan.ts";
 import type { Report } from "./report.ts";
@@ -115,6 +116,8 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
       const ready: { plan: TaskPlan; state: TaskState }[] = [];
       for (const { payload, state } of journaled) {
         for (const { id } of state.containers) owned.add(id);
+        // One that is not in use any more is closed by its runner.
+        owned.add(sandboxOf(payload.arn.slice(payload.arn.lastIndexOf("/") + 1)));
         ready.push({ plan: planTask(payload, world.config), state });
       }
       for (const { state } of ready)
@@ -126,6 +129,7 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         await world.runtime.kill(id, 9, true).catch(() => {});
         await world.runtime.remove(id).catch((error: unknown) => log.error({ container: id, err: error }, "could not be removed"));
       }
+      await world.storage.reconcile(new Set(ready.map(({ plan }) => plan.id)));
       for (const { plan, state } of ready) run(plan, state).start(known);
     },
     apply(tasks) {

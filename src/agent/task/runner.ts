@@ -1,6 +1,6 @@
 import { sleep } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
-import { releaseContainer, removeTask } from "../steps/cleanup.ts";
+import { closeSandbox, releaseContainer, removeTask } from "../steps/cleanup.ts";
 import { watchHealth } from "../steps/health.ts";
 import { launch } from "../steps/launch.ts";
 import { prepare } from "../steps/prepare.ts";
@@ -337,8 +337,10 @@ export class TaskRunner {
     this.#cancelCleanup = this.#world.clock.after(Math.max(1, wait), () => this.#guard(this.#cleanUp()));
   }
 
+  /** Containers first: a sandbox that goes takes them along without a word. */
   async #released(): Promise<void> {
     for (const { releasing } of this.#hands.values()) await releasing;
+    await closeSandbox(this.#world, this.plan).catch((error: unknown) => this.#log.error({ err: error }, "the sandbox was not closed"));
   }
 
   async #cleanUp(): Promise<void> {

@@ -6,6 +6,7 @@ import type { Journal } from "../journal.ts";
 import type { LogDrivers } from "../logs/drivers.ts";
 import type { Network } from "../network/network.ts";
 import type { Runtime } from "../runtime.ts";
+import type { TaskStorage } from "../storage/storage.ts";
 import type { ContainerPlan, TaskPlan } from "./plan.ts";
 import type { TaskState } from "./state.ts";
 
@@ -17,6 +18,7 @@ export interface World {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly cgroups: TaskCgroups;
+  readonly storage: TaskStorage;
   readonly network: Network;
   readonly logs: LogDrivers;
   readonly journal: Journal;
@@ -30,7 +32,7 @@ export interface World {
 /** The cgroup of a task, parent of its containers' (src/agent/cgroups). */
 export interface TaskCgroups {
   /** Makes it, or sets the limits anew. `path` is `/gantry-<instance>/<task>`. */
-  ensure(path: string, limits: { readonly cpus?: number; readonly memoryMiB?: number }): Promise<void>;
+  ensure(path: string, limits: { readonly cpus?: number; readonly memoryMiB?: number; readonly pids?: number }): Promise<void>;
   /** No error when it is gone. */
   remove(path: string): Promise<void>;
 }

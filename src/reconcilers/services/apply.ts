@@ -1,4 +1,4 @@
-import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import { ecsKeys, type NodePlace, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type {
   DeploymentRecord,
@@ -12,7 +12,10 @@ import type { Random } from "#platform/random.ts";
 import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
-import { nodeOf } from "../nodes.ts";
+import type { NetworkWish } from "../launch.ts";
+import { fargateNodesOf, nodeOf, type Machine } from "../nodes.ts";
+import { reclaimSpot } from "../spot.ts";
+import { VpcError } from "../vpc/errors.ts";
 import { writeNewTask } from "../task-writes.ts";
 import type { Decision } from "./decide.ts";
 import type { Stop } from "./decide-tasks.ts";
@@ -23,8 +26,10 @@ import * as say from "./messages.ts";
 export interface Placed {
   readonly group: string;
   readonly instance: string;
+  readonly place: NodePlace;
   readonly request: PlacementRequest;
-  readonly make: (instance: ContainerInstanceRecord) => TaskRecord;
+  readonly network: NetworkWish | undefined;
+  readonly make: (machine: Machine) => TaskRecord;
 }
 
 export interface Placing {
@@ -34,6 +39,10 @@ export interface Placing {
   readonly closest: { readonly instance: string; readonly reason: string } | undefined;
   /** Whether anything was to be placed at all. */
   readonly tried: boolean;
+  /** Tasks for which Spot tasks are to make room. */
+  readonly claims?: readonly { readonly request: PlacementRequest; readonly count: number }[];
+  /** Fargate had no room. */
+  readonly capacity?: boolean;
 }
 
 const mostEvents = 100;
@@ -63,7 +72,7 @@ export async function applyDecision(
   service: ServiceRecord,
   decision: Decision,
   placing: Placing,
-  random: Random,
+  { random, publicPool }: { readonly random: Random; readonly publicPool: string },
   now: number,
 ): Promise<"done" | "stale" | "again"> {
   const { scope, cluster, name } = entry;
@@ -78,18 +87,28 @@ export async function applyDecision(
   const state = await unit.get<ServiceStateRecord>(stateKey);
 
   const started: string[] = [];
+  const zones = zonesOf(entry);
   let again = false;
-  for (const { instance: id, request, make } of placing.placed) {
-    const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, cluster, id));
-    const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id));
-    const connection = await unit.get<ConnectionRecord>(ecsKeys.connection(scope, cluster, id));
+  let noAddress: string | undefined;
+  for (const { instance: id, place, request, network, make } of placing.placed) {
+    const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(place, place.cluster, id));
+    const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(place, place.cluster, id));
+    const connection = await unit.get<ConnectionRecord>(ecsKeys.connection(place, place.cluster, id));
     if (!instance || obstacleOn(nodeOf(instance, allocation, connection), request)) {
       again = true;
       continue;
     }
-    const task = make(instance);
-    await writeNewTask(unit, scope, task);
-    started.push(task.id);
+    try {
+      const task = await writeNewTask(unit, scope, make({ instance, place }), network && { wish: network, zones, random, now, publicPool });
+      started.push(task.id);
+    } catch (error) {
+      if (!(error instanceof VpcError)) throw error;
+      noAddress = error.message;
+    }
+  }
+  if (placing.claims?.length) {
+    const machines = await fargateNodesOf(unit);
+    for (const { request, count } of placing.claims) await reclaimSpot(unit, machines, request, count, now);
   }
   const stopped: Stop[] = [];
   for (const stop of decision.stops) {
@@ -98,8 +117,15 @@ export async function applyDecision(
   }
 
   const messages = [...decision.events, ...eventsOf(name, started, stopped)];
-  const failure = failureOf(state, placing, now);
-  if (failure && !state?.placement) messages.push(say.unplaced(name, placing.closest, placing.failure?.considered ?? 0));
+  const failure = failureOf(state, noAddress === undefined ? placing : withoutAddress(placing, noAddress), now);
+  if (failure && !state?.placement)
+    messages.push(
+      noAddress !== undefined
+        ? say.noInterface(name, noAddress)
+        : placing.capacity
+          ? say.noCapacity(name)
+          : say.unplaced(name, placing.closest, placing.failure?.considered ?? 0),
+    );
   const next: ServiceStateRecord = {
     ...decision.state,
     events: withEvents(state?.events ?? [], messages, random, now),
@@ -113,6 +139,21 @@ export async function applyDecision(
   if (decision.inactive) writeInactive(unit, entry, current, now);
   else forgetOld(unit, entry);
   return again ? "again" : "done";
+}
+
+/** The tasks that a service has, by zone. */
+function zonesOf({ tasks }: ServiceEntry): Map<string, number> {
+  const zones = new Map<string, number>();
+  for (const { availabilityZone = "", desiredStatus } of tasks.values())
+    if (desiredStatus === "RUNNING") zones.set(availabilityZone, (zones.get(availabilityZone) ?? 0) + 1);
+  return zones;
+}
+
+/** Placed, but no subnet had an address left. */
+function withoutAddress(placing: Placing, message: string): Placing {
+  const { missing = 0, rejections = [], considered = 0 } = placing.failure ?? {};
+  const more = { instance: "", reason: "RESOURCE:ENI", detail: message };
+  return { ...placing, failure: { missing: missing + 1, rejections: [...rejections, more], considered } };
 }
 
 /** A failure stays until something was placed, or nothing is wanted any more; the same failure is not written again and again. */

@@ -1,10 +1,10 @@
-import { ecsKeys, parseEcsKey, type EcsKey, type Scope } from "#model/ecs-keys.ts";
+import { ecsKeys, parseEcsKey, type EcsKey, type NodePlace, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceStateRecord, TaskProtectionRecord, TaskSetRecord } from "#model/service-records.ts";
 import { createPlacementIndex, type PlacementIndex } from "#scheduler/placement-index.ts";
 import type { Node } from "#scheduler/types.ts";
 import { clusterQueue } from "../task-writes.ts";
-import { nodeOf } from "../nodes.ts";
+import { isFargateNode, isHidden, nodeOf } from "../nodes.ts";
 
 /** An agent that comes back within this time was never away: longer than it takes to start again. */
 export const lostAfterMs = 10_000;
@@ -22,14 +22,18 @@ export interface ServiceEntry {
   readonly tasks: Map<string, TaskRecord>;
 }
 
-export interface ClusterEntry {
-  readonly scope: Scope;
-  readonly name: string;
-  readonly services: Map<string, ServiceEntry>;
+/** Machines that tasks are placed on together. */
+export interface Pool {
   readonly instances: Map<string, InstanceEntry>;
   /** The instances as the scheduler sees them; `stale` are those that have changed since. */
   readonly placement: PlacementIndex;
   readonly stale: Set<string>;
+}
+
+export interface ClusterEntry extends Pool {
+  readonly scope: Scope;
+  readonly name: string;
+  readonly services: Map<string, ServiceEntry>;
   /** Of every task of the cluster, by id. */
   readonly observed: Map<string, TaskObservation>;
   readonly protections: Map<string, number>;
@@ -37,6 +41,7 @@ export interface ClusterEntry {
 
 export interface InstanceEntry {
   readonly id: string;
+  readonly place: NodePlace;
   record?: ContainerInstanceRecord;
   allocation?: AllocationRecord;
   connection?: ConnectionRecord;
@@ -47,11 +52,14 @@ export interface InstanceEntry {
 /** Everything that services and their placement rest on, by cluster. Fed by one reader of the change feed; `touched` names the services that an event concerns. */
 export class ServiceIndex {
   readonly #clusters = new Map<string, ClusterEntry>();
+  /** Fargate's machines, of all accounts. Those that are their cluster's as well are in both, as one. */
+  fargate: Pool = newPool();
   #revision = 0;
   #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
 
   clear(): void {
     this.#clusters.clear();
+    this.fargate = newPool();
   }
 
   /** Resolves once every change up to `revision` is in. */
@@ -81,7 +89,7 @@ export class ServiceIndex {
   }
 
   /** Brought up to date by what has changed since the last time. */
-  placement({ instances, placement, stale }: ClusterEntry): PlacementIndex {
+  placement({ instances, placement, stale }: Pool): PlacementIndex {
     for (const id of stale) {
       const instance = instances.get(id);
       const node = nodeIn(instance);
@@ -95,7 +103,7 @@ export class ServiceIndex {
   /** The connection record at this key. */
   connection(key: string): ConnectionRecord | undefined {
     const { scope, names } = parseEcsKey(key)!;
-    return this.cluster(scope, names[0]!)?.instances.get(names[1]!)?.connection;
+    return (this.cluster(scope, names[0]!)?.instances.get(names[1]!) ?? this.fargate.instances.get(names[1]!))?.connection;
   }
 
   /** Takes one change in, and returns the keys of the services that it may concern. */
@@ -104,8 +112,41 @@ export class ServiceIndex {
     if (!parsed) return [];
     const [cluster, id] = parsed.names;
     if (!cluster || !id) return [];
-    const change = changes[parsed.kind];
-    return change ? change(this.#clusterOf(parsed.scope, cluster), id, value, parsed) : [];
+    const { scope, kind } = parsed;
+    const set = ofMachine[kind];
+    if (set) return this.#machine(scope, cluster, id, kind, (instance) => set(instance, value));
+    const change = changes[kind];
+    return change ? change(this.#clusterOf(scope, cluster), id, value, parsed) : [];
+  }
+
+  /** A machine is in the pool of its cluster, of Fargate, or of both. */
+  #machine(scope: Scope, name: string, id: string, kind: string, set: (instance: InstanceEntry) => void): readonly string[] {
+    const cluster = this.#clusterOf(scope, name);
+    const known = cluster.instances.get(id) ?? this.fargate.instances.get(id);
+    const instance = known ?? { id, place: { account: scope.account, region: scope.region, cluster: name } };
+    const before = instance.allocation;
+    set(instance);
+    instance.node = undefined;
+    const { record, allocation, connection } = instance;
+    const isThere = record !== undefined || allocation !== undefined || connection !== undefined;
+    const ofFargate = isThere && (record ? isFargateNode(record) || hasForeign(allocation) : this.fargate.instances.has(id));
+    join(cluster, instance, isThere && !(record && isHidden(record)));
+    join(this.fargate, instance, ofFargate);
+    const keys = new Set(kind === "allocation" ? waiting(cluster, instance) : concerned(cluster, instance));
+    if (ofFargate || hasForeign(before)) for (const key of this.#ofFargate(instance, kind, before)) keys.add(key);
+    return [...keys];
+  }
+
+  /** Services of any cluster with tasks on one of Fargate's machines, and those that wait for room there. */
+  *#ofFargate({ allocation }: InstanceEntry, kind: string, before: AllocationRecord | undefined): Iterable<string> {
+    const there = kind === "allocation" ? [] : Object.values((allocation ?? before)?.tasks ?? {});
+    for (const { key, group } of there) {
+      const name = serviceOf(group);
+      const parsed = key === undefined ? undefined : parseEcsKey(key);
+      if (name !== undefined && parsed) yield ecsKeys.service(parsed.scope, parsed.names[0]!, name);
+    }
+    for (const cluster of this.#clusters.values())
+      for (const service of cluster.services.values()) if (service.state?.placement) yield service.key;
   }
 
   #clusterOf(scope: Scope, name: string): ClusterEntry {
@@ -116,14 +157,27 @@ export class ServiceIndex {
   }
 }
 
+function newPool(): Pool {
+  return { instances: new Map(), placement: createPlacementIndex(), stale: new Set() };
+}
+
+/** Tasks of Fargate's, which are not of the machine's own cluster's books. */
+const hasForeign = (allocation: AllocationRecord | undefined) =>
+  Object.values(allocation?.tasks ?? {}).some(({ key }) => key !== undefined);
+
+function join(pool: Pool, instance: InstanceEntry, belongs: boolean): void {
+  if (!belongs && !pool.instances.has(instance.id)) return;
+  if (belongs) pool.instances.set(instance.id, instance);
+  else pool.instances.delete(instance.id);
+  pool.stale.add(instance.id);
+}
+
 function newCluster(scope: Scope, name: string): ClusterEntry {
   return {
     scope,
     name,
     services: new Map(),
-    instances: new Map(),
-    placement: createPlacementIndex(),
-    stale: new Set(),
+    ...newPool(),
     observed: new Map(),
     protections: new Map(),
   };
@@ -174,21 +228,6 @@ function inMap<T>(map: Map<string, T>, id: string | undefined, value: T | undefi
   if (value === undefined) map.delete(id);
   else map.set(id, value);
 }
-
-const machine =
-  (
-    set: (instance: InstanceEntry, value: unknown) => void,
-    who: (cluster: ClusterEntry, instance: InstanceEntry) => readonly string[],
-  ): Change =>
-  (cluster, id, value) => {
-    let instance = cluster.instances.get(id);
-    if (!instance) cluster.instances.set(id, (instance = { id }));
-    set(instance, value);
-    instance.node = undefined;
-    cluster.stale.add(id);
-    if (!instance.record && !instance.allocation && !instance.connection) cluster.instances.delete(id);
-    return who(cluster, instance);
-  };
 
 /** Those with tasks there, those that wait for room, and those that want to be everywhere. */
 function concerned(cluster: ClusterEntry, { allocation }: InstanceEntry): string[] {
@@ -242,7 +281,10 @@ const changes: Readonly<Record<string, Change>> = {
     inMap(cluster.protections, id, (value as TaskProtectionRecord | undefined)?.expiresAt);
     return ofTask(cluster, id);
   },
-  "container-instance": machine((instance, value) => (instance.record = value as ContainerInstanceRecord | undefined), concerned),
-  allocation: machine((instance, value) => (instance.allocation = value as AllocationRecord | undefined), waiting),
-  connection: machine((instance, value) => (instance.connection = value as ConnectionRecord | undefined), concerned),
+};
+
+const ofMachine: Readonly<Record<string, (instance: InstanceEntry, value: unknown) => void>> = {
+  "container-instance": (instance, value) => (instance.record = value as ContainerInstanceRecord | undefined),
+  allocation: (instance, value) => (instance.allocation = value as AllocationRecord | undefined),
+  connection: (instance, value) => (instance.connection = value as ConnectionRecord | undefined),
 };

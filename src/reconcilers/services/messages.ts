@@ -16,6 +16,13 @@ export const impaired = (service: string) => `(service ${service}) is unable to 
 export const stuck = (service: string) =>
   `(service ${service}) was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.`;
 
+/** Fargate's own words, of API failures and service events. Source: ECS Developer Guide, "API failure reasons". */
+export const capacityUnavailable = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
+
+export const noCapacity = (service: string) => `(service ${service}) was unable to place a task. Reason: ${capacityUnavailable}. ${guide}`;
+
+export const noInterface = (service: string, why: string) => `(service ${service}) was unable to place a task. Reason: ${why}. ${guide}`;
+
 /** `instance`: its id; `reason` as in "API failure reasons". */
 export function unplaced(service: string, closest: { instance: string; reason: string } | undefined, considered: number): string {
   const head = `(service ${service}) was unable to place a task because`;

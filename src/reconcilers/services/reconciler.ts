@@ -1,5 +1,5 @@
-import { ecsKeys, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
-import type { ContainerInstanceRecord, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import { ecsKeys, type NodePlace, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
+import type { TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
 import type { RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -13,10 +13,13 @@ import type { Writer } from "#store/unit.ts";
 import { followChanges } from "../feed.ts";
 import { fullPassMs, serviceRetentionMs } from "../limits.ts";
 import { createKeyQueue } from "../queue.ts";
-import { clusterQueue } from "../task-writes.ts";
+import { clusterQueue, spotProvider } from "../task-writes.ts";
+import { fargateProviders, nameless, onEc2, targetOf, type LaunchTarget, type NetworkWish } from "../launch.ts";
+import type { Machine } from "../nodes.ts";
+import { isBarred, reopenForSpot } from "../spot.ts";
 import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
 import { decideService, type Decision } from "./decide.ts";
-import { lostAfterMs, nodeIn, ServiceIndex, type ClusterEntry, type ServiceEntry } from "./index.ts";
+import { lostAfterMs, nodeIn, ServiceIndex, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
 import { snapshotOf } from "./snapshot.ts";
 
 export interface ServiceReconcilerOptions {
@@ -34,10 +37,15 @@ export interface ServiceReconcilerOptions {
     readonly spec: RevisionSpec;
     readonly definition: TaskDefinitionRecord;
   }) => {
-    readonly request: PlacementRequest;
-    readonly onProvider: (request: PlacementRequest, provider: string) => PlacementRequest;
-    readonly make: (instance: ContainerInstanceRecord, now: number) => TaskRecord;
+    /** Where there is no strategy. */
+    readonly launchType: string | undefined;
+    readonly requestFor: (target: LaunchTarget, count: number) => PlacementRequest;
+    /** Of `awsvpc` tasks. */
+    readonly network: NetworkWish | undefined;
+    readonly make: (machine: Machine, target: LaunchTarget, now: number) => TaskRecord;
   };
+  /** `Config.publicPool`. */
+  readonly publicPool: string;
 }
 
 export interface ServiceReconciler {
@@ -49,24 +57,29 @@ export interface ServiceReconciler {
 
 const pageSize = 500;
 
+const isOnFargate = ({ launchType, strategy }: Launch) =>
+  launchType === "FARGATE" || strategy.some(({ capacityProvider }) => fargateProviders.includes(capacityProvider));
+
+const placeIn = (pool: { readonly instances: ReadonlyMap<string, InstanceEntry> }, id: string): NodePlace => pool.instances.get(id)!.place;
+
 type Launch = ReturnType<ServiceReconcilerOptions["taskOf"]> & { readonly strategy: readonly ProviderShare[] };
 
-/** One request, or one for each capacity provider that gets tasks: base and weight count over those of the group that live already. */
-function requestsOf(
+/** One part, or one for each capacity provider that gets tasks: base and weight count over those of the group that live already. */
+function partsOf(
   cluster: ClusterEntry,
   { tasks }: ServiceEntry,
   group: string,
-  { request, onProvider, strategy }: Launch,
+  { launchType, strategy }: Launch,
   count: number,
-): PlacementRequest[] {
-  if (strategy.length === 0) return [{ ...request, count }];
+): { readonly target: LaunchTarget; readonly count: number }[] {
+  if (strategy.length === 0) return [{ target: targetOf(launchType, undefined), count }];
   const existing = new Map<string, number>();
   for (const { id, startedBy, capacityProviderName: provider } of tasks.values()) {
     if (startedBy === group && provider && !isStopped(cluster.observed.get(id))) existing.set(provider, (existing.get(provider) ?? 0) + 1);
   }
   const counts = new Map<string, number>();
   for (const provider of splitByStrategy(strategy, existing, count)) counts.set(provider, (counts.get(provider) ?? 0) + 1);
-  return [...counts].map(([provider, each]) => ({ ...onProvider(request, provider), count: each }));
+  return [...counts].map(([provider, each]) => ({ target: targetOf(undefined, provider), count: each }));
 }
 
 /**
@@ -123,11 +136,13 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       return launches.get(group);
     };
     const wanted = service.deployment === undefined ? undefined : await launch(service.deployment);
-    const snapshot = snapshotOf(cluster, entry, service, wanted?.request, now);
+    const ofFargate = wanted !== undefined && isOnFargate(wanted);
+    const request = wanted?.requestFor(ofFargate ? targetOf("FARGATE", undefined) : onEc2, 1);
+    const snapshot = snapshotOf(cluster, index.fargate, entry, service, request, now);
     const decision = decideService(snapshot, now);
     const placing = await placeAll(cluster, entry, decision, launch, now);
     const { value: outcome, revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), (unit) =>
-      applyDecision(unit, entry, service, decision, placing, random, now),
+      applyDecision(unit, entry, service, decision, placing, { random, publicPool: options.publicPool }, now),
     );
     await Promise.race([index.caughtUp(revision), aborted]);
     if (abort.signal.aborted) return;
@@ -169,32 +184,56 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   ): Promise<Placing> {
     const placed: Placed[] = [];
     const rejections: Rejection[] = [];
+    const claims: { request: PlacementRequest; count: number }[] = [];
     let missing = 0;
+    let nowhere = false;
     for (const { group, count, home } of starts) {
       const made = await launch(group);
       if (!made) {
         missing += count;
         continue;
       }
-      const make = (instance: ContainerInstanceRecord) => made.make(instance, now);
-      const add = (instance: string) => placed.push({ group, instance, request: made.request, make });
+      const { network } = made;
+      const add = (instance: string, place: NodePlace, target: LaunchTarget, request: PlacementRequest) =>
+        placed.push({ group, instance, place, request, network, make: (machine) => made.make(machine, target, now) });
       if (home !== undefined) {
         const instance = cluster.instances.get(home);
         const node = nodeIn(instance);
-        const obstacle = node && obstacleOn(node, made.request);
-        if (node && !obstacle) add(home);
+        const request = made.requestFor(onEc2, 1);
+        const obstacle = node && obstacleOn(node, request);
+        if (node && !obstacle) add(home, { ...cluster.scope, cluster: cluster.name }, onEc2, request);
         else missing++;
         if (obstacle) rejections.push(obstacle);
         continue;
       }
-      for (const request of requestsOf(cluster, entry, group, made, count)) {
-        const placement = index.placement(cluster).place(request, () => random.next());
-        for (const id of placement.assignments) add(id);
-        missing += request.count - placement.assignments.length;
-        rejections.push(...placement.rejections);
+      for (const { target, count: part } of partsOf(cluster, entry, group, made, count)) {
+        const fargate = target.launchType === "FARGATE";
+        const pool = fargate ? index.fargate : cluster;
+        if (target.provider === spotProvider) await reopen(now);
+        const request = made.requestFor(target, part);
+        const placement = index.placement(pool).place(request, () => random.next());
+        for (const id of placement.assignments) add(id, placeIn(pool, id), target, request);
+        const lacking = part - placement.assignments.length;
+        missing += lacking;
+        if (fargate && lacking > 0) {
+          nowhere = true;
+          if (target.provider !== spotProvider) claims.push({ request, count: lacking });
+        }
+        rejections.push(...(fargate ? placement.rejections.map(nameless) : placement.rejections));
       }
     }
-    return placingOf(placed, missing, rejections);
+    return { ...placingOf(placed, missing, rejections), claims, capacity: nowhere };
+  }
+
+  /** Machines that Spot tasks had to leave a while ago take new ones. */
+  async function reopen(now: number): Promise<void> {
+    const due = [...index.fargate.instances.values()].filter(
+      ({ allocation }) => allocation?.reclaimedAt !== undefined && !isBarred(allocation, now),
+    );
+    if (due.length === 0) return;
+    const places = due.map(({ id, place }) => ({ id, place }));
+    const { revision } = await writer.commit("fargate", (unit) => reopenForSpot(unit, places, now));
+    await Promise.race([index.caughtUp(revision), aborted]);
   }
 
   async function lookAtAll(): Promise<number> {

@@ -3,10 +3,11 @@ import type { DeploymentRecord, ServiceRecord } from "#model/service-records.ts"
 import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest } from "#scheduler/types.ts";
 import { factsOf, type InstanceFacts, type ServiceSnapshot } from "./facts.ts";
-import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
+import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type Pool, type ServiceEntry } from "./index.ts";
 
 export function snapshotOf(
   cluster: ClusterEntry,
+  fargate: Pool,
   entry: ServiceEntry,
   service: ServiceRecord,
   /** For a task of the group that is to have them: undefined when its task definition is gone. */
@@ -14,8 +15,9 @@ export function snapshotOf(
   now: number,
 ): ServiceSnapshot {
   const machines = new Map<string, InstanceFacts | undefined>();
+  const instanceOf = (id: string) => cluster.instances.get(id) ?? fargate.instances.get(id);
   const machine = (id: string) => {
-    if (!machines.has(id)) machines.set(id, instanceFacts(cluster, cluster.instances.get(id), now));
+    if (!machines.has(id)) machines.set(id, instanceFacts(cluster, instanceOf(id), now));
     return machines.get(id);
   };
   const grace = service.healthCheckGracePeriodSeconds ?? 0;
@@ -27,7 +29,7 @@ export function snapshotOf(
     state: entry.state,
     deployments: [...entry.deployments.values()].toSorted(byAge),
     taskSets: [...entry.taskSets.values()],
-    rules: { strategy: request?.strategy ?? [], node: (id) => nodeIn(cluster.instances.get(id)) },
+    rules: { strategy: request?.strategy ?? [], node: (id) => nodeIn(instanceOf(id)) },
     tasks: [...entry.tasks.values()].map(facts),
     ...(daemon ? { homes: request ? homesOf(cluster, request, now) : [] } : {}),
     ...(service.availabilityZoneRebalancing === "ENABLED" && request ? { openZones: () => zonesFor(cluster, request) } : {}),

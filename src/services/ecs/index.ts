@@ -2,6 +2,7 @@ import type { Handler, RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
+import { createMeter } from "#reconcilers/meter/meter.ts";
 import { createWriter } from "#store/unit.ts";
 import { deleteAccountSetting, listAccountSettings, putAccountSetting, putAccountSettingDefault } from "./account-settings.ts";
 import { createCapacityProvider, deleteCapacityProvider, describeCapacityProviders, updateCapacityProvider } from "./capacity-providers.ts";
@@ -24,6 +25,8 @@ import {
 } from "./container-instances/instances.ts";
 import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
+import { nodesQuestion } from "./nodes.ts";
+import { costQuestion } from "./cost.ts";
 import { survivingMachines } from "./survivors.ts";
 import { listTagsForResource, tagResource, untagResource } from "./tag-operations.ts";
 import { listTaskDefinitionFamilies, listTaskDefinitions } from "./task-definitions/list.ts";
@@ -40,6 +43,7 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
   const tasks = createEcsTasks(serverDeps, deps.writer);
   const services = createEcsServices(deps, new ServiceIndex());
   const sweep = createDefinitionSweep(deps);
+  const meter = createMeter({ ...deps, log: deps.log.child({ part: "meter" }) });
   const operation =
     <I, O>(handle: (deps: EcsDeps, input: I, context: RequestContext) => O) =>
     (input: I, context: RequestContext): O =>
@@ -87,13 +91,15 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
         handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...services.handlers, ...tasks.registrations![0]!.handlers },
       },
     ],
-    questions: services.questions,
+    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps)],
     async start() {
       await tasks.start?.();
       services.reconciler.start();
       sweep.start();
+      meter.start();
     },
     async stop() {
+      await meter.stop();
       await sweep.stop();
       await services.reconciler.stop();
       await tasks.stop?.();

@@ -1,5 +1,5 @@
 import type { FromAgent, FromServer, StopTask, TaskStopVerificationMessage } from "#agent-protocol/messages.ts";
-import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
+import { ecsKeys, instanceKeyOf } from "#model/ecs-keys.ts";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { parseArn } from "#model/arn.ts";
@@ -114,13 +114,14 @@ export function createAcs(options: AcsOptions): Acs {
   }
 
   async function isToRun(arn: string, instance: string): Promise<boolean> {
-    const scope = parseEcsKey(instance)!.scope;
-    const [, cluster, id] = parseArn(arn)?.resource.split("/") ?? [];
-    if (!cluster || !id) return false;
+    const parsed = parseArn(arn);
+    const [, cluster, id] = parsed?.resource.split("/") ?? [];
+    if (!parsed || !cluster || !id) return false;
+    const scope = { account: parsed.account, region: parsed.region };
     const task = (await store.get<TaskRecord>(ecsKeys.task(scope, cluster, id)))?.value;
     const observation = (await store.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, id)))?.value;
     if (!task || task.desiredStatus === "STOPPED" || isStopped(observation)) return false;
-    return ecsKeys.containerInstance(scope, cluster, task.containerInstanceId) === instance;
+    return instanceKeyOf(scope, task) === instance;
   }
 
   return {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { TaskDefinition } from "@aws-sdk/client-ecs";
 import { definitionRecord, hex, instanceRecord, scope } from "#test/simulation/records.ts";
 import { seededRandom } from "#platform/random.ts";
+import { onEc2 } from "#reconcilers/launch.ts";
 import { newTask, planOf } from "../tasks/plan.ts";
 import { payloadTaskOf } from "./payload.ts";
 import { registryAuthenticationOf } from "./registry-authentication.ts";
@@ -18,7 +19,7 @@ const registry = {
 function payloadOf(definition: Omit<TaskDefinition, "family">, input: object = {}) {
   const record = definitionRecord("f", 3, { ...definition });
   const plan = planOf(scope, "c", record, { taskDefinition: "f", ...input });
-  const task = newTask(plan, instanceRecord("c", hex(1)), seededRandom(1), 1000);
+  const task = newTask(plan, { instance: instanceRecord("c", hex(1)), place: { ...scope, cluster: "c" } }, onEc2, seededRandom(1), 1000);
   return payloadTaskOf(task, record, "arn:cluster", registry);
 }
 

@@ -7,6 +7,9 @@ import type {
   PayloadTask,
   PayloadVolume,
 } from "#agent-protocol/messages.ts";
+import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
+import type { TaskNetwork } from "#model/vpc-records.ts";
+import { spotNoticeSeconds, spotStop } from "#reconcilers/spot.ts";
 import type { TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
 import { mergeOverrides } from "../tasks/overrides.ts";
 import { taskLimits } from "../tasks/resources.ts";
@@ -39,6 +42,26 @@ export function payloadTaskOf(task: TaskRecord, record: TaskDefinitionRecord, cl
     group: task.group,
     zone: task.availabilityZone,
     associations: associationsOf(task),
+    ...(task.network ? { elasticNetworkInterfaces: [interfaceOf(task, task.network)] } : {}),
+    ...(task.ephemeralStorageGiB === undefined ? {} : { ephemeralStorage: task.ephemeralStorageGiB }),
+    ...(task.launchType === "FARGATE" ? { isolation: "FARGATE" as const } : {}),
+  };
+}
+
+function interfaceOf({ arn }: TaskRecord, network: TaskNetwork): ElasticNetworkInterface {
+  const length = (block: string) => block.split("/")[1]!;
+  return {
+    attachmentArn: arn.replace(/:task\/.*$/, `:attachment/${network.attachmentId}`),
+    ec2Id: network.networkInterfaceId,
+    index: 0,
+    macAddress: network.mac,
+    ipv4Addresses: [{ primary: true, privateAddress: network.privateIp }],
+    ipv6Addresses: network.ipv6 ? [{ address: network.ipv6 }] : [],
+    subnetGatewayIpv4Address: `${network.gateway}/${length(network.subnetCidr)}`,
+    domainName: [],
+    domainNameServers: [network.resolver],
+    privateDnsName: network.privateDnsName,
+    interfaceAssociationProtocol: "default",
   };
 }
 
@@ -95,7 +118,7 @@ function containerOf(
       condition: condition as Condition,
     })),
     startTimeout: container.startTimeout,
-    stopTimeout: container.stopTimeout,
+    stopTimeout: task.stop?.code === spotStop.code ? spotNoticeSeconds : container.stopTimeout,
     restartPolicy: container.restartPolicy && {
       enabled: container.restartPolicy.enabled ?? false,
       ignoredExitCodes: container.restartPolicy.ignoredExitCodes,
@@ -116,11 +139,18 @@ function registryAuthentication(
   return registryAuthenticationOf(image, registry);
 }
 
-/** A dynamic host port travels as 0; with `host` the host's port is the container's. */
+/** With these the container's ports are those that it is reached at. */
+const ownPorts: ReadonlySet<string> = new Set(["host", "awsvpc"]);
+
+/** A dynamic host port travels as 0. */
 function portMappings(definition: TaskDefinition, container: ContainerDefinition): PayloadPortMapping[] {
   return (container.portMappings ?? []).map((mapping) => ({
     containerPort: mapping.containerPort,
-    hostPort: mapping.containerPortRange ? undefined : definition.networkMode === "host" ? mapping.containerPort : (mapping.hostPort ?? 0),
+    hostPort: mapping.containerPortRange
+      ? undefined
+      : ownPorts.has(definition.networkMode ?? "")
+        ? mapping.containerPort
+        : (mapping.hostPort ?? 0),
     containerPortRange: mapping.containerPortRange,
     protocol: mapping.protocol === "udp" ? "udp" : "tcp",
   }));

@@ -24,6 +24,7 @@ import { ecsErrors } from "../errors.ts";
 import { ecsArn } from "../tasks/identifiers.ts";
 import { clusterName, clusterOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
+import { isHidden } from "#reconcilers/nodes.ts";
 import { effectiveSetting } from "../account-settings.ts";
 import { checkClusterName, checkConfiguration, checkProviders, checkSettings, checkStrategy } from "./rules.ts";
 import { clusterView, type TaskCounts } from "./view.ts";
@@ -205,7 +206,7 @@ async function describe(deps: EcsDeps, scope: Scope, record: ClusterRecord, incl
     else if (status === "PENDING" || status === "PROVISIONING" || status === "ACTIVATING")
       counts[value.launchType] = { running, pending: pending + 1 };
   }
-  const registered = instances.entries.filter(({ value }) => value.status !== "INACTIVE").length;
+  const registered = instances.entries.filter(({ value }) => value.status !== "INACTIVE" && !isHidden(value)).length;
   // Every service runs on container instances so far.
   const ofStatus = (status: string) => services.entries.filter(({ value }) => value.status === status).length;
   const ofServices = { EC2: { active: ofStatus("ACTIVE"), draining: ofStatus("DRAINING") } };

@@ -11,6 +11,7 @@ import type { RequestContext } from "#api/contract.ts";
 import { pageOf } from "#api/pagination.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
+import { putInstance } from "#reconcilers/nodes.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { checkLimit, type EcsDeps, scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
@@ -72,7 +73,7 @@ async function change(
       const key = ecsKeys.containerInstance(scope, cluster, id ?? "");
       const record = id ? await unit.get<ContainerInstanceRecord>(key) : undefined;
       if (!record || record.status === "INACTIVE") throw ecsErrors.targetNotFound(attribute.targetId ?? "no targetId was given");
-      unit.put(key, { ...record, attributes: apply(record.attributes, attribute), version: record.version + 1 });
+      await putInstance(unit, scope, { ...record, attributes: apply(record.attributes, attribute), version: record.version + 1 });
       done.push({ name: attribute.name, value: attribute.value, targetType: "container-instance", targetId: record.arn });
     }
     return { attributes: done };

@@ -16,6 +16,8 @@ import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { parseQuery, QueryError } from "#model/query-language.ts";
+import { isHidden, putInstance } from "#reconcilers/nodes.ts";
+import { writeInstanceUsage } from "#reconcilers/meter/record.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { type EcsDeps, scopeOf, textPage } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
@@ -27,9 +29,9 @@ import { instanceView, readInstanceState } from "./view.ts";
 
 async function read(deps: EcsDeps, scope: Scope, cluster: string, text: string): Promise<ContainerInstanceRecord | undefined> {
   const id = instanceIn(text, cluster);
-  return id === undefined
-    ? undefined
-    : (await deps.store.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, cluster, id)))?.value;
+  if (id === undefined) return undefined;
+  const record = (await deps.store.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, cluster, id)))?.value;
+  return record && isHidden(record) ? undefined : record;
 }
 
 const failure = (scope: Scope, cluster: string, text: string): Failure => ({
@@ -69,6 +71,7 @@ export async function listContainerInstances(
   const arns: string[] = [];
   for (const { value } of entries) {
     // Without a status, AWS lists all but those that were deregistered.
+    if (isHidden(value)) continue;
     if (input.status ? value.status !== input.status : value.status === "INACTIVE") continue;
     if (query && !query(querySubject(value, await readInstanceState(deps.store, scope, value)))) continue;
     arns.push(value.arn);
@@ -115,7 +118,7 @@ export async function updateContainerInstancesState(
             const known = await unit.get<ContainerInstanceRecord>(key);
             if (!known || known.status === "INACTIVE") return known;
             const next = { ...known, status, version: known.version + 1 };
-            unit.put(key, next);
+            await putInstance(unit, scope, next);
             return next;
           });
     if (!record) failures.push(failure(scope, name, text));
@@ -141,7 +144,8 @@ export async function deregisterContainerInstance(
     const allocation = await unit.get<{ tasks: object }>(ecsKeys.allocation(scope, name, id));
     if (!input.force && Object.keys(allocation?.tasks ?? {}).length > 0) throw ecsErrors.invalid("Found running tasks on the instance.");
     const next: ContainerInstanceRecord = { ...known, status: "INACTIVE", version: known.version + 1 };
-    unit.put(key, next);
+    await putInstance(unit, scope, next);
+    writeInstanceUsage(unit, scope, known, context.now);
     return next;
   });
   return { containerInstance: instanceView(record, await readInstanceState(deps.store, scope, record), ["TAGS"]) };

@@ -4,6 +4,7 @@ import { parseArn } from "#model/arn.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ContainerInstanceRecord, Resources } from "#model/ecs-records.ts";
 import { clientTokenRetentionMs } from "#reconcilers/limits.ts";
+import { putInstance } from "#reconcilers/nodes.ts";
 import type { Unit } from "#store/unit.ts";
 import { newCluster } from "../clusters/clusters.ts";
 import { type EcsDeps, scopeOf } from "../context.ts";
@@ -67,7 +68,7 @@ export async function registerContainerInstance(
       tags: input.tags?.length ? input.tags.map(({ key: tagKey = "", value = "" }) => ({ key: tagKey, value })) : (before?.tags ?? []),
       version: (before?.version ?? 0) + 1,
     };
-    unit.put(key, next);
+    await putInstance(unit, scope, next);
     if (input.clientToken) {
       const tokenKey = ecsKeys.clientToken(scope, operation, input.clientToken);
       unit.put(tokenKey, { id, cluster });

@@ -17,7 +17,7 @@ export async function readInstanceState(store: Store, scope: Scope, { cluster, i
     store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id)),
     store.get<ConnectionRecord>(ecsKeys.connection(scope, cluster, id)),
   ]);
-  const tasks = Object.keys(allocation?.value.tasks ?? {});
+  const tasks = Object.entries(allocation?.value.tasks ?? {}).flatMap(([task, { key }]) => (key === undefined ? [task] : []));
   const observed = await Promise.all(tasks.map((task) => store.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, task))));
   const running = observed.filter((entry) => entry?.value.lastStatus === "RUNNING").length;
   return {

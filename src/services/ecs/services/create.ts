@@ -8,6 +8,7 @@ import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
 import { fingerprint } from "../tasks/client-token.ts";
+import { networkWish, readerOf } from "../tasks/launch-rules.ts";
 import { clusterOf, taskDefinitionOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
 import type { ServiceDeps } from "./context.ts";
@@ -39,6 +40,7 @@ export async function createService(
   const strategy = cluster.defaultCapacityProviderStrategy as NonNullable<CreateServiceRequest["capacityProviderStrategy"]>;
   const given = useDefault ? { ...input, capacityProviderStrategy: strategy } : input;
   checkRevision(given, cluster, definition);
+  await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   const name = input.serviceName!;
   const spec = revisionSpec(
     given.capacityProviderStrategy?.length ? given : { ...given, launchType: given.launchType ?? "EC2" },

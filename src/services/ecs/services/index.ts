@@ -48,6 +48,10 @@ export function createEcsServices(deps: EcsDeps, index: ServiceIndex): EcsServic
     GetTaskProtection: operation(getTaskProtection),
   } satisfies Handlers<EcsOperations>;
   const log = deps.log.child({ part: "ecs-services" });
-  const reconciler = createServiceReconciler({ store, writer, clock, random, log, index, taskOf: createTaskOf(random) });
+  const reconciler = createServiceReconciler({
+    ...{ store, writer, clock, random, log, index },
+    taskOf: createTaskOf(random),
+    publicPool: deps.config.publicPool,
+  });
   return { handlers: handlers as Readonly<Record<string, Handler>>, questions: [whyQuestion(serviceDeps)], reconciler };
 }

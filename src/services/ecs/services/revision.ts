@@ -1,6 +1,7 @@
 import type { CreateServiceRequest, CreateTaskSetRequest, UpdateServiceRequest } from "@aws-sdk/client-ecs";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { DeploymentRecord, RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
+import { fargateProviders } from "#reconcilers/launch.ts";
 import type { Random } from "#platform/random.ts";
 import type { Unit } from "#store/unit.ts";
 import { digits, serviceArns, shortId } from "./names.ts";
@@ -30,10 +31,12 @@ export function revisionSpec(input: Input, taskDefinition: string | undefined, b
     : strategy || launchType
       ? { launchType: launchType ?? "EC2" }
       : { launchType: before.launchType, capacityProviderStrategy: before.capacityProviderStrategy };
+  const fargate =
+    placed.launchType === "FARGATE" || placed.capacityProviderStrategy?.some((item) => fargateProviders.includes(item.capacityProvider));
   const spec: RevisionSpec = {
     taskDefinition: taskDefinition ?? before.taskDefinition,
     ...placed,
-    platformVersion: input.platformVersion ?? before.platformVersion,
+    ...(fargate ? { platformVersion: input.platformVersion ?? before.platformVersion ?? "LATEST" } : {}),
     networkConfiguration: input.networkConfiguration ?? before.networkConfiguration,
     loadBalancers: input.loadBalancers ?? before.loadBalancers,
     serviceRegistries: input.serviceRegistries ?? before.serviceRegistries,

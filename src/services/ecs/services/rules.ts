@@ -1,5 +1,4 @@
 import type {
-  CapacityProviderStrategyItem,
   CreateServiceRequest,
   CreateTaskSetRequest,
   DeploymentConfiguration,
@@ -10,7 +9,8 @@ import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts"
 import type { DeploymentConfigurationRecord } from "#model/service-records.ts";
 import { ecsErrors } from "../errors.ts";
 import { compileExpression } from "../tasks/expressions.ts";
-import { checkDefinition, checkPlacement, checkStrategyItems } from "../tasks/rules.ts";
+import { checkLaunch } from "../tasks/launch-rules.ts";
+import { checkDefinition, checkPlacement } from "../tasks/rules.ts";
 
 /** What a service accepts. Messages are AWS's where they are known. What is not there yet is refused with 501, so that no service runs other than it was asked for. */
 const { invalid, notYet } = ecsErrors;
@@ -73,15 +73,13 @@ export function checkRevision(
     | "vpcLatticeConfigurations"
     | "gatewayConnectors"
     | "monitoring"
+    | "placementConstraints"
+    | "placementStrategy"
   >,
   cluster: ClusterRecord,
   record: TaskDefinitionRecord | undefined,
 ): void {
-  const strategy = input.capacityProviderStrategy ?? [];
-  if (strategy.length > 0 && input.launchType)
-    throw invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.");
-  if (input.launchType !== undefined && input.launchType !== "EC2") throw notYet(`launchType ${input.launchType}`);
-  checkProviders(strategy, cluster);
+  const launchType = checkLaunch(input, cluster);
   if (input.loadBalancers?.length) throw notYet("loadBalancers of a service");
   if (input.serviceRegistries?.length) throw notYet("serviceRegistries of a service");
   if (input.serviceConnectConfiguration?.enabled) throw notYet("Service Connect");
@@ -89,20 +87,7 @@ export function checkRevision(
   if (input.vpcLatticeConfigurations?.length) throw notYet("vpcLatticeConfigurations");
   if (input.gatewayConnectors?.length) throw notYet("gatewayConnectors");
   if (input.monitoring) throw notYet("monitoring");
-  if (input.platformVersion !== undefined) throw invalid("The platform version must be null when specifying an EC2 launch type.");
-  if (record) checkDefinition(record, input.networkConfiguration);
-}
-
-/** Instance groups by name; Fargate's are not there yet. */
-export function checkProviders(strategy: readonly CapacityProviderStrategyItem[], cluster: ClusterRecord): void {
-  checkStrategyItems(strategy);
-  for (const { capacityProvider = "" } of strategy) {
-    if (!cluster.capacityProviders.includes(capacityProvider))
-      throw invalid(
-        "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.",
-      );
-    if (capacityProvider.startsWith("FARGATE")) throw notYet(`the capacity provider ${capacityProvider}`);
-  }
+  if (record) checkDefinition(record, launchType, input.networkConfiguration);
 }
 
 export function checkCreate(input: CreateServiceRequest, definition: TaskDefinition | undefined): void {

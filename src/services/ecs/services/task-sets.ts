@@ -20,6 +20,7 @@ import { clusterQueue } from "#reconcilers/task-writes.ts";
 import type { Unit } from "#store/unit.ts";
 import { scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
+import { networkWish, readerOf } from "../tasks/launch-rules.ts";
 import { clusterOf, taskDefinitionOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
 import type { ServiceDeps } from "./context.ts";
@@ -81,6 +82,7 @@ export async function createTaskSet(
   const definition = await taskDefinitionOf(deps.store, scope, input.taskDefinition ?? "");
   checkTags(input.tags);
   checkRevision(input, cluster, definition);
+  await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   const scale = checkScale(input.scale);
   const spec = revisionSpec(
     input.capacityProviderStrategy?.length ? input : { ...input, launchType: input.launchType ?? "EC2" },

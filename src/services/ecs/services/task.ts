@@ -1,6 +1,8 @@
+import type { NetworkConfiguration, TaskDefinition } from "@aws-sdk/client-ecs";
 import type { ServiceReconcilerOptions } from "#reconcilers/services/reconciler.ts";
 import type { Random } from "#platform/random.ts";
-import { onProvider, placementRequestOf } from "../tasks/placement.ts";
+import { laterWish } from "../tasks/launch-rules.ts";
+import { placementRequestOf, requestFor } from "../tasks/placement.ts";
 import { newTask, planOf } from "../tasks/plan.ts";
 
 /** How the tasks of services are made: as RunTask makes its own, in the service's group, started by the deployment. */
@@ -17,12 +19,14 @@ export function createTaskOf(random: Random): ServiceReconcilerOptions["taskOf"]
       tags: [...tags],
     });
     const managed = service.enableECSManagedTags ? [{ key: "aws:ecs:serviceName", value: service.name }] : [];
-    const byProvider = (spec.capacityProviderStrategy?.length ?? 0) > 0;
-    const whole = { ...plan, byProvider, tags: [...plan.tags, ...managed] };
+    const whole = { ...plan, tags: [...plan.tags, ...managed] };
+    const request = placementRequestOf(whole, 1, service);
+    const body = definition.definition as TaskDefinition;
     return {
-      request: placementRequestOf(whole, 1, service),
-      onProvider,
-      make: (instance, now) => newTask(whole, instance, random, now),
+      launchType: spec.launchType,
+      requestFor: (target, count) => requestFor(request, target, body, count),
+      network: laterWish(spec.networkConfiguration as NetworkConfiguration | undefined),
+      make: (machine, target, now) => newTask(whole, machine, target, random, now),
     };
   };
 }

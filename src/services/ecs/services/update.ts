@@ -1,11 +1,13 @@
 import type { DeleteServiceRequest, DeleteServiceResponse, UpdateServiceRequest, UpdateServiceResponse } from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceRevisionRecord, TaskSetRecord } from "#model/service-records.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
 import type { Unit } from "#store/unit.ts";
 import { scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
+import { networkWish, readerOf } from "../tasks/launch-rules.ts";
 import { clusterOf, taskDefinitionOf } from "../tasks/lookup.ts";
 import type { ServiceDeps } from "./context.ts";
 import { findService, serviceErrors } from "./names.ts";
@@ -25,7 +27,7 @@ export async function updateService(
   if (found.status !== "ACTIVE") throw serviceErrors.notActive();
   const definition = input.taskDefinition === undefined ? undefined : await taskDefinitionOf(deps.store, scope, input.taskDefinition);
   checkUpdate(found, input);
-  checkRevision(input, cluster, definition);
+  await checkChange(deps, scope, cluster, found, input, definition);
   const record = await deps.writer.run(clusterQueue(scope, cluster.name), async (unit) => {
     const known = await activeService(unit, scope, found);
     const configuration = deploymentConfiguration(input.deploymentConfiguration, known.schedulingStrategy, known.deploymentConfiguration);
@@ -87,6 +89,32 @@ function checkUpdate(service: ServiceRecord, input: UpdateServiceRequest): void 
     if (barred)
       throw ecsErrors.invalid(`Cannot update ${barred} of a service with the EXTERNAL deployment controller: it belongs to the task sets.`);
   }
+}
+
+const ofRevision = ["taskDefinition", "networkConfiguration", "capacityProviderStrategy", "platformVersion", "forceNewDeployment"] as const;
+
+/** What is given together with what stays has to make sense. */
+async function checkChange(
+  deps: ServiceDeps,
+  scope: Scope,
+  cluster: ClusterRecord,
+  service: ServiceRecord,
+  input: UpdateServiceRequest,
+  given: TaskDefinitionRecord | undefined,
+): Promise<void> {
+  const { deployment: id, name } = service;
+  const read = readerOf(deps.store);
+  const current = id === undefined ? undefined : await read<DeploymentRecord>(ecsKeys.deployment(scope, cluster.name, name, id));
+  const revision = current && (await read<ServiceRevisionRecord>(ecsKeys.serviceRevision(scope, cluster.name, name, current.revision)));
+  const spec = revisionSpec(input, given?.arn, revision ? specOf(revision) : {});
+  const { launchType, capacityProviderStrategy } = spec;
+  const changes = ofRevision.some((member) => input[member] !== undefined && input[member] !== false);
+  const arn = changes ? spec.taskDefinition : undefined;
+  const definition = given ?? (arn === undefined ? undefined : await taskDefinitionOf(deps.store, scope, arn));
+  const launch = { launchType, capacityProviderStrategy: capacityProviderStrategy?.map((item) => ({ ...item })) };
+  const networkConfiguration = spec.networkConfiguration as UpdateServiceRequest["networkConfiguration"];
+  checkRevision({ ...input, ...launch, networkConfiguration }, cluster, definition);
+  await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
 }
 
 async function redeploy(

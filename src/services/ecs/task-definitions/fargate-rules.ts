@@ -1,30 +1,13 @@
 import type { ContainerDefinition, RegisterTaskDefinitionRequest } from "@aws-sdk/client-ecs";
+import { fargateSizes } from "#model/cost/fargate-sizes.ts";
 import { ecsErrors } from "../errors.ts";
 import { cpuUnits, memoryMiB } from "./task-size.ts";
-
-/** CPU units → memory in MiB: from, to, in steps of. Source: ECS Developer Guide, "Task CPU and memory" of Fargate. */
-const sizes: Readonly<Record<number, readonly (readonly [from: number, to: number, step: number])[]>> = {
-  256: [
-    [512, 512, 512],
-    [1024, 2048, 1024],
-  ],
-  512: [[1024, 4096, 1024]],
-  1024: [[2048, 8192, 1024]],
-  2048: [[4096, 16_384, 1024]],
-  4096: [[8192, 30_720, 1024]],
-  8192: [[16_384, 61_440, 4096]],
-  16_384: [[32_768, 122_880, 8192]],
-  32_768: [
-    [61_440, 122_880, 61_440],
-    [249_856, 249_856, 1024],
-  ],
-};
 
 export function isFargateSize(cpu: number | undefined, memory: number | undefined): boolean {
   return (
     cpu !== undefined &&
     memory !== undefined &&
-    (sizes[cpu] ?? []).some(([from, to, step]) => memory >= from && memory <= to && (memory - from) % step === 0)
+    (fargateSizes[cpu] ?? []).some(([from, to, step]) => memory >= from && memory <= to && (memory - from) % step === 0)
   );
 }
 

@@ -26,8 +26,7 @@ export async function describeTasks(deps: TaskDeps, input: DescribeTasksRequest,
       failures.push({ arn: ecsArn.task(scope, named ?? cluster.name, id), reason: "MISSING" });
       return;
     }
-    const containerInstanceArn = ecsArn.containerInstance(scope, cluster.name, state.task.containerInstanceId);
-    tasks.push(taskView(state.task, state.observation, { clusterArn: cluster.arn, containerInstanceArn, tags }));
+    tasks.push(taskView(state.task, state.observation, { clusterArn: cluster.arn, tags }));
   });
   return { tasks, failures };
 }

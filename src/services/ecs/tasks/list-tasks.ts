@@ -31,7 +31,7 @@ export async function listTasks(deps: TaskDeps, input: ListTasksRequest, context
     .map(({ value }) => value)
     .filter(
       (task) =>
-        (instance === undefined || task.containerInstanceId === instance) &&
+        (instance === undefined || (task.node === undefined && task.containerInstanceId === instance)) &&
         (input.family === undefined || familyOf(task) === input.family) &&
         (input.startedBy === undefined || task.startedBy === input.startedBy) &&
         (group === undefined || task.group === group) &&

@@ -1,4 +1,6 @@
 import type { TaskDefinition } from "@aws-sdk/client-ecs";
+import type { LaunchTarget } from "#reconcilers/launch.ts";
+import { spotProvider } from "#reconcilers/task-writes.ts";
 import type { Constraint, Node, PlacementRequest, Strategy } from "#scheduler/types.ts";
 import { compileExpression } from "./expressions.ts";
 import type { TaskPlan } from "./plan.ts";
@@ -35,8 +37,36 @@ function strategyOf({ type, field = "" }: { type?: string; field?: string }): St
   return { type, field: field === "host" ? "instanceId" : field.replace(/^attribute:/, "") };
 }
 
+/** The request for what the target may use only. */
+export function requestFor(
+  request: PlacementRequest,
+  { launchType, provider }: LaunchTarget,
+  definition: TaskDefinition,
+  count: number,
+): PlacementRequest {
+  if (launchType === "FARGATE") return onFargate({ ...request, count }, definition, provider);
+  return { ...(provider === undefined ? request : onProvider(request, provider)), count };
+}
+
+/** Fargate has neither constraints nor strategies: the architecture decides, and whether Spot may come. */
+function onFargate(request: PlacementRequest, definition: TaskDefinition, provider: string | undefined): PlacementRequest {
+  const architecture = definition.runtimePlatform?.cpuArchitecture;
+  const attributes = architecture ? [{ name: "ecs.cpu-architecture", value: architecture.toLowerCase() }] : [];
+  const open: Constraint = {
+    type: "memberOf",
+    expression: "open to FARGATE_SPOT",
+    matches: ({ closedToSpot }: Node) => closedToSpot !== true,
+  };
+  return {
+    ...request,
+    requiredAttributes: [...request.requiredAttributes, ...attributes],
+    constraints: provider === spotProvider ? [open] : [],
+    strategy: [],
+  };
+}
+
 /** The request for one capacity provider's instances only. */
-export function onProvider(request: PlacementRequest, provider: string): PlacementRequest {
+function onProvider(request: PlacementRequest, provider: string): PlacementRequest {
   const matches = (node: Node) => node.capacityProvider === provider;
   const constraint: Constraint = { type: "memberOf", expression: `capacityProviderName == ${provider}`, matches };
   return { ...request, constraints: [constraint, ...request.constraints] };

@@ -1,8 +1,9 @@
 import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition, TaskOverride } from "@aws-sdk/client-ecs";
 import type { Scope } from "#model/ecs-keys.ts";
-import type { ContainerInstanceRecord, Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
-import { capacityProviderOf } from "#reconcilers/nodes.ts";
+import type { Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import { capacityProviderOf, type Machine } from "#reconcilers/nodes.ts";
 import type { Random } from "#platform/random.ts";
+import type { LaunchTarget } from "#reconcilers/launch.ts";
 import type { Demand } from "#scheduler/types.ts";
 import { ecsArn } from "./identifiers.ts";
 import { mergeOverrides } from "./overrides.ts";
@@ -19,8 +20,8 @@ export interface TaskPlan {
   readonly containers: readonly ContainerDefinition[];
   readonly resources: Demand;
   readonly enableExecuteCommand: boolean;
-  /** Placed by a capacity-provider strategy: the task shows the provider. */
-  readonly byProvider?: boolean;
+  /** Fargate's: as asked for. */
+  readonly platformVersion?: string;
   readonly tags: readonly Tag[];
 }
 
@@ -56,9 +57,17 @@ function tagsOf(cluster: string, definition: TaskDefinitionRecord, input: RunTas
   return [...tags].map(([key, value]) => ({ key, value }));
 }
 
-/** Which GPUs it takes is decided when it is written. */
-export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, random: Random, now: number): TaskRecord {
+/** The newest, which LATEST stands for. */
+export const platformVersion = "1.4.0";
+
+/** GiB that a Fargate task has without asking for more. Source: ECS Developer Guide, "Fargate task ephemeral storage". */
+const defaultStorageGiB = 20;
+
+/** Which GPUs it takes, and its network interface, is decided when it is written. */
+export function newTask(plan: TaskPlan, { instance, place }: Machine, target: LaunchTarget, random: Random, now: number): TaskRecord {
   const { scope, cluster, definition } = plan;
+  const fargate = target.launchType === "FARGATE";
+  const provider = target.provider === undefined ? undefined : fargate ? target.provider : capacityProviderOf(instance);
   const id = random.hex(16);
   const { gpuCount: _, ...resources } = plan.resources;
   const limits = taskLimits(definition.definition as TaskDefinition, plan.overrides);
@@ -69,10 +78,11 @@ export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, rando
     cluster,
     taskDefinitionArn: definition.arn,
     containerInstanceId: instance.id,
+    ...(fargate ? { node: place, platformVersion, ephemeralStorageGiB: storageOf(plan) } : {}),
     availabilityZone: attribute("ecs.availability-zone"),
     cpuArchitecture: attribute("ecs.cpu-architecture"),
-    launchType: "EC2",
-    ...(plan.byProvider ? { capacityProviderName: capacityProviderOf(instance) } : {}),
+    launchType: target.launchType,
+    ...(provider === undefined ? {} : { capacityProviderName: provider }),
     group: plan.group,
     startedBy: plan.startedBy,
     desiredStatus: "RUNNING",
@@ -95,4 +105,9 @@ export function newTask(plan: TaskPlan, instance: ContainerInstanceRecord, rando
     enableExecuteCommand: plan.enableExecuteCommand,
     tags: plan.tags,
   };
+}
+
+function storageOf({ definition, overrides }: TaskPlan): number {
+  const given = overrides.ephemeralStorage ?? (definition.definition as TaskDefinition).ephemeralStorage;
+  return given?.sizeInGiB ?? defaultStorageGiB;
 }

@@ -1,23 +1,25 @@
 import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
 import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
+import { checkLaunch, checkLaunchable } from "./launch-rules.ts";
 
 /**
  * What RunTask and StartTask accept. Messages are AWS's where they are known. What AWS can do and Gantry cannot yet is refused with 501, so
  * that no task runs other than it was asked for.
  */
-export function checkRunTask(input: RunTaskRequest, cluster: ClusterRecord, record: TaskDefinitionRecord): void {
+export function checkRunTask(input: RunTaskRequest, cluster: ClusterRecord, record: TaskDefinitionRecord): "EC2" | "FARGATE" {
   const count = input.count ?? 1;
   if (!Number.isInteger(count) || count < 1 || count > 10) throw invalid("count must be between 1 and 10.");
   if (input.clientToken !== undefined && !/^[\x21-\x7e]{1,64}$/.test(input.clientToken))
     throw invalid("clientToken must have 1 to 64 ASCII characters.");
   checkPlacement(input);
-  checkCapacity(input, cluster);
-  checkCommon(input, record);
+  const launchType = checkLaunch(input, cluster);
+  checkCommon(input, record, launchType);
+  return launchType;
 }
 
 /** What both operations share. */
-export function checkCommon(input: RunTaskRequest | StartTaskRequest, record: TaskDefinitionRecord): void {
+export function checkCommon(input: RunTaskRequest | StartTaskRequest, record: TaskDefinitionRecord, launchType: "EC2" | "FARGATE"): void {
   if (input.startedBy !== undefined && !/^[A-Za-z0-9_/.:@ -]{0,128}$/.test(input.startedBy))
     throw invalid("startedBy may have up to 128 letters, numbers, hyphens, forward slashes and underscores.");
   if (input.group !== undefined && (input.group.length === 0 || input.group.length > 255))
@@ -25,20 +27,18 @@ export function checkCommon(input: RunTaskRequest | StartTaskRequest, record: Ta
   if (input.referenceId !== undefined && input.referenceId.length > 1024) throw invalid("referenceId must have at most 1024 characters.");
   if ((input.propagateTags as string | undefined) === "SERVICE") throw invalid("propagateTags SERVICE is for tasks of a service only.");
   if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
-  checkDefinition(record, input.networkConfiguration);
+  checkDefinition(record, launchType, input.networkConfiguration, input.overrides);
 }
 
 /** A task definition that tasks are to be made of, with the network that they are to have. */
-export function checkDefinition(record: TaskDefinitionRecord, network: RunTaskRequest["networkConfiguration"]): void {
-  const definition = record.definition as TaskDefinition;
-  if (record.status !== "ACTIVE") throw client("TaskDefinition is inactive");
-  if (!record.compatibilities.includes("EC2")) throw invalid("Task definition does not support launch_type EC2.");
-  if (definition.networkMode === "awsvpc") {
-    if (!network?.awsvpcConfiguration) throw invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.");
-    throw notYet("networkMode awsvpc");
-  }
-  if (network?.awsvpcConfiguration) throw invalid("Network Configuration is not valid for the given networkMode of this task definition.");
-  checkSupported(definition);
+export function checkDefinition(
+  record: TaskDefinitionRecord,
+  launchType: "EC2" | "FARGATE",
+  network: RunTaskRequest["networkConfiguration"],
+  overrides?: RunTaskRequest["overrides"],
+): void {
+  checkLaunchable(record, launchType, network, overrides);
+  checkSupported(record.definition as TaskDefinition);
 }
 
 function checkSupported(definition: TaskDefinition): void {
@@ -64,38 +64,6 @@ export function checkRequirements(container: string, requirements: ContainerDefi
       throw client(`Invalid 'GPU' value '${value}' for container '${container}'. It must be a whole number above 0.`);
   }
   if ((requirements?.length ?? 0) > 1) throw client(`Container '${container}' has more than one resource requirement of type GPU.`);
-}
-
-function checkCapacity(input: RunTaskRequest, cluster: ClusterRecord): void {
-  const strategy = input.capacityProviderStrategy ?? [];
-  if (strategy.length > 0 && input.launchType)
-    throw invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.");
-  if (input.launchType === "FARGATE" || input.launchType === "EXTERNAL" || input.launchType === "MANAGED_INSTANCES")
-    throw notYet(`launchType ${input.launchType}`);
-  const names = (strategy.length > 0 ? strategy : input.launchType ? [] : (cluster.defaultCapacityProviderStrategy as typeof strategy)).map(
-    ({ capacityProvider }) => capacityProvider ?? "",
-  );
-  checkStrategyItems(strategy);
-  for (const name of names) {
-    if (!cluster.capacityProviders.includes(name))
-      throw invalid(
-        "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.",
-      );
-    if (name.startsWith("FARGATE")) throw notYet(`the capacity provider ${name}`);
-  }
-  if (input.platformVersion !== undefined) throw invalid("The platform version must be null when specifying an EC2 launch type.");
-}
-
-export function checkStrategyItems(strategy: readonly { readonly weight?: number; readonly base?: number }[]): void {
-  if (strategy.length > 20) throw invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.");
-  for (const { weight = 0, base = 0 } of strategy) {
-    if (weight < 0 || weight > 1000) throw invalid("The specified capacity provider strategy weight value must be between 0 and 1000.");
-    if (base < 0 || base > 100_000) throw invalid("The specified capacity provider strategy base value must be between 0 and 100000.");
-  }
-  if (strategy.filter(({ base = 0 }) => base > 0).length > 1)
-    throw invalid("Only one capacity provider in a capacity provider strategy can have a base value greater than zero.");
-  if (strategy.length > 0 && strategy.every(({ weight = 0 }) => weight === 0))
-    throw invalid("A capacity provider strategy needs at least one capacity provider with a weight greater than zero.");
 }
 
 /** Placement constraints and strategies, of a task or a service. */

@@ -3,6 +3,8 @@ import { ApiError, type RequestContext } from "#api/contract.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskRecord } from "#model/ecs-records.ts";
 import { clusterQueue, writeNewTask } from "#reconcilers/task-writes.ts";
+import { onEc2, type NetworkMaking } from "#reconcilers/launch.ts";
+import { VpcError } from "#reconcilers/vpc/errors.ts";
 import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
@@ -11,6 +13,7 @@ import { containerInstanceId, ecsArn } from "./identifiers.ts";
 import { clusterOf, taskDefinitionOf } from "./lookup.ts";
 import { nodeOf } from "#reconcilers/nodes.ts";
 import { checkOverrides } from "./overrides.ts";
+import { networkWish, readerOf } from "./launch-rules.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkCommon } from "./rules.ts";
 import { checkActive } from "./run-task.ts";
@@ -25,23 +28,24 @@ export async function startTask(deps: TaskDeps, input: StartTaskRequest, context
   const instances = input.containerInstances ?? [];
   if (instances.length === 0) throw new ApiError("InvalidParameterException", "Container instances cannot be empty.");
   if (instances.length > 10) throw new ApiError("InvalidParameterException", "You can specify a maximum of 10 container instances.");
-  checkCommon(input, definition);
+  checkCommon(input, definition, "EC2");
   checkTags(input.tags);
   checkOverrides(input.overrides, (definition.definition as TaskDefinition).containerDefinitions ?? []);
   const plan = planOf(scope, cluster.name, definition, input);
+  const wish = await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   return deps.writer.run(clusterQueue(scope, cluster.name), async (unit) => {
     await checkActive(unit, scope, cluster.name);
     const tasks: TaskRecord[] = [];
     const failures: Failure[] = [];
+    const making = wish && { wish, zones: new Map(), random: deps.random, now: context.now, publicPool: deps.config.publicPool };
     for (const name of instances) {
-      const outcome = await startOn(deps, unit, plan, name, context.now);
+      const outcome = await startOn(deps, unit, plan, name, making, context.now);
       if ("failure" in outcome) failures.push(outcome.failure);
       else tasks.push(outcome.task);
     }
     const views = tasks.map((task) =>
       taskView(task, undefined, {
         clusterArn: cluster.arn,
-        containerInstanceArn: ecsArn.containerInstance(scope, cluster.name, task.containerInstanceId),
         tags: true,
       }),
     );
@@ -54,6 +58,7 @@ async function startOn(
   unit: Unit,
   plan: TaskPlan,
   name: string,
+  network: NetworkMaking | undefined,
   now: number,
 ): Promise<{ task: TaskRecord } | { failure: Failure }> {
   const { scope, cluster } = plan;
@@ -75,5 +80,11 @@ async function startOn(
   };
   const rejection = obstacleOn(nodeOf(instance, allocation, connection), request);
   if (rejection) return { failure: { arn: instance.arn, reason: rejection.reason, detail: rejection.detail } };
-  return { task: await writeNewTask(unit, scope, newTask(plan, instance, deps.random, now)) };
+  try {
+    const planned = newTask(plan, { instance, place: { ...scope, cluster } }, onEc2, deps.random, now);
+    return { task: await writeNewTask(unit, scope, planned, network) };
+  } catch (error) {
+    if (!(error instanceof VpcError)) throw error;
+    return { failure: { arn: instance.arn, reason: "RESOURCE:ENI", detail: `${error.message} (ErrorCode: ${error.code})` } };
+  }
 }

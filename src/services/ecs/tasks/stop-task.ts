@@ -5,7 +5,7 @@ import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { scopeOf, type TaskDeps } from "./context.ts";
-import { ecsArn, parseTaskName } from "./identifiers.ts";
+import { parseTaskName } from "./identifiers.ts";
 import { clusterOf } from "./lookup.ts";
 import { taskView } from "./view.ts";
 
@@ -32,7 +32,6 @@ export async function stopTask(deps: TaskDeps, input: StopTaskRequest, context: 
   return {
     task: taskView(state.task, state.observation, {
       clusterArn: cluster.arn,
-      containerInstanceArn: ecsArn.containerInstance(scope, cluster.name, state.task.containerInstanceId),
       tags: true,
     }),
   };

@@ -10,7 +10,7 @@ import type {
 } from "@aws-sdk/client-ecs";
 import { ApiError, type RequestContext } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
-import { ecsKeys, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
+import { ecsKeys, instanceKeyOf, placeOf, type Scope } from "#model/ecs-keys.ts";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { observe, observeHealth, type ContainerReport, type TaskReport } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "#reconcilers/limits.ts";
@@ -59,19 +59,24 @@ export function submitAttachmentStateChanges(
 
 async function report(
   deps: TaskDeps,
-  scope: Scope,
+  agent: Scope,
   cluster: string | undefined,
   task: string | undefined,
   now: number,
   change: TaskReport,
 ): Promise<void> {
   // An agent names the cluster as it was configured; the task's ARN says it for certain.
-  const [kind, named, id] = parseArn(task ?? "")?.resource.split("/") ?? [];
-  const name = kind === "task" && id !== undefined ? named! : (await clusterOf(deps.store, scope, cluster)).name;
+  const arn = parseArn(task ?? "");
+  const [kind, named, id] = arn?.resource.split("/") ?? [];
+  const isWhole = arn !== undefined && kind === "task" && id !== undefined;
+  const name = isWhole ? named! : (await clusterOf(deps.store, agent, cluster)).name;
+  const scope = isWhole ? { account: arn.account, region: arn.region } : agent;
   const taskId = id ?? (task ?? "").split("/").at(-1)!;
   const found = await deps.writer.run(clusterQueue(scope, name), async (unit) => {
     const record = await unit.get<TaskRecord>(ecsKeys.task(scope, name, taskId));
-    if (!record) return false;
+    const place = record && placeOf(scope, record);
+    // An agent reports on the tasks of its own account's machines, whoever these tasks belong to.
+    if (!record || place?.account !== agent.account || place.region !== agent.region) return false;
     const previous = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, name, taskId));
     const next = observe(record, previous, change, now);
     if (next) await writeObservation(unit, scope, record, previous, next, now + stoppedTaskRetentionMs);
@@ -82,16 +87,15 @@ async function report(
 
 /** What TCS tells of container health checks. Tasks that are not known or not of this instance are passed over. */
 export async function reportHealth(deps: TaskDeps, instance: string, taskArn: string, health: ReadonlyMap<string, string>): Promise<void> {
-  const parsed = parseEcsKey(instance);
-  const [cluster, instanceId] = parsed?.names ?? [];
-  const [, , id] = parseArn(String(taskArn))?.resource.split("/") ?? [];
-  if (!parsed || !cluster || !id) return;
-  const { scope } = parsed;
+  const arn = parseArn(String(taskArn));
+  const [, cluster, id] = arn?.resource.split("/") ?? [];
+  if (!arn || !cluster || !id) return;
+  const scope = { account: arn.account, region: arn.region };
   const key = ecsKeys.taskObserved(scope, cluster, id);
   const record = (await deps.store.get<TaskRecord>(ecsKeys.task(scope, cluster, id)))?.value;
   const seen = (await deps.store.get<TaskObservation>(key))?.value;
   // Most reports bring nothing new: they cost no turn in the writer's queue.
-  if (!record || record.containerInstanceId !== instanceId || !observeHealth(record, seen, health)) return;
+  if (!record || instanceKeyOf(scope, record) !== instance || !observeHealth(record, seen, health)) return;
   await deps.writer.run(clusterQueue(scope, cluster), async (unit) => {
     const previous = await unit.get<TaskObservation>(key);
     const task = await unit.get<TaskRecord>(ecsKeys.task(scope, cluster, id));

@@ -1,10 +1,10 @@
-import type { Container, Task, TaskOverride } from "@aws-sdk/client-ecs";
+import type { Attachment, Container, Task, TaskOverride } from "@aws-sdk/client-ecs";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import type { TaskNetwork } from "#model/vpc-records.ts";
 import { desiredStatus, initialObservation, isStopped, taskHealth } from "#model/task-state.ts";
 
 export interface ViewContext {
   readonly clusterArn: string;
-  readonly containerInstanceArn: string;
   readonly tags: boolean;
 }
 
@@ -12,20 +12,27 @@ export interface ViewContext {
 export function taskView(task: TaskRecord, observation: TaskObservation | undefined, context: ViewContext): Task {
   const seen = observation ?? initialObservation(task);
   const stopped = isStopped(seen);
+  const fargate = task.launchType === "FARGATE";
   return {
-    attachments: [],
+    attachments: task.network ? [attachmentView(task.network, seen.lastStatus)] : [],
     attributes: task.cpuArchitecture ? [{ name: "ecs.cpu-architecture", value: task.cpuArchitecture }] : [],
     availabilityZone: task.availabilityZone,
     capacityProviderName: task.capacityProviderName,
     clusterArn: context.clusterArn,
     connectivity: seen.connectivityAt === undefined ? undefined : "CONNECTED",
     connectivityAt: date(seen.connectivityAt),
-    containerInstanceArn: context.containerInstanceArn,
+    // Fargate's machines are nobody's to see.
+    ...(fargate
+      ? {}
+      : { containerInstanceArn: `${context.clusterArn.replace(":cluster/", ":container-instance/")}/${task.containerInstanceId}` }),
     containers: task.containers.map((container) => containerView(task, container, seen)),
     cpu: task.cpu,
     createdAt: new Date(task.createdAt),
     desiredStatus: desiredStatus(task, seen),
     enableExecuteCommand: task.enableExecuteCommand,
+    ...(task.ephemeralStorageGiB === undefined
+      ? {}
+      : { ephemeralStorage: { sizeInGiB: task.ephemeralStorageGiB }, fargateEphemeralStorage: { sizeInGiB: task.ephemeralStorageGiB } }),
     executionStoppedAt: date(seen.executionStoppedAt),
     group: task.group,
     healthStatus: taskHealth(task, seen),
@@ -34,6 +41,7 @@ export function taskView(task: TaskRecord, observation: TaskObservation | undefi
     launchType: task.launchType,
     memory: task.memory,
     overrides: overridesView(task),
+    ...(fargate ? { platformVersion: task.platformVersion, platformFamily: "Linux" } : {}),
     pullStartedAt: date(seen.pullStartedAt),
     pullStoppedAt: date(seen.pullStoppedAt),
     startedAt: date(seen.startedAt),
@@ -49,6 +57,25 @@ export function taskView(task: TaskRecord, observation: TaskObservation | undefi
   };
 }
 
+/** Source: ECS API Reference, Attachment; its details as ECS Developer Guide, "Task networking", lists them. */
+function attachmentView(network: TaskNetwork, lastStatus: string): Attachment {
+  const { attachmentId, subnetId, networkInterfaceId, mac, privateDnsName, privateIp, ipv6 } = network;
+  const details = { subnetId, networkInterfaceId, macAddress: mac, privateDnsName, privateIPv4Address: privateIp, IPv6Address: ipv6 };
+  return {
+    id: attachmentId,
+    type: "ElasticNetworkInterface",
+    status: attachmentStatus[lastStatus] ?? "ATTACHED",
+    details: Object.entries(details).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }])),
+  };
+}
+
+const attachmentStatus: Readonly<Record<string, string>> = {
+  PROVISIONING: "PRECREATED",
+  PENDING: "ATTACHING",
+  STOPPED: "DELETED",
+  DELETED: "DELETED",
+};
+
 function containerView(task: TaskRecord, container: TaskRecord["containers"][number], observation: TaskObservation): Container {
   const seen = observation.containers.find(({ name }) => name === container.name);
   const lastStatus = seen?.lastStatus ?? "PENDING";
@@ -63,7 +90,15 @@ function containerView(task: TaskRecord, container: TaskRecord["containers"][num
     exitCode: seen?.exitCode,
     reason: seen?.reason,
     networkBindings: lastStatus === "PENDING" ? undefined : ((seen?.networkBindings ?? []) as Container["networkBindings"]),
-    networkInterfaces: [],
+    networkInterfaces: task.network
+      ? [
+          {
+            attachmentId: task.network.attachmentId,
+            privateIpv4Address: task.network.privateIp,
+            ...(task.network.ipv6 ? { ipv6Address: task.network.ipv6 } : {}),
+          },
+        ]
+      : [],
     healthStatus: seen?.healthStatus ?? "UNKNOWN",
     cpu: container.cpu,
     memory: container.memory,

@@ -1,0 +1,153 @@
+import { execFile } from "node:child_process";
+import { rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { cgroupProcesses } from "#agent/cgroups/cgroups.ts";
+import type { Hierarchy } from "#agent/cgroups/hierarchy.ts";
+import { RuntimeError, type RuntimeClass, type SandboxSpec } from "#agent/runtime.ts";
+import { writePauseRoot } from "#agent/sandbox/pause.ts";
+import { findRunsc, RunscMissing, writeWrapper, type Wrapper } from "#agent/sandbox/runsc.ts";
+import { buildSandboxSpec } from "#agent/spec/sandbox.ts";
+import { isAlreadyExists, isNotFound, jsonAny, messageOf, runcOptions, runtimeError, type Containerd } from "./client.ts";
+import { Status } from "./generated/api/types/task/task_pb.ts";
+
+const run = promisify(execFile);
+
+/** Names the cgroup that a container's processes are in. */
+export const cgroupLabel = "gantry.io/cgroup";
+
+export interface SandboxesOptions {
+  readonly containerd: Containerd;
+  readonly hierarchy: Hierarchy;
+  readonly directory: string;
+  /** Where runc, or what stands for it, keeps its records. */
+  readonly runcRoot: string;
+  readonly runscPlatform: string | undefined;
+  /** Removes a container with its task and record. */
+  readonly discard: (id: string) => Promise<void>;
+}
+
+/** How containerd is told to run a class of containers. */
+export interface RuntimeCall {
+  readonly name: string;
+  readonly options: ReturnType<typeof runcOptions>;
+}
+
+/** Sandboxes of tasks, and what containerd needs to know to run containers in them. containerd keeps each as a container of its own, so that a crash of ours loses none. */
+export class Sandboxes {
+  readonly #options: SandboxesOptions;
+  readonly #opening = new Map<string, Promise<void>>();
+  #pauseRoot: Promise<string> | undefined;
+  #wrapper: Promise<Wrapper> | undefined;
+
+  constructor(options: SandboxesOptions) {
+    this.#options = options;
+  }
+
+  /** `runc` and `runsc` are called by runc's shim, any other runtime by its own. Throws RuntimeError `CannotCreate` where gVisor is missing. */
+  async call({ name, binary }: RuntimeClass, kind: "sandbox" | "container"): Promise<RuntimeCall> {
+    const root = this.#options.runcRoot;
+    if (name === "runsc") return { name: "io.containerd.runc.v2", options: runcOptions({ root, binary: (await this.#gvisor())[kind] }) };
+    return { name: name === "runc" ? "io.containerd.runc.v2" : name, options: runcOptions({ root, binary }) };
+  }
+
+  /** gVisor says nothing useful of a source that is not there. Throws RuntimeError `CannotStart`, as runc would. */
+  async checkMounts(mounts: readonly { readonly source: string; readonly target: string }[]): Promise<void> {
+    for (const { source, target } of mounts) {
+      await stat(source).catch(() => {
+        throw new RuntimeError("CannotStart", `error mounting "${source}" to rootfs at "${target}": no such file or directory`);
+      });
+    }
+  }
+
+  /** Several containers of a task ask at the same time: the sandbox is made once. */
+  open(spec: SandboxSpec): Promise<void> {
+    const { id } = spec;
+    let opening = this.#opening.get(id);
+    if (!opening) {
+      opening = this.#open(spec).finally(() => this.#opening.delete(id));
+      this.#opening.set(id, opening);
+    }
+    return opening;
+  }
+
+  /** For a sandbox that has been discarded: ends what a failed start or a killed shim left of it in its cgroup. */
+  async sweep(cgroup: string): Promise<void> {
+    for (const pid of await cgroupProcesses(cgroup, this.#options.hierarchy)) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  }
+
+  /** Ends a process that `exec` began: the one outside only waits for it. */
+  async killExec(id: string, execId: string): Promise<void> {
+    const { container } = await this.#gvisor();
+    await run(container, ["--root", this.#records, "kill-exec", id, execId], { timeout: 10_000, killSignal: "SIGKILL" });
+  }
+
+  async forgetExec(execId: string): Promise<void> {
+    await rm(join(`${this.#records}.exec`, `${execId}.pid`), { force: true });
+  }
+
+  /** As the wrapper is given it by the shim. */
+  get #records(): string {
+    return join(this.#options.runcRoot, this.#options.containerd.namespace);
+  }
+
+  async #open(spec: SandboxSpec): Promise<void> {
+    const { id } = spec;
+    const { containerd, discard } = this.#options;
+    try {
+      const status = await this.#status(id);
+      if (status === Status.RUNNING) return;
+      if (status !== undefined) await discard(id);
+      const runtime = await this.call(spec.runtime, "sandbox");
+      this.#pauseRoot ??= writePauseRoot(this.#options.directory);
+      const oci = buildSandboxSpec(spec, await this.#pauseRoot);
+      const record = {
+        id,
+        labels: { ...spec.labels, [cgroupLabel]: `${spec.cgroupParent}/${id}` },
+        runtime: { name: runtime.name, options: runtime.options },
+        spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
+      };
+      await containerd.containers.create({ container: record }).catch(async (error: unknown) => {
+        if (!isAlreadyExists(error)) throw error;
+        await discard(id);
+        await containerd.containers.create({ container: record });
+      });
+      await containerd.tasks.create({ containerId: id, options: runtime.options });
+      await containerd.tasks.start({ containerId: id });
+    } catch (error) {
+      await discard(id).catch(() => undefined);
+      if (error instanceof RuntimeError) throw error;
+      throw runtimeError("CannotCreate", error, "failed to start the task's sandbox: ");
+    }
+  }
+
+  /** Undefined when there is nothing at all of it. */
+  async #status(id: string): Promise<Status | undefined> {
+    try {
+      const { process } = await this.#options.containerd.tasks.get({ containerId: id });
+      return process?.status ?? Status.UNKNOWN;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #gvisor(): Promise<Wrapper> {
+    this.#wrapper ??= findRunsc(this.#options.runscPlatform).then((runsc) => writeWrapper(this.#options.directory, runsc));
+    const wrapper = this.#wrapper;
+    try {
+      return await wrapper;
+    } catch (error) {
+      // It may be installed the next time.
+      this.#wrapper = undefined;
+      if (error instanceof RunscMissing) throw new RuntimeError("CannotCreate", error.message, { cause: error });
+      throw new RuntimeError("CannotCreate", `gVisor cannot be used: ${messageOf(error)}`, { cause: error });
+    }
+  }
+}

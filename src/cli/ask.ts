@@ -1,0 +1,38 @@
+import { request } from "node:http";
+import { sign } from "#agent/aws/sigv4.ts";
+import type { Config } from "#platform/config.ts";
+import type { Identity } from "#platform/identity.ts";
+import { endpointOf } from "./commands.ts";
+
+/** Asks the server one of Gantry's own questions, signed by the root credentials. Throws what the server says. */
+export function ask(config: Config, identity: Identity, path: string): Promise<unknown> {
+  const url = new URL(path, endpointOf(config));
+  const credentials = { accessKeyId: identity.rootAccessKeyId, secretAccessKey: identity.rootSecretAccessKey };
+  const headers = sign({ method: "GET", url, headers: {}, body: "", service: "ecs", region: config.region, credentials, now: Date.now() });
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { headers, timeout: 10_000 }, (response) => {
+      response.setEncoding("utf8");
+      let text = "";
+      response.on("data", (piece: string) => (text += piece));
+      response.on("error", reject);
+      response.on("end", () => {
+        const answer = parsed(text);
+        if (response.statusCode === 200 && answer) resolve(answer);
+        else reject(new Error(answer?.message ?? `${url.origin} answers as no Gantry does (HTTP ${response.statusCode})`));
+      });
+    });
+    asked.once("timeout", () => asked.destroy(new Error("no answer within 10 s")));
+    asked.once("error", (error: NodeJS.ErrnoException) =>
+      reject(error.code === "ECONNREFUSED" ? new Error(`no Gantry answers at ${url.origin}; ./gantry status says why`) : error),
+    );
+    asked.end();
+  });
+}
+
+function parsed(text: string): { readonly message?: string } | undefined {
+  try {
+    return JSON.parse(text) as { message?: string };
+  } catch {
+    return undefined;
+  }
+}
