@@ -38,7 +38,7 @@ export interface Network {
   counters(attachment: Attachment): Promise<Counters | undefined>;
   /** What the control plane says of this machine's VPCs, whole each time. Resolves when it is so. */
   updateVpcs(states: readonly VpcState[]): Promise<void>;
-  /** Docker may have come up after us and dropped our traffic: looks, and mends it. */
+  /** Docker may have come up after us and dropped our traffic, or somebody removed a VPC: looks, and mends it. */
   refresh(): Promise<void>;
   /** Removes bridge, rules and namespaces. */
   tearDown(): Promise<void>;
@@ -310,7 +310,10 @@ export function createNetwork(options: NetworkOptions): Network {
       return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
     },
     updateVpcs: (states) => vpcs.update(states),
-    refresh: () => acceptForwarding(bridge, table, log),
+    async refresh() {
+      await acceptForwarding(bridge, table, log);
+      await vpcs.refresh();
+    },
     async tearDown() {
       for (const { namespace, address } of await spares.close()) await deleteNamespace(namespace, address);
       filling?.();

@@ -82,8 +82,8 @@ export function linkUp({ link, transit }: TaskLink): string {
 export const taskUp = "link set lo up\nlink set eth0 addrgenmode none\nlink set eth0 up\n";
 
 /** In the VPC's namespace: the way to the interface. Its hardware address is known, and nobody need ask for it. */
-export function routeTo({ address, mac, gateway, ipv6 }: VpcInterface, link: string): string {
-  const four = `route replace ${address}/32 dev ${link} scope link src ${gateway}\nneigh replace ${address} lladdr ${mac} dev ${link} nud permanent\n`;
+export function routeTo({ address, mac, ipv6 }: VpcInterface, link: string): string {
+  const four = `route replace ${address}/32 dev ${link} scope link\nneigh replace ${address} lladdr ${mac} dev ${link} nud permanent\n`;
   if (!ipv6) return four;
   return `${four}addr replace ${router6}/64 dev ${link} nodad
 route replace ${ipv6}/128 dev ${link}

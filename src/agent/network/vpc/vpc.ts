@@ -56,6 +56,7 @@ export class Vpc {
   readonly #made = new Set<string>();
   readonly #spares: Spares;
   #opened: Promise<void> | undefined;
+  #stands = false;
   #own = new Set<string>();
   #owning: Promise<void> = Promise.resolve();
   /** Changes of the table, one after the other. */
@@ -68,6 +69,11 @@ export class Vpc {
     this.options = options;
     this.state = state;
     this.#spares = new Spares(spareCount, options.clock, () => this.#makeSpare());
+  }
+
+  /** Made to its end. */
+  get stands(): boolean {
+    return this.#stands;
   }
 
   /** The namespace, its uplink and its table. What an interrupted attempt left is taken up. */
@@ -98,6 +104,7 @@ export class Vpc {
     if (rules.some(({ priority }) => priority === 0)) await ipInside(namespace, firstRules);
     await this.#openOwn();
     await this.#write();
+    this.#stands = true;
   }
 
   /** Not before `sweep`, which takes whatever has no place for a remainder. */
@@ -115,7 +122,7 @@ export class Vpc {
     await this.#setOwn();
   }
 
-  /** One after the other: a route names its gateway's address, which must be there. */
+  /** One after the other: each takes up where the one before left. */
   #setOwn(): Promise<void> {
     return (this.#owning = this.#owning.then(() => this.#changeOwn()));
   }
@@ -207,7 +214,7 @@ export class Vpc {
     const link = this.#linkOf(place);
     await Promise.all([
       whole ? undefined : ipInside(place.namespace, interfaceText(known)),
-      this.#setOwn().then(() => ipInside(this.options.namespace, routeTo(known, link.link))),
+      ipInside(this.options.namespace, routeTo(known, link.link)),
       this.apply(),
     ]);
   }
