@@ -176,7 +176,7 @@ export interface ExecResult {
   readonly timedOut: boolean;
 }
 
-/** Totals since the container's start, read from its cgroup (v1 or v2). */
+/** Totals since the container's start, read from its cgroup (v1 or v2); of a container in a shared sandbox, its even part of the sandbox's. */
 export interface ContainerStats {
   readonly readAt: number;
   readonly cpuNanoseconds: number;

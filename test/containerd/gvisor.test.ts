@@ -192,7 +192,7 @@ for (const alone of [false, true]) {
     mkdirSync(shared, { recursive: true });
     const { stdout, stderr } = await one.run(
       busybox,
-      "touch /no; touch /ro/no; echo w >/rw/written; echo t >/scratch/t; grep -c ' /scratch tmpfs' /proc/mounts; grep -c ' /dev/shm tmpfs' /proc/mounts; ulimit -n; pwd; tr '\\0' ' ' </proc/1/cmdline; id -u",
+      "touch /no; touch /tmp/no; touch /ro/no; echo w >/rw/written; echo t >/scratch/t; grep -c ' /scratch tmpfs' /proc/mounts; grep -c ' /dev/shm tmpfs' /proc/mounts; ulimit -n; pwd; tr '\\0' ' ' </proc/1/cmdline; id -u",
       {
         readonlyRootFilesystem: true,
         initProcess: true,
@@ -206,7 +206,7 @@ for (const alone of [false, true]) {
       },
     );
     assert.match(stdout, /^1\n1\n100\n\/home\n\/sbin\/docker-init -- sh -c .*0\n$/s);
-    assert.match(stderr, /\/no: Read-only file system[^]*\/ro\/no: Read-only file system/);
+    assert.match(stderr, /\/no: Read-only file system[^]*\/tmp\/no: Read-only file system[^]*\/ro\/no: Read-only file system/);
     assert.equal(readFileSync(join(shared, "written"), "utf8"), "w\n");
     await one.close();
   });

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { detectHierarchy, type Hierarchy } from "#agent/cgroups/hierarchy.ts";
 import { hasOomKill, readStats } from "#agent/cgroups/stats.ts";
 import { createHttp, type Http } from "#agent/images/http.ts";
@@ -36,10 +35,11 @@ import { execInContainer } from "./exec.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 import { RootFs } from "./rootfs.ts";
 import { cgroupLabel, Sandboxes, type RuntimeCall } from "./sandboxes.ts";
+import { Shares } from "./shares.ts";
 import { makeSpread, placesOfContainers } from "./spread.ts";
 import { chooseSnapshotter } from "./snapshotter.ts";
+import { forgetStale } from "./stale.ts";
 import { SpecSource } from "./spec-source.ts";
-import { removeImageVolumes } from "./volumes.ts";
 
 export interface ContainerdRuntimeOptions extends SourceOptions {
   readonly socket: string;
@@ -90,6 +90,7 @@ export class ContainerdRuntime implements Runtime {
   readonly #sandboxes: Sandboxes;
   /** Of containers that are not started yet. */
   readonly #sandboxOf = new Map<string, string>();
+  readonly #shares = new Shares();
   /** Container to its cgroup. */
   readonly #cgroups = new Map<string, string>();
 
@@ -171,7 +172,10 @@ export class ContainerdRuntime implements Runtime {
       });
       const mounts = this.#rootFs ? await this.#rootFs.make(id, parent, spec.writableDirectory) : await this.#prepare(id, parent);
       this.#cgroups.set(id, cgroup);
-      if (spec.sandbox !== undefined) this.#sandboxOf.set(id, spec.sandbox);
+      if (spec.sandbox !== undefined) {
+        this.#sandboxOf.set(id, spec.sandbox);
+        this.#shares.join(spec.sandbox, id);
+      }
       return await this.#createTask(spec, mounts, runtime);
     } catch (error) {
       await this.#discard(id).catch((second: unknown) =>
@@ -328,10 +332,11 @@ export class ContainerdRuntime implements Runtime {
     if (cgroup) await this.#sandboxes.sweep(cgroup);
     if (this.#rootFs) await this.#rootFs.remove(id);
     else await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
-    await removeImageVolumes(this.#specs.volumeDirectory(id));
+    await this.#specs.removeVolumes(id);
     await unlessGone(containerd.containers.delete({ id }));
     this.#cgroups.delete(id);
     this.#sandboxOf.delete(id);
+    this.#shares.leave(id);
   }
 
   async #chainsInUse(): Promise<ReadonlySet<string>> {
@@ -364,7 +369,11 @@ export class ContainerdRuntime implements Runtime {
       return containers.map(({ id, labels }) => {
         const task = byId.get(id);
         const { [cgroupLabel]: cgroup, [chainLabel]: _, ...own } = labels;
-        if (cgroup) this.#cgroups.set(id, cgroup);
+        if (cgroup) {
+          this.#cgroups.set(id, cgroup);
+          const owner = cgroup.slice(cgroup.lastIndexOf("/") + 1);
+          if (owner !== id) this.#shares.join(owner, id);
+        }
         return { id, labels: own, state: stateOf(task?.status), pid: task?.pid ?? 0 };
       });
     } catch (error) {
@@ -383,7 +392,8 @@ export class ContainerdRuntime implements Runtime {
 
   async stats(id: string): Promise<ContainerStats | undefined> {
     const cgroup = await this.#cgroup(id);
-    return cgroup === undefined ? undefined : readStats(this.#hierarchy, cgroup, this.#options.clock.now());
+    const stats = cgroup === undefined ? undefined : await readStats(this.#hierarchy, cgroup, this.#options.clock.now());
+    return stats && this.#shares.partOf(id, stats);
   }
 
   /** Containers run on. */
@@ -392,17 +402,6 @@ export class ContainerdRuntime implements Runtime {
     this.#http.close();
     this.#containerd.close();
   }
-}
-
-/** Removes runc's record of a container whose process is gone; one without a state yet is still being made. */
-async function forgetStale(directory: string): Promise<boolean> {
-  const state = await readFile(join(directory, "state.json"), "utf8").catch(() => undefined);
-  // containerd's own cleaning after the failed attempt may have removed it meanwhile.
-  if (state === undefined) return !existsSync(directory);
-  const { init_process_pid: pid } = JSON.parse(state) as { init_process_pid?: number };
-  if (pid && existsSync(`/proc/${pid}`)) return false;
-  await rm(directory, { recursive: true, force: true });
-  return true;
 }
 
 function stateOf(status: Status | undefined): KnownContainer["state"] {

@@ -114,11 +114,13 @@ export class Sandboxes {
   async #open(spec: SandboxSpec): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#make(spec);
+        // What containerd takes back may be what we have just made by the same name: then only a sandbox that runs is one.
+        if (!(await this.#make(spec)) || attempt > 1) await this.started(spec.id);
         return;
       } catch (error) {
         await this.#options.discard(spec.id).catch(() => undefined);
-        const collision = isAlreadyExists(error) || /file exists|already exists|getwd: no such file/.test(messageOf(error));
+        const collision =
+          isAlreadyExists(error) || /file exists|already exists|getwd: no such file|deleted process|not found/.test(messageOf(error));
         if (collision && attempt < 10) {
           await sleep(this.#options.clock, 100 * attempt);
           continue;
@@ -129,11 +131,16 @@ export class Sandboxes {
     }
   }
 
-  async #make(spec: SandboxSpec): Promise<void> {
+  /** False when there was something before. */
+  async #make(spec: SandboxSpec): Promise<boolean> {
     const { id } = spec;
     const { containerd } = this.#options;
     const status = await this.#status(id);
-    if (status === Status.RUNNING || (status === Status.CREATED && this.#starting.has(id))) return;
+    if (status === Status.RUNNING) return false;
+    if (status === Status.CREATED) {
+      if (!this.#starting.has(id)) this.#start(id);
+      return false;
+    }
     if (status !== undefined) await this.#options.discard(id);
     const runtime = await this.call(spec.runtime, "sandbox");
     this.#pauseRoot ??= writePauseRoot(this.#options.directory);
@@ -149,6 +156,7 @@ export class Sandboxes {
     });
     await containerd.tasks.create({ containerId: id, options: runtime.options });
     this.#start(id);
+    return status === undefined;
   }
 
   #start(id: string): void {

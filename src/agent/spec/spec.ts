@@ -27,7 +27,7 @@ export interface SpecInput {
   /** Resolved from `spec.devices`, or every device of the machine for a privileged container. */
   readonly devices: readonly (OciDevice & { readonly permissions: string })[];
   /** Directories for the image's volumes that no mount of the container covers. */
-  readonly imageVolumes: readonly { readonly source: string; readonly target: string }[];
+  readonly imageVolumes: readonly { readonly source: string; readonly target: string; readonly readOnly?: boolean }[];
   /** A static init on the machine, for `initProcess`. */
   readonly initBinary: string | undefined;
 }
@@ -147,8 +147,8 @@ function extraMounts({ spec, imageVolumes, initBinary }: SpecInput): OciMount[] 
   if (spec.initProcess && initBinary) {
     mounts.push({ destination: initPath, type: "bind", source: initBinary, options: ["bind", "ro", "rprivate"] });
   }
-  for (const { source, target } of imageVolumes)
-    mounts.push({ destination: target, type: "bind", source, options: ["rbind", "rw", "rprivate"] });
+  for (const { source, target, readOnly } of imageVolumes)
+    mounts.push({ destination: target, type: "bind", source, options: ["rbind", readOnly ? "ro" : "rw", "rprivate"] });
   return mounts;
 }
 
