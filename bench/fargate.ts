@@ -168,7 +168,7 @@ async function main(): Promise<void> {
   await using docker = await startDocker(["--config-file", configuration]);
   await docker.docker("import", root, "bench");
   // Fifty quarters of a CPU are more than a small machine promises by itself; all of them wait for the same two cores, as Docker's do.
-  const common = { GANTRY_CPU_OVERCOMMIT: "16", ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION: "1s" };
+  const common = { GANTRY_CPU_OVERCOMMIT: "16", GANTRY_MEMORY_OVERCOMMIT: "2", ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION: "1s" };
   {
     await using gantry = await startGantry(common);
     await pushRoot(root, `localhost:${gantry.port}/bench:1`, gantry);

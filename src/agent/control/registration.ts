@@ -101,7 +101,7 @@ function requestOf(
     instanceIdentityDocumentSignature: "",
     totalResources: [
       resource("CPU", "INTEGER", Math.round(availableParallelism() * 1024 * config.cpuOvercommit)),
-      resource("MEMORY", "INTEGER", Math.max(0, memoryMiB() - config.reservedMemoryMiB)),
+      resource("MEMORY", "INTEGER", Math.max(0, Math.floor((memoryMiB() - config.reservedMemoryMiB) * config.memoryOvercommit))),
       resource("PORTS", "STRINGSET", 0, config.reservedPorts),
       resource("PORTS_UDP", "STRINGSET", 0, config.reservedPortsUdp),
     ],
