@@ -16,6 +16,7 @@ import {
   type Runtime,
   type SandboxSpec,
 } from "#agent/runtime.ts";
+import type { OciSpec } from "#agent/spec/oci.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import {
@@ -160,15 +161,17 @@ export class ContainerdRuntime implements Runtime {
         labels: { ...spec.labels, [cgroupLabel]: cgroup, [chainLabel]: parent },
         image: spec.image.name,
         runtime: { name: runtime.name, options: runtime.options },
-        spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
+        spec: ociAny(oci),
         ...(this.#rootFs ? {} : { snapshotter, snapshotKey: id }),
       };
       // The record first: while it is there, a crash in between is found by `list`, and the garbage collector spares its snapshot.
-      const create = () => containerd.containers.create({ container: record });
-      await create().catch(async (error: unknown) => {
+      const create = (again: typeof record) => containerd.containers.create({ container: again });
+      await create(record).catch(async (error: unknown) => {
         if (!isAlreadyExists(error)) throw error;
         await this.#discard(id);
-        await create();
+        // With it went the directories of the image's volumes, which have this id too.
+        const { oci: anew } = await this.#specs.build(spec);
+        await create({ ...record, spec: ociAny(anew) });
       });
       const mounts = this.#rootFs ? await this.#rootFs.make(id, parent, spec.writableDirectory) : await this.#prepare(id, parent);
       this.#cgroups.set(id, cgroup);
@@ -403,6 +406,8 @@ export class ContainerdRuntime implements Runtime {
     this.#containerd.close();
   }
 }
+
+const ociAny = (oci: OciSpec) => jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci);
 
 function stateOf(status: Status | undefined): KnownContainer["state"] {
   if (status === Status.CREATED) return "created";

@@ -30,7 +30,7 @@ for argument; do
 done
 [ -n "$bundle" ] || bundle="${log%/*}"
 long="@RUNSC@ @FLAGS@"
-short="timeout --foreground --kill-after 2 30 $long"
+short="timeout --foreground --kill-after 2 120 $long"
 globals="--root $root --log $log --log-format json"
 inside="$root.exec"
 
