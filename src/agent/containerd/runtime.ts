@@ -33,7 +33,7 @@ import {
   type Containerd,
 } from "./client.ts";
 import { execInContainer } from "./exec.ts";
-import { Status } from "./generated/api/types/task/task_pb.ts";
+import { chainLabel, knownContainers } from "./known.ts";
 import { RootFs } from "./rootfs.ts";
 import { cgroupLabel, Sandboxes, type RuntimeCall } from "./sandboxes.ts";
 import { Shares } from "./shares.ts";
@@ -64,8 +64,6 @@ export interface ContainerdRuntimeOptions extends SourceOptions {
   readonly connectTimeoutMs?: number;
 }
 
-/** The image's layers that a container stands on. */
-const chainLabel = "gantry.io/chain";
 const SIGKILL = 9;
 
 /** The Runtime over containerd's gRPC API. Fails with `Unavailable` when containerd does not answer. */
@@ -363,25 +361,14 @@ export class ContainerdRuntime implements Runtime {
   }
 
   async list(): Promise<readonly KnownContainer[]> {
-    try {
-      const [{ containers }, { tasks }] = await Promise.all([
-        this.#containerd.containers.list({ filters: [] }),
-        this.#containerd.tasks.list({ filter: "" }),
-      ]);
-      const byId = new Map(tasks.map((task) => [task.containerId || task.id, task]));
-      return containers.map(({ id, labels }) => {
-        const task = byId.get(id);
-        const { [cgroupLabel]: cgroup, [chainLabel]: _, ...own } = labels;
-        if (cgroup) {
-          this.#cgroups.set(id, cgroup);
-          const owner = cgroup.slice(cgroup.lastIndexOf("/") + 1);
-          if (owner !== id) this.#shares.join(owner, id);
-        }
-        return { id, labels: own, state: stateOf(task?.status), pid: task?.pid ?? 0 };
-      });
-    } catch (error) {
-      throw runtimeError("Unavailable", error);
+    const known = await knownContainers(this.#containerd);
+    for (const { id, cgroup } of known) {
+      if (!cgroup) continue;
+      this.#cgroups.set(id, cgroup);
+      const owner = cgroup.slice(cgroup.lastIndexOf("/") + 1);
+      if (owner !== id) this.#shares.join(owner, id);
     }
+    return known;
   }
 
   async exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult> {
@@ -408,10 +395,3 @@ export class ContainerdRuntime implements Runtime {
 }
 
 const ociAny = (oci: OciSpec) => jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci);
-
-function stateOf(status: Status | undefined): KnownContainer["state"] {
-  if (status === Status.CREATED) return "created";
-  if (status === Status.RUNNING || status === Status.PAUSED || status === Status.PAUSING) return "running";
-  if (status === Status.STOPPED) return "stopped";
-  return "unknown";
-}
