@@ -1,5 +1,6 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import type { VpcState } from "#agent-protocol/vpc.ts";
+import { answerZones } from "#model/dns/zone.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
@@ -104,6 +105,7 @@ export function createNetwork(options: NetworkOptions): Network {
     log,
   });
   const resolver = createResolver({ who: (address) => vpcs.who(address), clock: options.clock, random: options.random, log });
+  resolver.zones = (question, { vpc }) => answerZones(vpc.zones ?? [], question, () => options.random.next());
   const poolOf = (): AddressPool => {
     if (!pool) throw new Error("the bridge network is not set up");
     return pool;
