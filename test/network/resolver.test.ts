@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { codes, parseQuestion, refusal, reply, types, type Answer } from "#agent/network/vpc/dns-message.ts";
+import { codes, parseQuestion, refusal, reply, types, type Answer } from "#model/dns/message.ts";
 import { createForwarder } from "#agent/network/vpc/forward.ts";
 import { createResolver, type Resolver, type Zones } from "#agent/network/vpc/resolver.ts";
 import { systemClock } from "#platform/clock.ts";

@@ -1,5 +1,6 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import type { VpcState } from "#agent-protocol/vpc.ts";
+import { answerZones } from "#model/dns/zone.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
@@ -12,7 +13,7 @@ import { createDevices } from "./devices.ts";
 import { HostPorts } from "./ports.ts";
 import { addText, deleteText, tableText } from "./rules.ts";
 import { Spares } from "./spares.ts";
-import { createResolver, type Zones } from "./vpc/resolver.ts";
+import { createResolver } from "./vpc/resolver.ts";
 import { createVpcs } from "./vpc/vpcs.ts";
 
 /**
@@ -64,8 +65,6 @@ export interface NetworkOptions {
   metadataPort(): number;
   /** The subnet that was chosen, kept over restarts. */
   readonly memory: { get(key: string): string | undefined; set(key: string, value: string | undefined): void };
-  /** Names that tasks of a VPC are answered before all others. */
-  readonly zones?: Zones;
   readonly random: Random;
   readonly clock: Clock;
   readonly log: Logger;
@@ -107,7 +106,7 @@ export function createNetwork(options: NetworkOptions): Network {
   });
   const resolver = createResolver({
     who: (address) => vpcs.who(address),
-    zones: options.zones,
+    zones: (question, { vpc }) => answerZones(vpc.zones ?? [], question, () => options.random.next()),
     clock: options.clock,
     random: options.random,
     log,
