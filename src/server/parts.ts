@@ -1,5 +1,6 @@
 import type { ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { createAcm } from "#services/acm/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
@@ -9,5 +10,5 @@ import { createSts } from "#services/sts/index.ts";
 
 /** Every part of the server. The coverage table is made from what they register. */
 export function createParts(deps: ServerDeps): readonly ServerPart[] {
-  return [createSts(deps), createEc2(deps), createEcr(deps), createEcs(deps), createElbv2(deps), createLogs(deps)];
+  return [createSts(deps), createEc2(deps), createEcr(deps), createEcs(deps), createElbv2(deps), createAcm(deps), createLogs(deps)];
 }
