@@ -12,6 +12,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   model: { may: [], because: "pure types and state machines: whoever reads them needs nothing else" },
   platform: { may: [], because: "clock, randomness, configuration know nothing of what is built on them" },
   "agent-protocol": { may: [], because: "messages only: both ends import it" },
+  "load-balancer": { may: ["platform"], because: "a snapshot in, HAProxy out: it knows neither records nor AWS services" },
   store: { may: ["platform"], because: "state knows nothing of what is kept in it" },
   scheduler: { may: ["model"], because: "pure: a snapshot in, assignments and reasons out" },
   api: { may: ["platform", "store"], because: "the front door serves any service and knows none" },
