@@ -108,6 +108,16 @@ export interface ConnectionRecord {
   readonly since: number;
 }
 
+export interface TaskLoadBalancer {
+  readonly group: string;
+  readonly targetType: "ip" | "instance";
+  readonly container: string;
+  /** The container's. */
+  readonly port: number;
+  /** `slow_start.duration_seconds` when the task was made: before it is over no other task leaves for this one. */
+  readonly slowStartSeconds: number;
+}
+
 /** Key `/ecs/<account>/<region>/task/<cluster>/<id>`: the intent. Writers: RunTask, StartTask (create), StopTask and reconcilers (desiredStatus). */
 export interface TaskRecord {
   readonly arn: string;
@@ -120,6 +130,10 @@ export interface TaskRecord {
   readonly platformVersion?: string;
   /** Of an `awsvpc` task. */
   readonly network?: TaskNetwork;
+  /** Where its containers are registered while it runs. `group`: the target group's id. */
+  readonly loadBalancers?: readonly TaskLoadBalancer[];
+  /** The machine's, for targets of type instance. */
+  readonly ec2InstanceId?: string;
   /** The instance's `ecs.availability-zone` and `ecs.cpu-architecture` when the task was placed. */
   readonly availabilityZone?: string;
   readonly cpuArchitecture?: string;

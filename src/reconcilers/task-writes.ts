@@ -1,6 +1,8 @@
 import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-keys.ts";
 import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
+import { stoppedTaskRetentionMs } from "./limits.ts";
+import { deregisterTargets, registerTargets } from "./task-targets.ts";
 import { withInterface, type NetworkMaking } from "./launch.ts";
 import { releaseTaskInterface } from "./vpc/interfaces.ts";
 import { freeGpus, usageOf } from "#scheduler/usage.ts";
@@ -66,12 +68,41 @@ export async function writeObservation(
 ): Promise<void> {
   const observedKey = ecsKeys.taskObserved(scope, task.cluster, task.id);
   unit.put(observedKey, next);
+  if (task.loadBalancers) await followTargets(unit, scope, task, previous, next, expiresAt - stoppedTaskRetentionMs);
   if (!isStopped(next) || isStopped(previous)) return;
   await release(unit, scope, task);
   if (task.network) await releaseTaskInterface(unit, scope, task.network.networkInterfaceId);
   await writeTaskUsage(unit, scope, task, next);
   const taskKey = ecsKeys.task(scope, task.cluster, task.id);
   unit.put(ecsKeys.expiry("task", expiresAt, task.id), { keys: [taskKey, observedKey] });
+}
+
+/** Registered while it runs and is to run; not any more from the moment that it begins to end. */
+async function followTargets(
+  unit: Unit,
+  scope: Scope,
+  task: TaskRecord,
+  previous: TaskObservation | undefined,
+  next: TaskObservation,
+  now: number,
+): Promise<void> {
+  const serves = (seen: TaskObservation | undefined) => seen?.lastStatus === "RUNNING" && seen.stoppingAt === undefined;
+  if (serves(next) && !serves(previous) && task.desiredStatus === "RUNNING") await registerTargets(unit, scope, task, next, now);
+  else if (serves(previous) && !serves(next)) await deregisterTargets(unit, scope, task, next, now);
+}
+
+/** The task is to stop: its load balancers send it nothing new from now on, and the dispatcher tells its agent when they have let go of it. */
+export async function writeStop(
+  unit: Unit,
+  scope: Scope,
+  task: TaskRecord,
+  observation: TaskObservation | undefined,
+  stop: NonNullable<TaskRecord["stop"]>,
+): Promise<TaskRecord> {
+  const stopping: TaskRecord = { ...task, desiredStatus: "STOPPED", stop };
+  unit.put(ecsKeys.task(scope, task.cluster, task.id), stopping);
+  if (task.loadBalancers) await deregisterTargets(unit, scope, task, observation, stop.at);
+  return stopping;
 }
 
 async function release(unit: Unit, scope: Scope, task: TaskRecord): Promise<void> {

@@ -7,7 +7,7 @@ import { newTask, planOf } from "../tasks/plan.ts";
 
 /** How the tasks of services are made: as RunTask makes its own, in the service's group, started by the deployment. */
 export function createTaskOf(random: Random): ServiceReconcilerOptions["taskOf"] {
-  return ({ scope, service, group, spec, definition }) => {
+  return ({ scope, service, group, spec, definition, loadBalancers }) => {
     const tags = service.propagateTags === "SERVICE" ? service.tags : [];
     const plan = planOf(scope, service.cluster, definition, {
       taskDefinition: definition.arn,
@@ -19,7 +19,7 @@ export function createTaskOf(random: Random): ServiceReconcilerOptions["taskOf"]
       tags: [...tags],
     });
     const managed = service.enableECSManagedTags ? [{ key: "aws:ecs:serviceName", value: service.name }] : [];
-    const whole = { ...plan, tags: [...plan.tags, ...managed] };
+    const whole = { ...plan, tags: [...plan.tags, ...managed], loadBalancers };
     const request = placementRequestOf(whole, 1, service);
     const body = definition.definition as TaskDefinition;
     return {
