@@ -128,7 +128,7 @@ for (const runtime of ["runsc", "runc"]) {
     // Sparse and small: the machine's disk isn't written to for this.
     const filler = await one.run(
       busybox,
-      "dd if=/dev/zero of=/volume/most bs=1M count=700 2>&1 | tail -1; dd if=/dev/zero of=/rest bs=1M count=700; echo code $?; rm /volume/most; echo x >/again && cat /again",
+      "dd if=/dev/zero of=/volume/most bs=1M count=700 2>&1 | tail -1; dd if=/dev/zero of=/tmp/rest bs=1M count=700; echo code $?; rm /volume/most; echo x >/again && cat /again",
       changes,
     );
     assert.match(filler.stdout, /code 1\nx\n$/);

@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { codes, parseQuestion, refusal, reply, types, type Answer } from "#model/dns/message.ts";
 import { createForwarder } from "#agent/network/vpc/forward.ts";
-import { createResolver, type Resolver } from "#agent/network/vpc/resolver.ts";
+import { createResolver, type Resolver, type Zones } from "#agent/network/vpc/resolver.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
@@ -95,6 +95,7 @@ describe("the VPCs' resolver", () => {
   const task = interfaceOf("10.0.1.5");
   const vpc = vpcOf("a", [task]);
   let dnsSupport = true;
+  let zones: Zones | undefined;
   const upstream = createSocket("udp4");
   const upstreamTcp = createServer((socket) =>
     socket.on("data", (data: Buffer) => {
@@ -125,6 +126,7 @@ describe("the VPCs' resolver", () => {
     const deps = { clock: systemClock, random: systemRandom, log: silentLogger };
     resolver = createResolver({
       ...deps,
+      zones: (question, caller) => zones?.(question, caller),
       who: () => ({ vpc: { ...vpc, dnsSupport }, networkInterface: task }),
       forwarder: createForwarder({ ...deps, servers: async () => servers, freshMs: 0 }),
     });
@@ -195,7 +197,7 @@ describe("the VPCs' resolver", () => {
   });
 
   it("looks up zones first, refuses strangers' questions and what is none", async () => {
-    resolver.zones = ({ name }, caller) =>
+    zones = ({ name }, caller) =>
       name === "api.shop.local" && caller.vpc.vpcId === vpc.vpcId
         ? { code: codes.NOERROR, answers: [{ type: "A", address: "10.0.2.9", ttl: 10 }] }
         : undefined;

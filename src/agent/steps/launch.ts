@@ -27,7 +27,7 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
   const signal = AbortSignal.timeout(world.config.startTimeoutMs);
   const { pid } = await withTimeout(create(context, spec, signal), signal, "created", world.config.startTimeoutMs);
   await seedVolumes(
-    { pid, id: spec.id, sandbox: spec.sandbox },
+    { pid, id: spec.id, inside: spec.runtime.name !== "runc" },
     volumes.filter(({ owned }) => owned),
   ).catch((error: unknown) =>
     context.log.warn({ err: error, container: container.name }, "a new volume could not be filled from the image"),

@@ -25,18 +25,20 @@ import type { Caller } from "./known.ts";
  * a VPC whose DNS support is on get an answer.
  */
 export interface Resolver {
-  /** UDP and TCP on one port, `port` if it is free; undefined when none could be bound. */
-  listen(address: string, port: number): Promise<number | undefined>;
-  /** Looked up before all else: zones of Cloud Map. Undefined: not a name of theirs. */
-  zones: ((question: Question, caller: Caller) => ZoneAnswer | undefined | Promise<ZoneAnswer | undefined>) | undefined;
+  /** UDP and TCP on one port, `port` if it is free, never `avoid`, which is somebody else's to come; undefined when none could be bound. */
+  listen(address: string, port: number, avoid?: number): Promise<number | undefined>;
   close(): void;
 }
+
+/** Looked up before all else: zones of Cloud Map. Undefined: not a name of theirs. */
+export type Zones = (question: Question, caller: Caller) => ZoneAnswer | undefined | Promise<ZoneAnswer | undefined>;
 
 export function createResolver(options: {
   readonly who: (address: string) => Caller | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly zones?: Zones;
   readonly forwarder?: Forwarder;
 }): Resolver {
   const { log } = options;
@@ -54,7 +56,7 @@ export function createResolver(options: {
   };
 
   const knownTo = async (question: Question, caller: Caller, over: "udp" | "tcp"): Promise<ReplyContent | undefined> => {
-    const found = await resolver.zones?.(question, caller);
+    const found = await options.zones?.(question, caller);
     if (found?.elsewhere === undefined) return found ?? answerPrivate(question, caller);
     return { code: found.code, answers: [...found.answers, ...(await elsewhere(question, found.elsewhere, caller, over))] };
   };
@@ -71,12 +73,15 @@ export function createResolver(options: {
   const listener = createDnsListener({ answer, log });
 
   const resolver: Resolver = {
-    zones: undefined,
-    async listen(address, before) {
+    async listen(address, before, avoid) {
       if (listening) listener.close();
       for (const port of before ? [before, 0, 0] : [0, 0, 0]) {
         try {
           const chosen = await listener.bind(address, port);
+          if (chosen === avoid) {
+            listener.close();
+            continue;
+          }
           listening = true;
           return chosen;
         } catch (error) {
