@@ -64,7 +64,10 @@ describe("names on the machine's port", () => {
     await map.client.send(new Sdk.UpdateInstanceCustomHealthStatusCommand({ ServiceId: id, InstanceId: "one", Status: "UNHEALTHY" }));
     await within(1_000, async () => (await resolver.resolve4("web.corp")).join() === "10.0.0.2");
     for (const InstanceId of ["one", "two"]) await map.client.send(new Sdk.DeregisterInstanceCommand({ ServiceId: id, InstanceId }));
-    await within(1_000, async () => (await resolver.resolve4("web.corp").catch(({ code }: NodeJS.ErrnoException) => [code])).join() === "ENOTFOUND");
+    await within(
+      1_000,
+      async () => (await resolver.resolve4("web.corp").catch(({ code }: NodeJS.ErrnoException) => [code])).join() === "ENOTFOUND",
+    );
     await assert.rejects(resolver.resolve4("www.example.com"), { code: "EREFUSED" });
     const soa = await resolver.resolveSoa("corp");
     assert.deepEqual([soa.minttl, soa.nsname], [86_400, "ns-1536.awsdns-00.co.uk"]);
@@ -73,7 +76,10 @@ describe("names on the machine's port", () => {
   it("SRV with many long names comes whole: by a large datagram, or by a stream after a small one", async () => {
     const id = await web("_grpc._tcp", "SRV");
     for (let at = 0; at < 8; at++)
-      await map.register(id, `0123456789abcdef0123456789abcdef-${at}`, { AWS_INSTANCE_IPV4: `10.0.1.${at}`, AWS_INSTANCE_PORT: `900${at}` });
+      await map.register(id, `0123456789abcdef0123456789abcdef-${at}`, {
+        AWS_INSTANCE_IPV4: `10.0.1.${at}`,
+        AWS_INSTANCE_PORT: `900${at}`,
+      });
     await within(1_000, async () => (await resolver.resolveSrv("_grpc._tcp.corp")).length === 8);
     const [first] = await resolver.resolveSrv("_grpc._tcp.corp");
     assert.match((await resolver.resolve4(first!.name)).join(), /^10\.0\.1\.\d$/);
@@ -91,19 +97,28 @@ describe("names on the machine's port", () => {
     const none = await raw(question("none.corp", types.A));
     assert.deepEqual([none.readUInt16BE(2) & 15, none.readUInt16BE(6), none.readUInt16BE(8)], [codes.NXDOMAIN, 0, 1]);
     assert.equal(readAnswers(none)?.code, codes.NXDOMAIN);
-    assert.equal((await raw(Buffer.concat([question("a.b", types.A).subarray(0, 14), Buffer.alloc(4)]))).readUInt16BE(2) & 15, codes.FORMERR);
+    assert.equal(
+      (await raw(Buffer.concat([question("a.b", types.A).subarray(0, 14), Buffer.alloc(4)]))).readUInt16BE(2) & 15,
+      codes.FORMERR,
+    );
   });
 
   it("Route 53 shows the zone and its records, and changes none", async () => {
     const client = new Route53.Route53Client(map.server.sdk());
     try {
       const { HostedZones } = await client.send(new Route53.ListHostedZonesCommand());
-      assert.deepEqual(HostedZones?.map(({ Name, Config }) => [Name, Config?.PrivateZone]), [["corp.", true]]);
+      assert.deepEqual(
+        HostedZones?.map(({ Name, Config }) => [Name, Config?.PrivateZone]),
+        [["corp.", true]],
+      );
       const Id = HostedZones?.[0]?.Id ?? "";
       const one = await client.send(new Route53.GetHostedZoneCommand({ Id }));
       assert.deepEqual([one.HostedZone?.Id, one.VPCs], [Id, [{ VPCRegion: "us-east-1", VPCId: map.vpc }]]);
       const byVpc = await client.send(new Route53.ListHostedZonesByVPCCommand({ VPCId: map.vpc, VPCRegion: "us-east-1" }));
-      assert.deepEqual(byVpc.HostedZoneSummaries?.map(({ Name }) => Name), ["corp."]);
+      assert.deepEqual(
+        byVpc.HostedZoneSummaries?.map(({ Name }) => Name),
+        ["corp."],
+      );
       const named = async (DNSName: string) =>
         (await client.send(new Route53.ListHostedZonesByNameCommand({ DNSName }))).HostedZones?.map(({ Name }) => Name);
       assert.deepEqual([await named("corp"), await named("zorp")], [["corp."], []]);
@@ -119,17 +134,23 @@ describe("names on the machine's port", () => {
         const { NextRecordName: StartRecordName, NextRecordType: StartRecordType, NextRecordIdentifier: StartRecordIdentifier } = page;
         next = page.IsTruncated ? { StartRecordName, StartRecordType, StartRecordIdentifier } : undefined;
       }
-      assert.deepEqual(all.slice(0, 2).map(({ Name, Type }) => `${Name} ${Type}`), ["corp. NS", "corp. SOA"]);
+      assert.deepEqual(
+        all.slice(0, 2).map(({ Name, Type }) => `${Name} ${Type}`),
+        ["corp. NS", "corp. SOA"],
+      );
       assert.equal(all.length, 2 + 16 + 1);
       assert.equal(new Set(all.map(({ Name, Type, SetIdentifier }) => `${Name} ${Type} ${SetIdentifier}`)).size, all.length);
-      assert.deepEqual(all.find(({ Type }) => Type === "CNAME"), {
-        Name: "www.corp.",
-        Type: "CNAME",
-        SetIdentifier: "i",
-        Weight: 1,
-        TTL: 10,
-        ResourceRecords: [{ Value: "example.com." }],
-      });
+      assert.deepEqual(
+        all.find(({ Type }) => Type === "CNAME"),
+        {
+          Name: "www.corp.",
+          Type: "CNAME",
+          SetIdentifier: "i",
+          Weight: 1,
+          TTL: 10,
+          ResourceRecords: [{ Value: "example.com." }],
+        },
+      );
       await assert.rejects(client.send(new Route53.GetHostedZoneCommand({ Id: "ZNONE" })), { name: "NoSuchHostedZone" });
       await assert.rejects(client.send(new Route53.DeleteHostedZoneCommand({ Id })), { name: "NotImplemented" });
     } finally {

@@ -18,7 +18,12 @@ const namespaceOf = (name: string): NamespaceRecord => ({
   tags: [],
 });
 const namespace = namespaceOf("Corp");
-const serviceOf = (name: string, types: string, more: Partial<CloudMapServiceRecord> = {}, routingPolicy = "MULTIVALUE"): CloudMapServiceRecord => ({
+const serviceOf = (
+  name: string,
+  types: string,
+  more: Partial<CloudMapServiceRecord> = {},
+  routingPolicy = "MULTIVALUE",
+): CloudMapServiceRecord => ({
   id: `srv-${name}`,
   arn: "",
   name,
@@ -52,7 +57,10 @@ describe("zones", () => {
     const zone = zoneOf(namespace, [{ service: serviceOf("Web", "A"), instances: [instanceOf("a", at(1)), instanceOf("b", at(2))] }]);
     const found = ask([zone], "web.corp", "A");
     assert.deepEqual(addresses(found)?.toSorted(), ["10.0.0.1", "10.0.0.2"]);
-    assert.deepEqual(found?.answers.map(({ ttl }) => ttl), [10, 10]);
+    assert.deepEqual(
+      found?.answers.map(({ ttl }) => ttl),
+      [10, 10],
+    );
   });
 
   it("MULTIVALUE: at most eight of many, in every order, and in time each", () => {
@@ -87,7 +95,10 @@ describe("zones", () => {
         const instances = healthy.map((good, number) => instanceOf(`i${number}`, at(number), good ? "HEALTHY" : "UNHEALTHY"));
         const zone = zoneOf(namespace, [{ service: serviceOf("web", "A", { customHealth }), instances }]);
         const counted = customHealth && healthy.includes(true) ? instances.filter(({ health }) => health === "HEALTHY") : instances;
-        assert.deepEqual(addresses(ask([zone], "web.corp", "A"))?.toSorted(), counted.map((each) => each.attributes.AWS_INSTANCE_IPV4!).toSorted());
+        assert.deepEqual(
+          addresses(ask([zone], "web.corp", "A"))?.toSorted(),
+          counted.map((each) => each.attributes.AWS_INSTANCE_IPV4!).toSorted(),
+        );
       }),
     );
   });
@@ -128,7 +139,10 @@ describe("zones", () => {
       ["corp", "A", codes.NOERROR],
     ] as const) {
       const found = ask([zone], name, type);
-      assert.deepEqual([found?.code, found?.answers, found?.authority?.map((each) => [each.type, each.ttl, each.name])], [code, [], [["SOA", 15, "corp"]]]);
+      assert.deepEqual(
+        [found?.code, found?.answers, found?.authority?.map((each) => [each.type, each.ttl, each.name])],
+        [code, [], [["SOA", 15, "corp"]]],
+      );
     }
     assert.equal(ask([zone], "corp", "SOA")?.answers[0]?.type, "SOA");
     assert.equal(ask([zone], "xcorp", "A"), undefined);
