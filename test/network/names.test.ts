@@ -15,8 +15,8 @@ import { type Link, Links } from "#reconcilers/links.ts";
 import { takeTaskInterface } from "#reconcilers/vpc/interfaces.ts";
 import { createVpcReconciler, type VpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { createWriter } from "#store/unit.ts";
-import { Machine, needsRoot } from "../network/vpc-support.ts";
-import { type CloudMap, startCloudMap } from "./support.ts";
+import { Machine, needsRoot } from "./vpc-support.ts";
+import { type CloudMap, startCloudMap } from "../servicediscovery/support.ts";
 
 const scope = { account: "000000000000", region: "us-east-1" };
 const node = "/ecs/000000000000/us-east-1/container-instance/default/one";
@@ -110,7 +110,7 @@ describe("names inside tasks", { skip: needsRoot, timeout: 120_000 }, () => {
     }
   };
 
-  it("a registration, its health and its end are answered within a second", async () => {
+  it("a registration, its health and its end are answered within a second", async (t) => {
     const ServiceId = await map.service({
       Name: "web",
       NamespaceId: namespace,
@@ -133,7 +133,7 @@ describe("names inside tasks", { skip: needsRoot, timeout: 120_000 }, () => {
     times.push(await until("web.corp", ["172.31.200.78"]));
     for (const InstanceId of ["i1", "i2"]) await map.client.send(new Sdk.DeregisterInstanceCommand({ ServiceId, InstanceId }));
     times.push(await until("web.corp", "ENOTFOUND"));
-    process.stderr.write(`answered after ${times.map((ms) => ms.toFixed(0)).join(", ")} ms\n`);
+    t.diagnostic(`answered after ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
   });
 
   it("another VPC's zone of the same name is not heard of, and costs the agent no message", async () => {
