@@ -11,7 +11,7 @@ import { busyboxRoot, type Docker, startDocker } from "./docker.ts";
 import { pushRoot } from "./image.ts";
 import { type Gantry, has, median, missing, report, startGantry, temporary } from "./support.ts";
 
-const rounds = 20;
+const rounds = Number(process.env.ROUNDS ?? 20);
 const batch = 50;
 const theirScript = 'echo > "/out/$(/bin/busybox hostname)"; sleep 1000';
 

@@ -61,6 +61,9 @@ export async function execInContainer(
     const guard = guardSize(clock, output);
     try {
       const { exitStatus } = await ended;
+      // The shim may still be copying what the process wrote last: deleting waits for it.
+      await unlessGone(containerd.tasks.deleteProcess({ containerId, execId })).catch(() => undefined);
+      added = false;
       return { exitCode: exitStatus, output: guard.kept() ?? (await head(output)), timedOut };
     } finally {
       cancelKill();
