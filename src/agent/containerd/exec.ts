@@ -67,7 +67,7 @@ export async function execInContainer(
       // The shim may still be copying what the process wrote last: deleting waits for it.
       await unlessGone(containerd.tasks.deleteProcess({ containerId, execId })).catch(() => undefined);
       added = false;
-      const parts = await Promise.all(guards.map((guard, index) => guard.kept() ?? head(outputs[index]!)));
+      const parts = await Promise.all(guards.map(async (guard, index) => guard.kept() ?? (await head(outputs[index]!))));
       return { exitCode: exitStatus, output: parts.join("").slice(0, outputLimit), timedOut };
     } finally {
       cancelKill();
