@@ -5,6 +5,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { PayloadContainer, PayloadTask } from "#agent-protocol/messages.ts";
+import { detectHierarchy, directoryOf } from "#agent/cgroups/hierarchy.ts";
 import { instanceOf } from "#agent/config.ts";
 import { loopsOf } from "#agent/storage/storage.ts";
 import type { Report } from "#agent/task/report.ts";
@@ -111,6 +112,12 @@ describe("Fargate's tasks on a real machine", { skip: process.getuid?.() !== 0 &
     );
     await reported("alone", "RUNNING");
     await reported("pair", "RUNNING");
+    const hierarchy = detectHierarchy();
+    const quota = (id: string) => {
+      const directory = directoryOf(hierarchy, "cpu", `/gantry-${instanceOf(machine.home)}/${id}`)!;
+      return readFileSync(join(directory, hierarchy.version === 1 ? "cpu.cfs_quota_us" : "cpu.max"), "utf8");
+    };
+    for (const id of ["alone", "pair"]) assert.match(quota(id), /^100000\b/);
     await machine.killAgent();
     await new Promise((resolve) => setTimeout(resolve, 3000));
     await machine.startAgent();

@@ -10,6 +10,7 @@ import { cgroupProcesses } from "#agent/cgroups/cgroups.ts";
 import { RuntimeError, type Image } from "#agent/runtime.ts";
 import { findRunsc, RunscMissing } from "#agent/sandbox/runsc.ts";
 import { createTaskStorage, loopsOf } from "#agent/storage/storage.ts";
+import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { busyboxLayer, image } from "./support/image.ts";
 import { Machine } from "./support/machine.ts";
@@ -189,8 +190,9 @@ test("disks of tasks: found again after a crash, removed when nobody knows them,
   const { home } = machine;
   const program = `
     import { createTaskStorage } from "#agent/storage/storage.ts";
+    import { systemClock } from "#platform/clock.ts";
     import { silentLogger } from "#platform/log.ts";
-    const storage = createTaskStorage({ home: process.env.AT, log: silentLogger });
+    const storage = createTaskStorage({ home: process.env.AT, clock: systemClock, log: silentLogger });
     await Promise.all(["kept", "lost"].map((task) => storage.ensure(task, 2)));
     storage.ensure("half", 2).catch(() => {});
     setTimeout(() => process.kill(process.pid, "SIGKILL"), 15);`;
@@ -201,7 +203,7 @@ test("disks of tasks: found again after a crash, removed when nobody knows them,
   });
   await once(child, "exit");
   await delay(200);
-  const storage = createTaskStorage({ home, log: silentLogger });
+  const storage = createTaskStorage({ home, clock: systemClock, log: silentLogger });
   await storage.reconcile(new Set(["kept"]));
   assert.deepEqual(await readdir(join(home, "storage", "tasks")), ["kept"]);
   const kept = await storage.ensure("kept", 2);

@@ -148,7 +148,7 @@ for (const alone of [false, true]) {
     const spec = await one.start(busybox, "sleep 100", { user: "app", environment: { X: "1" } });
     const exec = (script: string, timeoutMs = 10_000) => machine.runtime.exec(spec.id, { args: ["sh", "-c", script], timeoutMs });
     assert.deepEqual(await exec("echo $X; id -u; exit 4"), { exitCode: 4, output: "1\n1000\n", timedOut: false });
-    assert.equal((await exec("echo err >&2")).output, "err\n");
+    assert.deepEqual(await exec("echo err >&2"), { exitCode: 0, output: "err\n", timedOut: false });
     const late = await exec("echo begun; exec sleep 4711", 500);
     assert.deepEqual([late.exitCode, late.output, late.timedOut], [137, "begun\n", true]);
     assert.equal((await exec("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 471[1]'")).output, "0\n");

@@ -1,7 +1,7 @@
 import type { KnownContainer } from "#agent/runtime.ts";
 import { runtimeError, type Containerd } from "./client.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
-import { cgroupLabel } from "./sandboxes.ts";
+import { cgroupLabel } from "./use.ts";
 
 /** The image's layers that a container stands on. */
 export const chainLabel = "gantry.io/chain";

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { mkdir, rm } from "node:fs/promises";
 import { detectHierarchy, type Hierarchy } from "#agent/cgroups/hierarchy.ts";
-import { hasOomKill, readStats } from "#agent/cgroups/stats.ts";
 import { createHttp, type Http } from "#agent/images/http.ts";
 import { ImageStore } from "#agent/images/images.ts";
 import { hostPlatform } from "#agent/images/manifest.ts";
@@ -32,11 +31,11 @@ import {
   unlessGone,
   type Containerd,
 } from "./client.ts";
+import { cgroupLabel, Use } from "./use.ts";
 import { execInContainer } from "./exec.ts";
 import { chainLabel, knownContainers } from "./known.ts";
 import { RootFs } from "./rootfs.ts";
-import { cgroupLabel, Sandboxes, type RuntimeCall } from "./sandboxes.ts";
-import { Shares } from "./shares.ts";
+import { Sandboxes, type RuntimeCall } from "./sandboxes.ts";
 import { makeSpread, placesOfContainers } from "./spread.ts";
 import { chooseSnapshotter } from "./snapshotter.ts";
 import { forgetStale } from "./stale.ts";
@@ -83,15 +82,13 @@ export class ContainerdRuntime implements Runtime {
   readonly #containerd: Containerd;
   readonly #http: Http;
   readonly #hierarchy: Hierarchy = detectHierarchy();
+  readonly #use: Use;
   readonly #specs: SpecSource;
   /** Undefined where containerd's own snapshots are to be used: another's containerd, or one without overlayfs. */
   readonly #rootFs: RootFs | undefined;
   readonly #sandboxes: Sandboxes;
   /** Of containers that are not started yet. */
   readonly #sandboxOf = new Map<string, string>();
-  readonly #shares = new Shares();
-  /** Container to its cgroup. */
-  readonly #cgroups = new Map<string, string>();
 
   constructor(options: ContainerdRuntimeOptions, containerd: Containerd) {
     this.#options = options;
@@ -117,6 +114,7 @@ export class ContainerdRuntime implements Runtime {
       platform: hostPlatform(),
       parallelLayers: 3,
     });
+    this.#use = new Use(containerd, this.#hierarchy);
     this.#sandboxes = new Sandboxes({
       containerd,
       hierarchy: this.#hierarchy,
@@ -172,11 +170,8 @@ export class ContainerdRuntime implements Runtime {
         await create({ ...record, spec: ociAny(anew) });
       });
       const mounts = this.#rootFs ? await this.#rootFs.make(id, parent, spec.writableDirectory) : await this.#prepare(id, parent);
-      this.#cgroups.set(id, cgroup);
-      if (spec.sandbox !== undefined) {
-        this.#sandboxOf.set(id, spec.sandbox);
-        this.#shares.join(spec.sandbox, id);
-      }
+      this.#use.join(id, cgroup);
+      if (spec.sandbox !== undefined) this.#sandboxOf.set(id, spec.sandbox);
       return await this.#createTask(spec, mounts, runtime);
     } catch (error) {
       await this.#discard(id).catch((second: unknown) =>
@@ -276,7 +271,7 @@ export class ContainerdRuntime implements Runtime {
       try {
         const { exitStatus, exitedAt } = await this.#containerd.tasks.wait({ containerId: id }, { signal });
         const at = exitedAt ? Number(exitedAt.seconds) * 1000 + Math.floor(exitedAt.nanos / 1e6) : 0;
-        return { exitCode: exitStatus, exitedAt: at > 0 ? at : clock.now(), outOfMemory: await this.#outOfMemory(id) };
+        return { exitCode: exitStatus, exitedAt: at > 0 ? at : clock.now(), outOfMemory: await this.#use.outOfMemory(id) };
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         if (isNotFound(error)) return await this.#lost(id);
@@ -298,25 +293,6 @@ export class ContainerdRuntime implements Runtime {
     return { exitCode: 255, exitedAt: this.#options.clock.now(), outOfMemory: false };
   }
 
-  async #outOfMemory(id: string): Promise<boolean> {
-    const cgroup = await this.#cgroup(id);
-    return cgroup !== undefined && hasOomKill(this.#hierarchy, cgroup);
-  }
-
-  async #cgroup(id: string): Promise<string | undefined> {
-    const known = this.#cgroups.get(id);
-    if (known) return known;
-    try {
-      const { container } = await this.#containerd.containers.get({ id });
-      const cgroup = container?.labels[cgroupLabel];
-      if (cgroup) this.#cgroups.set(id, cgroup);
-      return cgroup;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw runtimeError("Unavailable", error);
-    }
-  }
-
   async remove(id: string): Promise<void> {
     try {
       await this.#discard(id);
@@ -329,15 +305,14 @@ export class ContainerdRuntime implements Runtime {
   async #discard(id: string): Promise<void> {
     const containerd = this.#containerd;
     await this.#deleteTask(id);
-    const cgroup = isSandbox(id) ? await this.#cgroup(id) : undefined;
+    const cgroup = isSandbox(id) ? await this.#use.cgroup(id) : undefined;
     if (cgroup) await this.#sandboxes.sweep(cgroup);
     if (this.#rootFs) await this.#rootFs.remove(id);
     else await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
     await this.#specs.removeVolumes(id);
     await unlessGone(containerd.containers.delete({ id }));
-    this.#cgroups.delete(id);
+    this.#use.leave(id);
     this.#sandboxOf.delete(id);
-    this.#shares.leave(id);
   }
 
   async #chainsInUse(): Promise<ReadonlySet<string>> {
@@ -362,12 +337,7 @@ export class ContainerdRuntime implements Runtime {
 
   async list(): Promise<readonly KnownContainer[]> {
     const known = await knownContainers(this.#containerd);
-    for (const { id, cgroup } of known) {
-      if (!cgroup) continue;
-      this.#cgroups.set(id, cgroup);
-      const owner = cgroup.slice(cgroup.lastIndexOf("/") + 1);
-      if (owner !== id) this.#shares.join(owner, id);
-    }
+    for (const { id, cgroup } of known) if (cgroup) this.#use.join(id, cgroup);
     return known;
   }
 
@@ -381,9 +351,7 @@ export class ContainerdRuntime implements Runtime {
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {
-    const cgroup = await this.#cgroup(id);
-    const stats = cgroup === undefined ? undefined : await readStats(this.#hierarchy, cgroup, this.#options.clock.now());
-    return stats && this.#shares.partOf(id, stats);
+    return this.#use.stats(id, this.#options.clock.now());
   }
 
   /** Containers run on. */

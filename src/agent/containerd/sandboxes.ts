@@ -10,12 +10,10 @@ import { findRunsc, RunscMissing, writeWrapper, type Wrapper } from "#agent/sand
 import { buildSandboxSpec } from "#agent/spec/sandbox.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import { isAlreadyExists, isNotFound, jsonAny, messageOf, runcOptions, runtimeError, type Containerd } from "./client.ts";
+import { cgroupLabel } from "./use.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 
 const run = promisify(execFile);
-
-/** Names the cgroup that a container's processes are in. */
-export const cgroupLabel = "gantry.io/cgroup";
 
 const failed = "failed to start the task's sandbox: ";
 

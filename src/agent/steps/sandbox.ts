@@ -11,6 +11,18 @@ export const isolated = ({ payload }: TaskPlan): boolean => payload.isolation ==
  */
 export const pidsOf = (memoryMiB: number | undefined): number => Math.max(1024, Math.min(32768, 2 * (memoryMiB ?? 512)));
 
+/**
+ * The task's CPU limit. It is set when the task's own code is about to run: at a quarter of a CPU, what starts a container (a whole kernel, under gVisor) would take three times as long.
+ * Containers that share a sandbox start inside it, so there it is set a moment after the first of them.
+ */
+export async function limitCpu({ world, plan }: Pick<TaskContext, "world" | "plan">): Promise<void> {
+  const { cpu } = plan.payload;
+  if (!cpu) return;
+  await world.cgroups.ensure(taskCgroup(world, plan), { cpus: cpu }).catch((error: unknown) => {
+    throw new StepError(reasonOf(error, "CannotStart"));
+  });
+}
+
 /** The runtime of a task's containers, and the sandbox that they share where it has one. */
 export function isolationOf({ config }: World, plan: TaskPlan): { readonly runtime: RuntimeClass; readonly sandbox?: string } {
   if (!isolated(plan)) return { runtime: config.runtime };

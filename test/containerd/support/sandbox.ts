@@ -64,8 +64,8 @@ export class SandboxTask {
     });
   }
 
-  async spec(image: Image, script: string, changes: Partial<ContainerSpec> = {}): Promise<ContainerSpec> {
-    const spec = await this.machine.spec(image, {
+  spec(image: Image, script: string, changes: Partial<ContainerSpec> = {}): Promise<ContainerSpec> {
+    return this.machine.spec(image, {
       command: ["sh", "-c", script],
       cgroupParent: this.cgroupParent,
       runtime: { name: "runsc" },
@@ -73,8 +73,6 @@ export class SandboxTask {
       network: { namespace: `/run/netns/${this.namespace}` },
       ...changes,
     });
-    await createTaskCgroup({ parent: this.cgroupParent, ...this.#limits });
-    return spec;
   }
 
   async start(image: Image, script: string, changes: Partial<ContainerSpec> = {}): Promise<ContainerSpec> {
