@@ -108,6 +108,13 @@ export interface ConnectionRecord {
   readonly since: number;
 }
 
+export interface TaskServiceRegistry {
+  readonly registryArn?: string;
+  readonly port?: number;
+  readonly containerName?: string;
+  readonly containerPort?: number;
+}
+
 export interface TaskLoadBalancer {
   readonly group: string;
   readonly targetType: "ip" | "instance";
@@ -132,6 +139,8 @@ export interface TaskRecord {
   readonly network?: TaskNetwork;
   /** Where its containers are registered while it runs. `group`: the target group's id. */
   readonly loadBalancers?: readonly TaskLoadBalancer[];
+  /** Cloud Map's services that it is found by while it runs; as given. */
+  readonly serviceRegistries?: readonly TaskServiceRegistry[];
   /** The machine's, for targets of type instance. */
   readonly ec2InstanceId?: string;
   /** The instance's `ecs.availability-zone` and `ecs.cpu-architecture` when the task was placed. */

@@ -2,6 +2,7 @@ import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-
 import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "./limits.ts";
+import { deregisterTask, registerTask } from "./names/instances.ts";
 import { deregisterTargets, registerTargets } from "./task-targets.ts";
 import { withInterface, type NetworkMaking } from "./launch.ts";
 import { releaseTaskInterface } from "./vpc/interfaces.ts";
@@ -68,7 +69,7 @@ export async function writeObservation(
 ): Promise<void> {
   const observedKey = ecsKeys.taskObserved(scope, task.cluster, task.id);
   unit.put(observedKey, next);
-  if (task.loadBalancers) await followTargets(unit, scope, task, previous, next, expiresAt - stoppedTaskRetentionMs);
+  await followTask(unit, scope, task, previous, next, expiresAt - stoppedTaskRetentionMs);
   if (!isStopped(next) || isStopped(previous)) return;
   await release(unit, scope, task);
   if (task.network) await releaseTaskInterface(unit, scope, task.network.networkInterfaceId);
@@ -77,8 +78,8 @@ export async function writeObservation(
   unit.put(ecsKeys.expiry("task", expiresAt, task.id), { keys: [taskKey, observedKey] });
 }
 
-/** Registered while it runs and is to run; not any more from the moment that it begins to end. */
-async function followTargets(
+/** Whoever leads others to it: it is registered with them while it runs and is to run, and not any more from the moment that it begins to end. */
+export async function followTask(
   unit: Unit,
   scope: Scope,
   task: TaskRecord,
@@ -87,8 +88,16 @@ async function followTargets(
   now: number,
 ): Promise<void> {
   const serves = (seen: TaskObservation | undefined) => seen?.lastStatus === "RUNNING" && seen.stoppingAt === undefined;
-  if (serves(next) && !serves(previous) && task.desiredStatus === "RUNNING") await registerTargets(unit, scope, task, next, now);
-  else if (serves(previous) && !serves(next)) await deregisterTargets(unit, scope, task, next, now);
+  if (serves(next) && task.desiredStatus === "RUNNING") {
+    if (task.loadBalancers && !serves(previous)) await registerTargets(unit, scope, task, next, now);
+    const registries = task.serviceRegistries;
+    if (registries) await registerTask(unit, scope, { task, observed: next, registries, now });
+  } else if (serves(previous) && !serves(next)) await leave(unit, scope, task, next, now);
+}
+
+async function leave(unit: Unit, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined, now: number): Promise<void> {
+  if (task.loadBalancers) await deregisterTargets(unit, scope, task, observation, now);
+  if (task.serviceRegistries) await deregisterTask(unit, scope, task.id);
 }
 
 /** The task is to stop: its load balancers send it nothing new from now on, and the dispatcher tells its agent when they have let go of it. */
@@ -101,7 +110,7 @@ export async function writeStop(
 ): Promise<TaskRecord> {
   const stopping: TaskRecord = { ...task, desiredStatus: "STOPPED", stop };
   unit.put(ecsKeys.task(scope, task.cluster, task.id), stopping);
-  if (task.loadBalancers) await deregisterTargets(unit, scope, task, observation, stop.at);
+  await leave(unit, scope, task, observation, stop.at);
   return stopping;
 }
 

@@ -1,15 +1,37 @@
-import type { LoadBalancer, TaskDefinition } from "@aws-sdk/client-ecs";
+import type { LoadBalancer, ServiceRegistry, TaskDefinition } from "@aws-sdk/client-ecs";
 import { elbKeys } from "#model/elb-keys.ts";
 import type { ListenerRecord, RuleRecord, TargetGroupRecord } from "#model/elb-records.ts";
 import type { Scope } from "#model/ecs-keys.ts";
 import { usageOf } from "#reconcilers/load-balancers/usage.ts";
 import type { Store } from "#store/store.ts";
+import { checkRegistries } from "#reconcilers/names/instances.ts";
 import { ecsErrors } from "../errors.ts";
+import { readerOf } from "../tasks/launch-rules.ts";
 
 const { invalid, notYet } = ecsErrors;
 
+/** What leads to a service's tasks: load balancers and service registries. */
+export async function checkConnections(
+  store: Store,
+  scope: Scope,
+  given: { readonly loadBalancers?: readonly LoadBalancer[]; readonly serviceRegistries?: readonly ServiceRegistry[] },
+  definition: TaskDefinition | undefined,
+): Promise<void> {
+  await checkLoadBalancers(store, scope, given.loadBalancers, definition);
+  const registries = given.serviceRegistries ?? [];
+  if (registries.length === 0) return;
+  if (definition && definition.networkMode !== "awsvpc")
+    throw notYet(`serviceRegistries of tasks in network mode ${definition.networkMode ?? "bridge"}`);
+  const containers = definition?.containerDefinitions ?? [];
+  const ports = Object.fromEntries(
+    containers.map(({ name = "", portMappings = [] }) => [name, portMappings.map(({ containerPort = 0 }) => containerPort)]),
+  );
+  const problem = await checkRegistries(readerOf(store), scope, registries, { networkMode: definition?.networkMode, ports });
+  if (problem !== undefined) throw invalid(problem);
+}
+
 /** That the target groups are there, lead somewhere, and fit the tasks. Source: ECS API Reference, LoadBalancer; messages are AWS's where they are known. */
-export async function checkLoadBalancers(
+async function checkLoadBalancers(
   store: Store,
   scope: Scope,
   given: readonly LoadBalancer[] | undefined,

@@ -80,7 +80,6 @@ export function checkRevision(
   record: TaskDefinitionRecord | undefined,
 ): void {
   const launchType = checkLaunch(input, cluster);
-  if (input.serviceRegistries?.length) throw notYet("serviceRegistries of a service");
   if (input.serviceConnectConfiguration?.enabled) throw notYet("Service Connect");
   if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
   if (input.vpcLatticeConfigurations?.length) throw notYet("vpcLatticeConfigurations");
