@@ -43,7 +43,10 @@ const tcp = { ...common, receive: "0", answer: "-1", active: "%Tt" };
 const separator = "\t";
 const commonNames = Object.keys(common) as Field[];
 const httpNames = [...commonNames, ...(Object.keys(http) as Field[])];
-const names = (isHttp: boolean, secure: boolean) => [...(isHttp ? httpNames : commonNames), ...(secure ? (Object.keys(tls) as Field[]) : [])];
+const names = (isHttp: boolean, secure: boolean) => [
+  ...(isHttp ? httpNames : commonNames),
+  ...(secure ? (Object.keys(tls) as Field[]) : []),
+];
 
 /** What the line needs and HAProxy forgets before it writes it. */
 export const accessLines: readonly string[] = [
@@ -101,10 +104,9 @@ export function readAccess(message: string, known: Known): AccessRecord | undefi
   const parts = message.split(separator);
   const listener = known.listener(parts[1] ?? "");
   if (parts[0] !== "A" || !listener) return undefined;
-  const value = Object.fromEntries(names(listener.application, listener.secure).map((name, index) => [name, parts[index] ?? "-"])) as Record<
-    Field,
-    string
-  >;
+  const value = Object.fromEntries(
+    names(listener.application, listener.secure).map((name, index) => [name, parts[index] ?? "-"]),
+  ) as Record<Field, string>;
   const number = (name: Field) => {
     const parsed = Number(value[name]);
     return Number.isFinite(parsed) && value[name] !== "" && value[name] !== "-" ? parsed : undefined;
@@ -131,8 +133,20 @@ export function readAccess(message: string, known: Known): AccessRecord | undefi
     sentBytes: number("sent") ?? 0,
   };
   if (!listener.application) {
-    const fields = ["tcp", isoMicro(at), listener.loadBalancerName, value.client, value.listener, seconds(active), record.receivedBytes, record.sentBytes];
-    return { ...record, line: [...fields, target ?? "-", listener.secure ? value.cipher : "-", listener.secure ? value.tlsVersion : "-"].join(" ") };
+    const fields = [
+      "tcp",
+      isoMicro(at),
+      listener.loadBalancerName,
+      value.client,
+      value.listener,
+      seconds(active),
+      record.receivedBytes,
+      record.sentBytes,
+    ];
+    return {
+      ...record,
+      line: [...fields, target ?? "-", listener.secure ? value.cipher : "-", listener.secure ? value.tlsVersion : "-"].join(" "),
+    };
   }
   const priority = number("priority");
   const dash = (text: string | undefined) => (text === undefined || text === "" ? "-" : text);

@@ -15,8 +15,9 @@ export interface Routed {
   readonly route: string;
   /** Lines of a backend of its own. */
   readonly backend?: readonly string[];
-  /** Entries of the map of shares. */
+  /** Entries of the maps of shares: which groups, and their limits and times. */
   readonly shares?: readonly (readonly [string, string])[];
+  readonly limits?: readonly (readonly [string, string])[];
 }
 
 /** `keep` stores a body and says in which file HAProxy finds it: a configuration line holds no line ends. */
@@ -46,23 +47,23 @@ function own(backend: readonly string[]): Routed {
   return { route: actionName("a", backend.join("\n")), backend };
 }
 
-/** The k-th group has the numbers below `<name>.k.t` that no group before it has. The name does not depend on weights: they change alone. */
+/** The k-th group has the numbers below its limit that no group before it has. Other weights are another route: one entry decides which is in force. */
 function shared(action: Action & { readonly type: "forward" }): Routed {
   const groups = action.targetGroups.map(({ id, weight = 1 }) => ({ backend: groupName(id), weight }));
   const total = groups.reduce((sum, { weight }) => sum + weight, 0);
   const sticky = action.stickinessSeconds;
-  const name = actionName("w", JSON.stringify([groups.map(({ backend }) => backend), sticky]));
-  const route = `${name}.${actionName("w", groups.map(({ weight }) => weight).join(" "))}`;
+  const route = actionName("w", JSON.stringify([groups, sticky]));
   const shares: [string, string][] = [];
+  const limits: [string, string][] = [];
   let sum = 0;
   for (const [index, { backend, weight }] of groups.entries()) {
     sum += weight;
     shares.push([`${route}.${index + 1}`, backend]);
-    shares.push([`${route}.${index + 1}.t`, String(total === 0 ? 0 : Math.round((sum / total) * shareTotal))]);
-    if (sticky !== undefined && weight > 0) shares.push([`${route}.s.${backend}`, "1"]);
+    limits.push([`${route}.${index + 1}`, String(total === 0 ? 0 : Math.round((sum / total) * shareTotal))]);
+    if (sticky !== undefined && weight > 0) shares.push([`${route}.${backend}`, backend]);
   }
-  if (sticky !== undefined) shares.push([`${route}.s`, String(sticky)]);
-  return { route, shares };
+  if (sticky !== undefined) limits.push([`${route}.s`, String(sticky)]);
+  return { route, shares, limits };
 }
 
 /** AWS's placeholders as HAProxy's; `#{path}` is without the leading slash, `#{query}` without the question mark. */

@@ -37,7 +37,8 @@ export function backend(group: TargetGroup, balancer: LoadBalancer): string[] {
   ];
   if (group.stickiness?.type === "source_ip") lines.push("hash-type consistent");
   // A target that closes its kept connection just as a request arrives has not seen it: that is no reason to lose a request that may be repeated.
-  if (http) lines.push("retry-on conn-failure empty-response", "http-request disable-l7-retry unless METH_GET", noTarget + " if { nbsrv eq 0 }");
+  if (http)
+    lines.push("retry-on conn-failure empty-response", "http-request disable-l7-retry unless METH_GET", noTarget + " if { nbsrv eq 0 }");
   lines.push(...checkLines(group));
   if (http) lines.push(...stickyLines(group));
   // The servers' settings stand here too: with others, every server has to be made again.
@@ -99,7 +100,9 @@ function stickyLines({ stickiness }: TargetGroup): string[] {
   const value = `%[srv_name,field(1,.)]; Expires=%[date(${stickiness.seconds}),http_date]; Path=/`;
   const when = app ? ` if { res.cook(${stickiness.cookieName}) -m found }` : "";
   return [
-    app ? `use-server %[req.cook(${cookie})] if ${own} { req.cook(${stickiness.cookieName}) -m found }` : `use-server %[req.cook(${cookie})] if ${own}`,
+    app
+      ? `use-server %[req.cook(${cookie})] if ${own} { req.cook(${stickiness.cookieName}) -m found }`
+      : `use-server %[req.cook(${cookie})] if ${own}`,
     `http-response add-header Set-Cookie "${cookie}=${value}"${when}`,
     `http-response add-header Set-Cookie "${cors}=${value}; SameSite=None; Secure"${when}`,
   ];

@@ -6,13 +6,17 @@ export interface EventSocket {
   close(): Promise<void>;
 }
 
-export async function openEvents(path: string, owner: { readonly uid: number; readonly gid: number } | undefined, onMessage: (message: string) => void): Promise<EventSocket> {
+export async function openEvents(
+  path: string,
+  owner: { readonly uid: number; readonly gid: number } | undefined,
+  onMessage: (message: string) => void,
+): Promise<EventSocket> {
   rmSync(path, { force: true });
   const connections = new Set<Socket>();
   const server: Server = createServer((socket) => {
     connections.add(socket);
     const read = reader(onMessage);
-    socket.on("data", (part) => {
+    socket.on("data", (part: Buffer) => {
       try {
         read(part);
       } catch {

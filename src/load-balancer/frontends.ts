@@ -11,6 +11,7 @@ export interface Paths {
   readonly prefix: string;
   readonly routes: string;
   readonly shares: string;
+  readonly limits: string;
   readonly certificates: string;
 }
 
@@ -30,7 +31,8 @@ export function frontend(balancer: LoadBalancer, listener: Listener, paths: Path
     `  timeout client ${idle}s`,
     `  default_backend ${http ? "none" : "none-tcp"}`,
   ];
-  if (balancer.accessLog) lines.push("  log ring@events len 16384 local0", `  log-format ${accessFormat(balancer.kind, isSecure(listener))}`);
+  if (balancer.accessLog)
+    lines.push("  log ring@events len 16384 local0", `  log-format ${accessFormat(balancer.kind, isSecure(listener))}`);
   return [...lines, ...(http ? httpLines(balancer, listener, paths) : tcpLines(listener, paths))];
 }
 
@@ -78,7 +80,7 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
       `http-request set-var(txn.p) var(txn.k),map_beg_int(${paths.prefix},${defaultPriority}) if !{ var(txn.p) -m found }`,
       `http-request set-var(txn.o) var(txn.w),map_str_int(${paths.exact})`,
       `http-request set-var(txn.o) var(txn.w),map_beg_int(${paths.prefix},${defaultPriority}) if !{ var(txn.o) -m found }`,
-      "http-request set-var(txn.p) var(txn.o) if { var(txn.o),sub(txn.p) lt 0 }",
+      "http-request set-var(txn.p) var(txn.o) if { var(txn.o),sub(txn.p) -m int lt 0 }",
       ...ruleLines(listener),
       `http-request set-var(txn.be) str(${name}|),concat(,txn.p),map_str(${paths.routes},none)`,
     );
@@ -126,23 +128,20 @@ function tcpLines(listener: Listener, paths: Paths): string[] {
 }
 
 /** A route that begins with `w-` is shared: by the client's cookie, or drawn by weight. */
-function shareLines(rule: "http-request" | "tcp-request content", { shares }: Paths): string[] {
+function shareLines(rule: "http-request" | "tcp-request content", { shares, limits }: Paths): string[] {
   const when = "if { var(txn.s) -m found }";
   const open = `${when} { var(txn.be) -m beg w- }`;
-  const lines = [
-    `set-var(txn.s) var(txn.be) if { var(txn.be) -m beg w- }`,
-    `set-var(txn.n) rand(${shareTotal}) ${when}`,
-  ];
+  const lines = [`set-var(txn.s) var(txn.be) if { var(txn.be) -m beg w- }`, `set-var(txn.n) rand(${shareTotal}) ${when}`];
   if (rule === "http-request")
     lines.push(
-      `set-var(txn.sticky) var(txn.s),concat(.s),map_str_int(${shares}) ${when}`,
+      `set-var(txn.sticky) var(txn.s),concat(.s),map_str_int(${limits}) ${when}`,
       `set-var(txn.c) req.cook(AWSALBTG) if { var(txn.sticky) -m found }`,
-      `set-var(txn.be) var(txn.c) if { var(txn.c) -m found } { var(txn.s),concat(.s.,txn.c),map_str(${shares}) -m found }`,
+      `set-var(txn.be) var(txn.c) if { var(txn.c) -m found } { var(txn.s),concat(.,txn.c),map_str(${shares}) -m found }`,
     );
   for (let k = 1; k <= shareGroups; k++)
     lines.push(
-      `set-var(txn.t) var(txn.s),concat(.${k}.t),map_str_int(${shares},0) ${open}`,
-      `set-var(txn.be) var(txn.s),concat(.${k}),map_str(${shares},none) ${open} { var(txn.n),sub(txn.t) lt 0 }`,
+      `set-var(txn.t) var(txn.s),concat(.${k}),map_str_int(${limits},0) ${open}`,
+      `set-var(txn.be) var(txn.s),concat(.${k}),map_str(${shares},none) ${open} { var(txn.n),sub(txn.t) -m int lt 0 }`,
     );
   return lines.map((line) => `${rule} ${line}`);
 }

@@ -10,8 +10,8 @@ import { errorLines, noTarget } from "./pages.ts";
 import { actionsOf, groupsOf } from "./problems.ts";
 import { defaultPriority, fillTables } from "./rules.ts";
 
-export type MapName = "exact" | "prefix" | "routes" | "shares";
-export const mapNames: readonly MapName[] = ["exact", "prefix", "routes", "shares"];
+export type MapName = "exact" | "prefix" | "routes" | "shares" | "limits";
+export const mapNames: readonly MapName[] = ["exact", "prefix", "routes", "shares", "limits"];
 
 export interface PlannedServer {
   readonly group: TargetGroup;
@@ -38,13 +38,26 @@ export interface Plan {
 
 export function pathsBelow(directory: string): Paths {
   const map = (name: MapName) => `${directory}/${name}.map`;
-  return { exact: map("exact"), prefix: map("prefix"), routes: map("routes"), shares: map("shares"), certificates: `${directory}/files` };
+  return {
+    exact: map("exact"),
+    prefix: map("prefix"),
+    routes: map("routes"),
+    shares: map("shares"),
+    limits: map("limits"),
+    certificates: `${directory}/files`,
+  };
 }
 
 export function plan(snapshot: Snapshot, directory: string, hostNamespace: string | undefined): Plan {
   const paths = pathsBelow(directory);
   const files = new Map<string, string>();
-  const maps = { exact: new Map<string, string>(), prefix: new Map<string, string>(), routes: new Map<string, string>(), shares: new Map<string, string>() };
+  const maps = {
+    exact: new Map<string, string>(),
+    prefix: new Map<string, string>(),
+    routes: new Map<string, string>(),
+    shares: new Map<string, string>(),
+    limits: new Map<string, string>(),
+  };
   const listeners = new Map<string, { balancer: LoadBalancer; listener: Listener }>();
   const own = new Map<string, readonly string[]>();
   const users = new Map<string, LoadBalancer>();
@@ -64,6 +77,7 @@ export function plan(snapshot: Snapshot, directory: string, hostNamespace: strin
         const priority = index === 0 ? defaultPriority : listener.rules?.[index - 1]?.priority;
         maps.routes.set(`${name}|${priority}`, routed.route);
         for (const [key, value] of routed.shares ?? []) maps.shares.set(key, value);
+        for (const [key, value] of routed.limits ?? []) maps.limits.set(key, value);
         if (routed.backend) own.set(routed.route, routed.backend);
       }
       fillTables(maps, listener);
@@ -170,7 +184,10 @@ export function configuration({ sections }: Pick<Plan, "sections">, settings: Se
 
 /** Those that are not up begin down, whatever HAProxy would think of a server that it has not checked yet. */
 export function stateFile(servers: readonly ServerStart[]): string {
-  const lines = ["1", "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port"];
+  const lines = [
+    "1",
+    "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port",
+  ];
   for (const { server, up } of servers) {
     if (server.group.healthCheck.disabled) continue;
     const { healthyThreshold: rise = 5, unhealthyThreshold: fall = 2 } = server.group.healthCheck;
@@ -183,3 +200,26 @@ export function stateFile(servers: readonly ServerStart[]): string {
 }
 
 export const mapText = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]) => `${key} ${value}\n`).join("");
+
+/**
+ * The maps to put in place one after the other, so that at no moment one names what another lacks. Undefined: rules have changed places, and only a
+ * reload changes all of them in one moment.
+ */
+export function mapChanges(
+  from: Plan["maps"],
+  to: Plan["maps"],
+): { readonly name: MapName; readonly map: ReadonlyMap<string, string> }[] | undefined {
+  const differs = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>) =>
+    a.size !== b.size || [...b].some(([key, value]) => a.get(key) !== value);
+  const rules = (["exact", "prefix"] as const).filter((name) => differs(from[name], to[name]));
+  const moved = [...to.routes].some(
+    ([key, value]) => !key.endsWith(`|${defaultPriority}`) && from.routes.has(key) && from.routes.get(key) !== value,
+  );
+  if (moved && rules.length > 0) return undefined;
+  const named = (["shares", "limits", "routes"] as const).map((name) => ({ name, all: new Map([...from[name], ...to[name]]) }));
+  return [
+    ...named.filter(({ name, all }) => differs(from[name], all)).map(({ name, all }) => ({ name, map: all })),
+    ...rules.map((name) => ({ name, map: to[name] })),
+    ...named.filter(({ name, all }) => differs(all, to[name])).map(({ name }) => ({ name, map: to[name] })),
+  ];
+}

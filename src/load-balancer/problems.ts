@@ -13,13 +13,18 @@ export function problems(snapshot: Snapshot): string[] {
   const say = (text: string) => void found.push(text);
   unique("load balancer", snapshot.loadBalancers, say);
   unique("target group", snapshot.targetGroups, say);
-  unique("listener", snapshot.loadBalancers.flatMap(({ listeners }) => listeners), say);
+  unique(
+    "listener",
+    snapshot.loadBalancers.flatMap(({ listeners }) => listeners),
+    say,
+  );
   const owners = new Map<string, string>();
   const sockets = new Set<string>();
   for (const balancer of snapshot.loadBalancers) {
     for (const address of balancer.addresses) if (!isIPv4(address)) say(`load balancer ${balancer.id}: ${address} is no IPv4 address`);
     const { namespace, source } = balancer.network ?? {};
-    if (namespace !== undefined && !/^[A-Za-z0-9_.-]+$/.test(namespace)) say(`load balancer ${balancer.id}: ${namespace} is no name of a network namespace`);
+    if (namespace !== undefined && !/^[A-Za-z0-9_.-]+$/.test(namespace))
+      say(`load balancer ${balancer.id}: ${namespace} is no name of a network namespace`);
     if (source !== undefined && !isIP(source)) say(`load balancer ${balancer.id}: the source ${source} is no address`);
     for (const listener of balancer.listeners) {
       for (const address of balancer.addresses) {
@@ -32,9 +37,12 @@ export function problems(snapshot: Snapshot): string[] {
         const group = groups.get(id);
         if (!group) say(`listener ${listener.id}: target group ${id} is not in the snapshot`);
         else if (balancer.kind === "application" ? !group.protocol.startsWith("HTTP") : group.protocol.startsWith("HTTP"))
-          say(`listener ${listener.id}: target group ${id} of protocol ${group.protocol} does not go with an ${balancer.kind} load balancer`);
+          say(
+            `listener ${listener.id}: target group ${id} of protocol ${group.protocol} does not go with an ${balancer.kind} load balancer`,
+          );
         const owner = owners.get(id);
-        if (owner !== undefined && owner !== balancer.id) say(`target group ${id} is used by two load balancers, ${owner} and ${balancer.id}`);
+        if (owner !== undefined && owner !== balancer.id)
+          say(`target group ${id} is used by two load balancers, ${owner} and ${balancer.id}`);
         owners.set(id, balancer.id);
       }
     }
@@ -57,7 +65,8 @@ function unique(what: string, list: readonly { readonly id: string }[], say: (te
 
 function listenerProblems(balancer: LoadBalancer, listener: Listener, say: (text: string) => void): void {
   const { protocol, port, certificates = [], rules = [] } = listener;
-  if (protocol === "UDP" || protocol === "TCP_UDP") return say(`HAProxy carries no UDP: a listener of protocol ${protocol} cannot be served`);
+  if (protocol === "UDP" || protocol === "TCP_UDP")
+    return say(`HAProxy carries no UDP: a listener of protocol ${protocol} cannot be served`);
   if ((balancer.kind === "application") !== (protocol === "HTTP" || protocol === "HTTPS"))
     return say(`protocol ${protocol} does not go with an ${balancer.kind} load balancer`);
   if (!Number.isInteger(port) || port < 1 || port > 65_535) say(`port ${port} is none`);
@@ -77,12 +86,14 @@ function listenerProblems(balancer: LoadBalancer, listener: Listener, say: (text
   }
   for (const action of actionsOf(listener)) {
     if (action.type === "forward") {
-      if (action.targetGroups.length < 1 || action.targetGroups.length > shareGroups) say(`an action forwards to 1-${shareGroups} target groups`);
+      if (action.targetGroups.length < 1 || action.targetGroups.length > shareGroups)
+        say(`an action forwards to 1-${shareGroups} target groups`);
       for (const { weight = 1 } of action.targetGroups)
         if (!Number.isInteger(weight) || weight < 0 || weight > 999) say(`weight ${weight} is not 0-999`);
     } else if (balancer.kind === "network") say(`a network load balancer knows no ${action.type}`);
     else if (action.type === "fixed-response") {
-      if (!Number.isInteger(action.statusCode) || action.statusCode < 200 || action.statusCode > 599) say(`status code ${action.statusCode} is not 200-599`);
+      if (!Number.isInteger(action.statusCode) || action.statusCode < 200 || action.statusCode > 599)
+        say(`status code ${action.statusCode} is not 200-599`);
       if (action.contentType !== undefined && control.test(action.contentType)) say("the content type holds control characters");
     } else
       for (const text of [action.protocol, action.host, action.port, action.path, action.query])
@@ -95,15 +106,18 @@ function conditionProblems(condition: Condition, say: (text: string) => void): v
   if (condition.field === "source-ip") {
     for (const block of condition.values) {
       const [address = "", bits] = block.split("/");
-      if (!isIP(address) || (bits !== undefined && !(Number(bits) >= 0 && Number(bits) <= (isIPv4(address) ? 32 : 128)))) say(`${block} is no CIDR block`);
+      if (!isIP(address) || (bits !== undefined && !(Number(bits) >= 0 && Number(bits) <= (isIPv4(address) ? 32 : 128))))
+        say(`${block} is no CIDR block`);
     }
     return;
   }
   if (condition.field === "http-header" && !token.test(condition.name)) say(`${condition.name} is no name of a header`);
   const texts = condition.field === "query-string" ? condition.values.flatMap(({ key = "", value }) => [key, value]) : condition.values;
   const forbidden = condition.field === "http-header" ? control : blank;
-  for (const text of texts) if (forbidden.test(text)) say(`${condition.field}: ${JSON.stringify(text)} holds characters that cannot be matched`);
-  if (condition.field === "http-request-method") for (const method of condition.values) if (!token.test(method)) say(`${method} is no method`);
+  for (const text of texts)
+    if (forbidden.test(text)) say(`${condition.field}: ${JSON.stringify(text)} holds characters that cannot be matched`);
+  if (condition.field === "http-request-method")
+    for (const method of condition.values) if (!token.test(method)) say(`${method} is no method`);
 }
 
 function groupProblems(group: TargetGroup, say: (text: string) => void): void {
@@ -111,7 +125,8 @@ function groupProblems(group: TargetGroup, say: (text: string) => void): void {
   if (group.protocol === "UDP" || group.protocol === "TCP_UDP") say(`HAProxy carries no UDP: protocol ${group.protocol} cannot be served`);
   const path = healthCheck.path ?? "/";
   if (!path.startsWith("/") || blank.test(path)) say(`health check path ${JSON.stringify(path)} is none`);
-  if (healthCheck.matcher !== undefined && !/^\d{1,3}(-\d{1,3})?(,\s*\d{1,3}(-\d{1,3})?)*$/.test(healthCheck.matcher)) say(`matcher ${healthCheck.matcher} is none`);
+  if (healthCheck.matcher !== undefined && !/^\d{1,3}(-\d{1,3})?(,\s*\d{1,3}(-\d{1,3})?)*$/.test(healthCheck.matcher))
+    say(`matcher ${healthCheck.matcher} is none`);
   for (const name of ["interval", "timeout", "healthyThreshold", "unhealthyThreshold", "port"] as const) {
     const value = healthCheck[name];
     if (value !== undefined && !(value > 0 && value <= 65_535)) say(`health check ${name} ${value} is not above 0`);

@@ -23,7 +23,14 @@ export function readReport(message: string): CheckReport | undefined {
   if (backend === undefined || name === undefined || detail === undefined) return undefined;
   const passed = word === "succeeded" || word === "UP";
   const first = name.endsWith(".f");
-  return { backend, server: first ? name.slice(0, -2) : name, first, passed, changed: changed !== null, ...(passed ? noReason : why(detail)) };
+  return {
+    backend,
+    server: first ? name.slice(0, -2) : name,
+    first,
+    passed,
+    changed: changed !== null,
+    ...(passed ? noReason : why(detail)),
+  };
 }
 
 const noReason = { reason: undefined, description: undefined };
@@ -31,7 +38,8 @@ const noReason = { reason: undefined, description: undefined };
 /** AWS's reasons: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html */
 function why(detail: string): { reason: TargetReason; description: string } {
   const code = /^Layer7 wrong status, code: (\d+)/.exec(detail)?.[1];
-  if (code !== undefined && code !== "0") return { reason: "Target.ResponseCodeMismatch", description: `Health checks failed with these codes: [${code}]` };
+  if (code !== undefined && code !== "0")
+    return { reason: "Target.ResponseCodeMismatch", description: `Health checks failed with these codes: [${code}]` };
   if (/^Layer[467] timeout/.test(detail)) return { reason: "Target.Timeout", description: "Request timed out" };
   return { reason: "Target.FailedHealthChecks", description: "Health checks failed" };
 }

@@ -81,7 +81,7 @@ export function ruleLines(listener: Listener): string[] {
     .toSorted((a, b) => a.priority - b.priority)
     .map(
       (rule) =>
-        `http-request set-var(txn.p) int(${rule.priority}) if { var(txn.p) gt ${rule.priority} } ${rule.conditions.map(conditionText).join(" ")}`,
+        `http-request set-var(txn.p) int(${rule.priority}) if { var(txn.p) -m int gt ${rule.priority} } ${rule.conditions.map(conditionText).join(" ")}`,
     );
 }
 

@@ -6,7 +6,7 @@ export function ask(socket: string, question: string, timeoutMs = 5000): Promise
     const parts: Buffer[] = [];
     const connection = createConnection(socket, () => connection.write(`${question}\n`));
     connection.setTimeout(timeoutMs, () => connection.destroy(new Error(`HAProxy did not answer within ${timeoutMs} ms`)));
-    connection.on("data", (part) => parts.push(part));
+    connection.on("data", (part: Buffer) => parts.push(part));
     connection.once("error", reject);
     connection.once("close", () => resolve(Buffer.concat(parts).toString()));
   });
@@ -33,7 +33,10 @@ export async function replaceMap(socket: string, path: string, map: ReadonlyMap<
   const prepared = await ask(socket, `prepare map ${path}`);
   const version = /New version created: (\d+)/.exec(prepared)?.[1];
   if (version === undefined) throw new Refused(prepared.trim());
-  for (const lines of joined([...map].map(([key, value]) => `${key} ${value}`), "\n")) {
+  for (const lines of joined(
+    [...map].map(([key, value]) => `${key} ${value}`),
+    "\n",
+  )) {
     const answer = await ask(socket, `add map @${version} ${path} <<\n${lines}\n`);
     if (answer.trim() !== "") throw new Refused(answer.trim());
   }

@@ -55,7 +55,16 @@ export function register(server: PlannedServer, now: number): Step {
   if (server.group.healthCheck.disabled)
     return { tracked: inState(server, "healthy"), commands: [...add, `enable server ${at(server)}`], removed: [] };
   const begun = initial(server, now);
-  return { ...begun, commands: [...add, `set server ${at(server)} health down`, `enable health ${at(server)}`, `enable server ${at(server)}`, ...begun.commands] };
+  return {
+    ...begun,
+    commands: [
+      ...add,
+      `set server ${at(server)} health down`,
+      `enable health ${at(server)}`,
+      `enable server ${at(server)}`,
+      ...begun.commands,
+    ],
+  };
 }
 
 /** A target whose own servers are there, down: by a reload's configuration or because it comes back while it drains. */
@@ -63,8 +72,17 @@ export function initial(server: PlannedServer, now: number): Step {
   const { fall, interval, timeout } = thresholds(server.group);
   const first = at(server, firstName(server.name));
   return {
-    tracked: { ...inState(server, "initial", "Elb.InitialHealthChecking"), first: true, until: now + (fall - 1) * interval + timeout + 1000 },
-    commands: [`add server ${first} ${server.texts.first}`, `set server ${first} health up`, `enable health ${first}`, `enable server ${first}`],
+    tracked: {
+      ...inState(server, "initial", "Elb.InitialHealthChecking"),
+      first: true,
+      until: now + (fall - 1) * interval + timeout + 1000,
+    },
+    commands: [
+      `add server ${first} ${server.texts.first}`,
+      `set server ${first} health up`,
+      `enable health ${first}`,
+      `enable server ${first}`,
+    ],
     removed: [],
   };
 }
@@ -75,7 +93,10 @@ export function comeBack({ server: old }: Tracked, server: PlannedServer, now: n
   if (server.group.healthCheck.disabled)
     return { tracked: inState(server, "healthy"), commands: [`set server ${at(server)} state ready`, ...weight], removed: [] };
   const begun = initial(server, now);
-  return { ...begun, commands: [`set server ${at(server)} health down`, `set server ${at(server)} state ready`, ...weight, ...begun.commands] };
+  return {
+    ...begun,
+    commands: [`set server ${at(server)} health down`, `set server ${at(server)} state ready`, ...weight, ...begun.commands],
+  };
 }
 
 export function reweigh(server: PlannedServer): string[] {
@@ -114,7 +135,8 @@ export function reported(tracked: Tracked, report: CheckReport): Step | undefine
     return removed.length > 0 || report.reason !== tracked.reason ? { tracked: still, commands: [], removed } : undefined;
   }
   if (report.first) return removed.length > 0 ? { tracked: still, commands: [], removed } : undefined;
-  if (state === "healthy" && report.changed && !report.passed) return { tracked: inState(server, "unhealthy", report.reason, report.description), commands: [], removed };
+  if (state === "healthy" && report.changed && !report.passed)
+    return { tracked: inState(server, "unhealthy", report.reason, report.description), commands: [], removed };
   if (state === "unhealthy" && report.changed && report.passed) return { tracked: inState(server, "healthy"), commands: [], removed };
   if (state === "unhealthy" && !report.passed && report.description !== tracked.description)
     return { tracked: { ...tracked, reason: report.reason, description: report.description }, commands: [], removed };
@@ -137,7 +159,16 @@ export function seen(tracked: Tracked, up: boolean): Step | undefined {
   if (tracked.state !== "healthy" && tracked.state !== "unhealthy" && !(tracked.state === "initial" && up)) return undefined;
   if ((tracked.state === "healthy") === up) return undefined;
   const why = up ? {} : { reason: "Target.FailedHealthChecks" as const, description: "Health checks failed" };
-  return reported(tracked, { backend, server: name, first: false, passed: up, changed: true, reason: undefined, description: undefined, ...why });
+  return reported(tracked, {
+    backend,
+    server: name,
+    first: false,
+    passed: up,
+    changed: true,
+    reason: undefined,
+    description: undefined,
+    ...why,
+  });
 }
 
 export const restored = (server: PlannedServer, state: "healthy" | "unhealthy"): Tracked =>
@@ -152,7 +183,12 @@ export const healthOf = ({ server, state, reason, description }: Tracked): Targe
   ...(description && { description }),
 });
 
-export const without = (targetGroupId: string, address: string, port: number, reason: "Target.NotInUse" | "Target.NotRegistered"): TargetHealth => ({
+export const without = (
+  targetGroupId: string,
+  address: string,
+  port: number,
+  reason: "Target.NotInUse" | "Target.NotRegistered",
+): TargetHealth => ({
   targetGroupId,
   address,
   port,
