@@ -32,6 +32,8 @@ export interface LoadBalancer {
 export interface Network {
   readonly namespace: string;
   readonly source?: string;
+  /** Bound in that namespace too, which must have them: clients in the VPC come here. */
+  readonly addresses?: readonly string[];
 }
 
 export interface LoadBalancerAttributes {

@@ -28,6 +28,9 @@ export function frontend(balancer: LoadBalancer, listener: Listener, paths: Path
     `frontend ${listenerName(listener.id)}`,
     `  mode ${http ? "http" : "tcp"}`,
     ...balancer.addresses.map((address) => `  bind ${address}:${listener.port}${bindOptions(balancer, listener, paths, hostNamespace)}`),
+    ...(balancer.network?.addresses ?? []).map(
+      (address) => `  bind ${address}:${listener.port}${bindOptions(balancer, listener, paths, undefined)}`,
+    ),
     `  timeout client ${idle}s`,
     `  default_backend ${http ? "none" : "none-tcp"}`,
   ];

@@ -31,6 +31,8 @@ export interface LoadBalancersOptions {
   readonly socketDirectory?: string;
   /** Name of the dummy link for addresses, at most 15 characters; default after the directory. */
   readonly link?: string;
+  /** A name below /run/netns for this machine's own network; default after the directory. */
+  readonly ownNamespace?: string;
   /** Default `haproxy`, in PATH or /usr/sbin. */
   readonly binary?: string;
   /** Of each HAProxy; default the machine's processors, at most 4. */
@@ -70,7 +72,7 @@ export function createLoadBalancers(options: LoadBalancersOptions): LoadBalancer
   const { directory, clock, log } = options;
   const mark = createHash("sha256").update(directory).digest("hex").slice(0, 10);
   const sockets = options.socketDirectory ?? join("/run/gantry", `lb-${mark}`);
-  const ownNamespace = `gantry-lb-${mark}`;
+  const ownNamespace = options.ownNamespace ?? `gantry-lb-${mark}`;
   const host = createHost(options.link ?? `glb${mark}`, ownNamespace);
   const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
   const shards = new Map<string, Shard>();

@@ -25,6 +25,8 @@ export function problems(snapshot: Snapshot): string[] {
     const { namespace, source } = balancer.network ?? {};
     if (namespace !== undefined && !/^[A-Za-z0-9_.-]+$/.test(namespace))
       say(`load balancer ${balancer.id}: ${namespace} is no name of a network namespace`);
+    for (const address of balancer.network?.addresses ?? [])
+      if (!isIPv4(address)) say(`load balancer ${balancer.id}: ${address} is no IPv4 address`);
     if (source !== undefined && !isIP(source)) say(`load balancer ${balancer.id}: the source ${source} is no address`);
     for (const listener of balancer.listeners) {
       for (const address of balancer.addresses) {
