@@ -88,7 +88,9 @@ async function processesOf(home: string, instance: string, cgroups: readonly str
     // gVisor's wrapper and runsc carry where this Gantry's records are.
     const sandbox =
       /(^|\/)(runsc|runsc-sandbox|runsc-gofer|sh)$/.test(line[0] ?? "") && line.some((word) => word.includes(`${home}/runtime/`));
-    if (shim || sandbox || inside.has(pid)) found.push({ process: nameProcess(pid), text: line.join(" ").trim().slice(0, 160) });
+    const balancer = /(^|\/)haproxy$/.test(line[0] ?? "") && line.some((word) => word.startsWith(`${home}/load-balancers/`));
+    if (shim || sandbox || balancer || inside.has(pid))
+      found.push({ process: nameProcess(pid), text: line.join(" ").trim().slice(0, 160) });
   }
   return found.filter(({ process: { started } }) => started !== "");
 }

@@ -32,6 +32,8 @@ export interface LoadBalancer {
 export interface Network {
   readonly namespace: string;
   readonly source?: string;
+  /** Bound in that namespace too, which must have them: clients in the VPC come here. */
+  readonly addresses?: readonly string[];
 }
 
 export interface LoadBalancerAttributes {
@@ -39,8 +41,6 @@ export interface LoadBalancerAttributes {
   readonly http2?: boolean;
   /** `routing.http.drop_invalid_header_fields.enabled`, default false. */
   readonly dropInvalidHeaderFields?: boolean;
-  /** `routing.http.preserve_host_header.enabled`, default false: then a Host header without the default port, as AWS does. */
-  readonly preserveHostHeader?: boolean;
   /** `routing.http.xff_header_processing.mode`, default `append`. */
   readonly xffMode?: "append" | "preserve" | "remove";
   /** `routing.http.xff_client_port.enabled`, default false. */

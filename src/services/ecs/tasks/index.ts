@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
+import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
 import { createWriter, type Writer } from "#store/unit.ts";
@@ -57,7 +58,8 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     },
     deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
   });
-  const vpcs = createVpcReconciler({ store, clock, random, log, links });
+  const balancers = createLoadBalancerReconciler({ ...deps, writer: taskDeps.writer, log, links, vpcs: () => vpcs });
+  const vpcs = createVpcReconciler({ store, clock, random, log, links, balancers: balancers.balancers });
   const acs = createAcs({
     store,
     clock,
@@ -66,9 +68,11 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     links,
     changed: (instance) => {
       if (closing) return;
+      balancers.connectionChanged(instance);
       vpcs.connectionChanged(instance);
       reconcilers.connectionChanged(instance);
     },
+    targetHealth: (...report) => balancers.targetHealth(...report),
   });
   const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
 
@@ -98,6 +102,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     idle: () => reconcilers.idle(),
     async start() {
       await timeline.start();
+      balancers.start();
       vpcs.start();
       reconcilers.start();
     },
@@ -105,6 +110,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       closing = true;
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
+      await balancers.stop();
       await vpcs.stop();
       await reconcilers.stop();
     },

@@ -63,13 +63,13 @@ export async function createLoadBalancer(change: Change, input: Sdk.CreateLoadBa
 }
 
 function settingsOf(input: Sdk.CreateLoadBalancerInput): Settings {
-  const type = oneOf(input.Type ?? "application", ["application", "network", "gateway"] as const, "type");
+  const type = oneOf(input.Type || "application", ["application", "network", "gateway"] as const, "type");
   if (type === "gateway") throw elbErrors.notYet("Gateway Load Balancers");
-  const scheme = oneOf(input.Scheme ?? "internet-facing", ["internet-facing", "internal"] as const, "scheme");
+  const scheme = oneOf(input.Scheme || "internet-facing", ["internet-facing", "internal"] as const, "scheme");
   if (input.CustomerOwnedIpv4Pool !== undefined) throw elbErrors.notYet("customer-owned address pools");
   if (input.IpamPools?.Ipv4IpamPoolId !== undefined) throw elbErrors.notYet("IPAM pools");
   if (input.EnablePrefixForIpv6SourceNat === "on") throw elbErrors.notYet("IPv6 prefixes for source NAT");
-  return { type, scheme, ipAddressType: ipAddressTypeOf(input.IpAddressType ?? "ipv4") };
+  return { type, scheme, ipAddressType: ipAddressTypeOf(input.IpAddressType || "ipv4") };
 }
 
 function ipAddressTypeOf(given: string): LoadBalancerRecord["ipAddressType"] {

@@ -32,7 +32,7 @@ function groupView(group: TargetGroupRecord, loadBalancers: readonly string[]): 
 type Kind = Pick<TargetGroupRecord, "protocol" | "protocolVersion" | "targetType" | "ipAddressType" | "port">;
 
 function kindOf(input: Sdk.CreateTargetGroupInput): Kind {
-  const targetType = oneOf(input.TargetType ?? "instance", ["instance", "ip", "lambda", "alb"] as const, "targetType");
+  const targetType = oneOf(input.TargetType || "instance", ["instance", "ip", "lambda", "alb"] as const, "targetType");
   if (targetType === "lambda") throw elbErrors.notYet("target groups of Lambda functions");
   if (input.TargetControlPort !== undefined) throw elbErrors.notYet("the target optimizer");
   if (input.Protocol === undefined) throw elbErrors.invalid("A protocol must be specified");
@@ -43,9 +43,9 @@ function kindOf(input: Sdk.CreateTargetGroupInput): Kind {
     throw elbErrors.configuration(`Target type 'alb' must have protocol 'TCP', not '${protocol}'`);
   if (input.Port === undefined) throw elbErrors.invalid("A port must be specified");
   const port = within(input.Port, 1, 65_535, "Target group port");
-  const ipAddressType = oneOf(input.IpAddressType ?? "ipv4", ["ipv4", "ipv6"] as const, "ipAddressType");
+  const ipAddressType = oneOf(input.IpAddressType || "ipv4", ["ipv4", "ipv6"] as const, "ipAddressType");
   if (ipAddressType === "ipv6" && targetType !== "ip") throw elbErrors.notYet(`IPv6 targets of type '${targetType}'`);
-  return { protocol, targetType, ipAddressType, port, ...versionOf(protocol, input.ProtocolVersion) };
+  return { protocol, targetType, ipAddressType, port, ...versionOf(protocol, input.ProtocolVersion || undefined) };
 }
 
 function versionOf(protocol: ListenerProtocol, given: string | undefined): Pick<TargetGroupRecord, "protocolVersion"> {
