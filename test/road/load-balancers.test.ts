@@ -1,7 +1,7 @@
 /** Issue 5 on real tasks: a load balancer's name answers from its targets, security groups hold, nothing is lost when targets come and go. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { Agent, get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import {
   CreateSecurityGroupCommand,
   DescribeSubnetsCommand,
   EC2Client,
+  type IpPermission,
   RevokeSecurityGroupIngressCommand,
   type Subnet,
 } from "@aws-sdk/client-ec2";
@@ -71,6 +72,7 @@ before(async () => {
   tasks = await Promise.all((await Promise.all([run(), run()])).map((arn) => t.running(arn)));
 });
 after(async () => {
+  if (process.env.KEEP_LOGS) await cp(join(gantry.home, "log"), process.env.KEEP_LOGS, { recursive: true }).catch(() => {});
   await gantry?.stop();
   await rm(work, { recursive: true, force: true });
 });
@@ -78,8 +80,7 @@ after(async () => {
 async function securityGroup(name: string): Promise<string> {
   return (await ec2.send(new CreateSecurityGroupCommand({ GroupName: name, Description: name }))).GroupId!;
 }
-type Permission = NonNullable<ConstructorParameters<typeof AuthorizeSecurityGroupIngressCommand>[0]["IpPermissions"]>[number];
-const allow = (id: string, permission: Permission) =>
+const allow = (id: string, permission: IpPermission) =>
   ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: [permission] }));
 const fargate = (groups: string[]) => ({
   launchType: "FARGATE" as const,
@@ -125,6 +126,7 @@ async function newGroup(name: string): Promise<string> {
       VpcId: subnets[0]!.VpcId,
       TargetType: "ip",
       HealthCheckIntervalSeconds: 5,
+      HealthCheckTimeoutSeconds: 2,
       HealthyThresholdCount: 2,
     }),
   );
@@ -237,17 +239,14 @@ test("a target deregistered under load loses no request; HAProxy killed is back 
       answers.set(key, (answers.get(key) ?? 0) + 1);
     }
   });
+  after(() => (over = true));
   await sleep(500);
   const gone = addressOf(tasks[0]!);
   await elb.send(new DeregisterTargetsCommand({ TargetGroupArn: group, Targets: [{ Id: gone }] }));
   assert.equal((await healthOf(group))[gone]?.State, "draining");
   await sleep(100);
-  const before = new Map(answers);
   await eventually("it is gone", async () => assert.equal((await healthOf(group))[gone], undefined));
   await elb.send(new RegisterTargetsCommand({ TargetGroupArn: group, Targets: [{ Id: gone }] }));
-  const first = `200 ip-${gone.replaceAll(".", "-")}`;
-  const key = [...before.keys()].find((each) => each.startsWith(first))!;
-  assert.equal(before.get(key), (answers.get(key) ?? 0) - ((answers.get(key) ?? 0) - before.get(key)!));
   await eventually("it is healthy again", async () => assert.equal((await healthOf(group))[gone]?.State, "healthy"));
   over = true;
   await Promise.all(load);
