@@ -44,7 +44,7 @@ function why(detail: string): { reason: TargetReason; description: string } {
 
 export interface ServerState {
   readonly up: boolean;
-  /** In maintenance: drained, or not yet in use. */
+  /** Put into maintenance: drained, or not yet in use. That the configuration once began with it (4) means nothing. */
   readonly maintenance: boolean;
 }
 
@@ -54,7 +54,7 @@ export function readStates(text: string): Map<string, ServerState> {
   for (const line of text.split("\n")) {
     const fields = line.split(" ");
     if (fields.length < 12 || line.startsWith("#")) continue;
-    states.set(`${fields[1]}/${fields[3]}`, { up: fields[5] !== "0", maintenance: (Number(fields[6]) & 0x0d) !== 0 });
+    states.set(`${fields[1]}/${fields[3]}`, { up: fields[5] !== "0", maintenance: (Number(fields[6]) & 1) !== 0 });
   }
   return states;
 }
