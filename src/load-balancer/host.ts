@@ -1,4 +1,4 @@
-/** What the data plane puts on this machine beside processes: a dummy link with the listeners' addresses, and a name for the machine's own network. */
+/** What the data plane puts on this machine beside processes: a bridge without ports (not every kernel has dummy links) with the listeners' addresses, and a name for the machine's own network. */
 import { execFile } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { promisify } from "node:util";
@@ -43,7 +43,7 @@ export function createHost(link: string, ownNamespace: string): Host {
       const there = new Set(list.flatMap(({ addr_info }) => addr_info.flatMap(({ local }) => local ?? [])));
       const missing = addresses.filter((address) => !there.has(address) && !address.startsWith("127."));
       if (missing.length === 0) return;
-      if (!(await exists())) await ip("link", "add", link, "type", "dummy");
+      if (!(await exists())) await ip("link", "add", link, "type", "bridge");
       await ip("link", "set", link, "up");
       for (const address of missing) await ip("addr", "replace", `${address}/32`, "dev", link);
     },

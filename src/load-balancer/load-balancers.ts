@@ -29,7 +29,7 @@ export interface LoadBalancersOptions {
   readonly directory: string;
   /** For sockets, reachable by HAProxy's user: default below /run/gantry, named after the directory. */
   readonly socketDirectory?: string;
-  /** Name of the dummy link for addresses, at most 15 characters; default after the directory. */
+  /** Name of the link for addresses, at most 15 characters; default after the directory. */
   readonly link?: string;
   /** A name below /run/netns for this machine's own network; default after the directory. */
   readonly ownNamespace?: string;

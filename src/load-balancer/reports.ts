@@ -7,28 +7,26 @@ export interface CheckReport {
   /** The server that makes only the first check. */
   readonly first: boolean;
   readonly passed: boolean;
-  /** The server's state changed by it: it takes traffic now, or does no longer. */
-  readonly changed: boolean;
+  /** Whether the server takes traffic after it; undefined where it has no share yet. */
+  readonly up: boolean | undefined;
   readonly reason: TargetReason | undefined;
   readonly description: string | undefined;
 }
 
-const check = /^Health check for server ([^/ ]+)\/(\S+) (succeeded|failed), reason: (.*)$/;
-const change = /^Server ([^/ ]+)\/(\S+) is (UP|DOWN), reason: (.*)$/;
+const check = /^Health check for server ([^/ ]+)\/(\S+) (succeeded|failed), reason: (.*), status: \d+\/\d+ ([A-Z]+)/;
 
 export function readReport(message: string): CheckReport | undefined {
-  const checked = check.exec(message);
-  const changed = checked ? null : change.exec(message);
-  const [, backend, name, word, detail] = checked ?? changed ?? [];
-  if (backend === undefined || name === undefined || detail === undefined) return undefined;
-  const passed = word === "succeeded" || word === "UP";
+  const [, backend, name, word, detail = "", status] = check.exec(message) ?? [];
+  if (backend === undefined || name === undefined) return undefined;
+  const passed = word === "succeeded";
   const first = name.endsWith(".f");
+  const server = first ? name.slice(0, -2) : name;
   return {
     backend,
-    server: first ? name.slice(0, -2) : name,
+    server,
     first,
     passed,
-    changed: changed !== null,
+    up: status === "UP" ? true : status === "DOWN" ? false : undefined,
     ...(passed ? noReason : why(detail)),
   };
 }
@@ -46,7 +44,7 @@ function why(detail: string): { reason: TargetReason; description: string } {
 
 export interface ServerState {
   readonly up: boolean;
-  /** In maintenance: drained, or not yet in use. */
+  /** Put into maintenance: drained, or not yet in use. That the configuration once began with it (4) means nothing. */
   readonly maintenance: boolean;
 }
 
@@ -56,7 +54,7 @@ export function readStates(text: string): Map<string, ServerState> {
   for (const line of text.split("\n")) {
     const fields = line.split(" ");
     if (fields.length < 12 || line.startsWith("#")) continue;
-    states.set(`${fields[1]}/${fields[3]}`, { up: fields[5] !== "0", maintenance: (Number(fields[6]) & 0x0d) !== 0 });
+    states.set(`${fields[1]}/${fields[3]}`, { up: fields[5] !== "0", maintenance: (Number(fields[6]) & 1) !== 0 });
   }
   return states;
 }

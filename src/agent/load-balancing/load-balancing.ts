@@ -188,10 +188,10 @@ export function createLoadBalancing(options: {
       cancelReport?.();
       cancelRetry?.();
       await running;
-      if (driver || existsSync(directory)) await open().tearDown();
-      driver = undefined;
       rmSync(file, { force: true });
       await writeNames({ path: options.hostsFile, instance, clock }, []);
+      if (driver || existsSync(directory)) await open().tearDown();
+      driver = undefined;
     },
   };
 }

@@ -33,9 +33,11 @@ export function balancerText(table: string, fronts: readonly Front[]): string {
   const lines = fronts.flatMap((front) =>
     front.addresses.flatMap((address) => {
       const allowed = front.ingress?.flatMap((each) => (each.group ? [] : matches(each, "saddr"))) ?? [""];
-      return allowed
-        .filter((match) => !/\bip6\b|ipv6|icmpv6/.test(match))
-        .map((match) => rule(`ip daddr ${address} ${match} accept`.replace(/  +/g, " ")));
+      return allowed.flatMap((match) => {
+        // The table is of IPv4 alone, where nft wants no word of the family.
+        if (/\bip6\b|ipv6|icmpv6/.test(match)) return [];
+        return [rule(["ip daddr", address, match.replace("meta nfproto ipv4", "").trim(), "accept"].filter(Boolean).join(" "))];
+      });
     }),
   );
   return (
