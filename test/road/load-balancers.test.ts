@@ -223,7 +223,7 @@ test("an internal one, beside it on port 80, is reached from tasks of the VPC by
   await assert.rejects(fetchText(`http://${internal.DNSName!}/`));
   assert.equal((await fetchText(`http://${balancer.DNSName!}/`)).status, 200);
   // A static busybox resolves names by nslookup only.
-  const asks = `ip=$(nslookup ${internal.DNSName!} | sed -n 's/^Address: //p' | head -1); echo $ip; wget -T 2 -q -O - http://$ip/`;
+  const asks = `ip=$(nslookup ${internal.DNSName!} | sed -n 's/^Address: //p' | head -1); echo $ip; printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 3 nc $ip 80 | grep ^ip-`;
   const client = await t.define([sh(asks)], size);
   const [inside, outside] = await Promise.all(
     [taskGroup, await securityGroup("strangers")].map(async (each) => t.ended(await t.start(client, fargate([each])), 30_000)),
