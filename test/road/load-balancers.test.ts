@@ -223,7 +223,7 @@ test("an internal one, beside it on port 80, is reached from tasks of the VPC by
   await assert.rejects(fetchText(`http://${internal.DNSName!}/`));
   assert.equal((await fetchText(`http://${balancer.DNSName!}/`)).status, 200);
   // A static busybox resolves names by nslookup only.
-  const asks = `ip=$(nslookup ${internal.DNSName!} | sed -n 's/^Address: //p' | head -1); echo $ip; wget -T 2 -q -O - http://$ip/`;
+  const asks = `ip=$(nslookup ${internal.DNSName!} | sed -n 's/^Address: //p' | head -1); echo $ip; printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 3 nc $ip 80 | grep ^ip-`;
   const client = await t.define([sh(asks)], size);
   const [inside, outside] = await Promise.all(
     [taskGroup, await securityGroup("strangers")].map(async (each) => t.ended(await t.start(client, fargate([each])), 30_000)),
@@ -267,6 +267,7 @@ test("a target deregistered under load loses no request; HAProxy killed is back 
     [...answers.keys()].filter((each) => !each.startsWith("200 ip-172-31-")),
     [],
   );
+  assert.equal(answers.size, 2, "both targets have answered");
 
   const pids = await proxies();
   assert.ok(pids.length > 0);
@@ -284,7 +285,11 @@ test("the agent killed: HAProxy runs on, and its successor takes it over", async
   }
   await eventually("the agent is back", async () => assert.ok((await gantry.status()).ok));
   assert.equal((await fetchText(`http://${balancer.DNSName!}/`)).status, 200);
-  assert.ok((await proxies()).some((pid) => pids.includes(pid)) || (await proxies()).length > 0);
+  const now = await proxies();
+  assert.ok(
+    pids.some((pid) => now.includes(pid)),
+    `HAProxy was taken over: ${pids.join()} before, ${now.join()} now`,
+  );
   await eventually("health is as before", async () =>
     assert.deepEqual(
       Object.values(await healthOf(group)).map(({ State }) => State),
