@@ -117,6 +117,8 @@ export interface TaskServiceRegistry {
 
 export interface TaskLoadBalancer {
   readonly group: string;
+  /** The target group's. */
+  readonly arn: string;
   readonly targetType: "ip" | "instance";
   readonly container: string;
   /** The container's. */

@@ -11,18 +11,19 @@ import { deregisterTarget, registerTarget } from "./load-balancers/targets.ts";
 export interface TaskTarget {
   /** The target group's id. */
   readonly group: string;
+  readonly arn: string;
   readonly id: string;
   readonly port: number;
 }
 
 /** Where the task's containers are reached, for each of its target groups; empty until that is known. Pure. */
 export function targetsOf(task: TaskRecord, observation: TaskObservation | undefined): TaskTarget[] {
-  return (task.loadBalancers ?? []).flatMap(({ group, container, port, targetType }) => {
-    if (targetType === "ip") return task.network ? [{ group, id: task.network.privateIp, port }] : [];
+  return (task.loadBalancers ?? []).flatMap(({ group, arn, container, port, targetType }) => {
+    if (targetType === "ip") return task.network ? [{ group, arn, id: task.network.privateIp, port }] : [];
     const seen = observation?.containers.find(({ name }) => name === container);
     const binding = seen?.networkBindings?.find(({ containerPort }) => containerPort === port);
     return task.ec2InstanceId !== undefined && binding?.hostPort !== undefined
-      ? [{ group, id: task.ec2InstanceId, port: binding.hostPort }]
+      ? [{ group, arn, id: task.ec2InstanceId, port: binding.hostPort }]
       : [];
   });
 }
@@ -74,7 +75,7 @@ export interface TargetsFacts {
   readonly healthy: boolean;
   /** When the last of them became healthy. */
   readonly healthyAt: number;
-  /** Health checks fail: the target group's id. */
+  /** Health checks fail: the target group's ARN. */
   readonly failing: string | undefined;
 }
 
@@ -90,7 +91,7 @@ export function targetsFacts(
     const seen = health(target);
     if (seen?.state === "healthy") healthyAt = Math.max(healthyAt, seen.changedAt);
     else healthy = false;
-    if (seen?.state === "unhealthy") failing ??= target.group;
+    if (seen?.state === "unhealthy") failing ??= target.arn;
   }
   return { healthy, healthyAt, failing };
 }
@@ -103,7 +104,7 @@ export async function taskLoadBalancers(store: Pick<Store, "get">, scope: Scope,
     const record = (await store.get<TargetGroupRecord>(elbKeys.targetGroup(scope, group)))?.value;
     if (!record || record.targetType === "alb") continue;
     const slowStartSeconds = Number(record.attributes["slow_start.duration_seconds"] ?? 0);
-    found.push({ group, targetType: record.targetType, container: containerName, port: containerPort, slowStartSeconds });
+    found.push({ group, arn: record.arn, targetType: record.targetType, container: containerName, port: containerPort, slowStartSeconds });
   }
   return found;
 }

@@ -71,6 +71,7 @@ export const readyMs = 500;
 
 /** What the scheduler says of a task that it stops for its health; told apart from other stops by it. */
 export const healthReason = "Task failed container health checks";
+/** `group`: the target group's ARN. */
 export const targetReason = (group: string) => `Task failed ELB health checks in (target-group ${group})`;
 export const isHealthReason = (reason: string | undefined) =>
   reason !== undefined && /^Task failed (container|ELB) health checks/.test(reason);
@@ -92,7 +93,8 @@ export function factsOf(
   const checked = task.containers.some(({ essential, healthCheck }) => essential && healthCheck);
   const healthy = running && !stopping && (!checked || health === "HEALTHY") && (targets?.healthy ?? true);
   const graceOver = now >= (startedAt ?? now) + graceSeconds * 1000;
-  const failing = running && !stopping && graceOver ? (health === "UNHEALTHY" ? healthReason : targets?.failing) : undefined;
+  const ill = health === "UNHEALTHY" ? healthReason : targets?.failing && targetReason(targets.failing);
+  const failing = running && !stopping && graceOver ? ill : undefined;
   // Behind load balancers it is they who say when it serves, and a slow start has to be over.
   const slowStart = Math.max(0, ...(task.loadBalancers ?? []).map(({ slowStartSeconds }) => slowStartSeconds)) * 1000;
   const settled = targets ? now >= targets.healthyAt + slowStart : now >= (startedAt ?? now) + readyMs;
