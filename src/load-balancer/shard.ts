@@ -178,8 +178,8 @@ export class Shard {
     const now = clock.now();
     const starts: ServerStart[] = [...plan.servers.values()].map((server) => {
       const state = this.#tracked.get(server.name)?.state;
-      const ready = state === "healthy" || state === "unhealthy";
-      return { server, up: state === "healthy", open: ready && !server.group.healthCheck.disabled };
+      const unchecked = server.group.healthCheck.disabled ?? false;
+      return { server, up: unchecked || state === "healthy", open: !unchecked && (state === "healthy" || state === "unhealthy") };
     });
     const socket = join(socketDirectory, `${++this.#generation}.sock`);
     const paths = pathsBelow(directory);
