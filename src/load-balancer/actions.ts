@@ -20,6 +20,9 @@ export interface Routed {
   readonly limits?: readonly (readonly [string, string])[];
 }
 
+/** A snapshot's actions are asked for several times. */
+const routes = new WeakMap<Action, Routed>();
+
 /** `keep` stores a body and says in which file HAProxy finds it: a configuration line holds no line ends. */
 export function routeOf(action: Action, secure: boolean, keep: (body: string) => string): Routed {
   switch (action.type) {
@@ -27,7 +30,11 @@ export function routeOf(action: Action, secure: boolean, keep: (body: string) =>
       const [only] = action.targetGroups;
       if (only && action.targetGroups.length === 1 && action.stickinessSeconds === undefined)
         return { route: (only.weight ?? 1) > 0 ? groupName(only.id) : "none" };
-      return shared(action);
+      const known = routes.get(action);
+      if (known) return known;
+      const made = shared(action);
+      routes.set(action, made);
+      return made;
     }
     case "redirect":
       return own([
@@ -72,7 +79,7 @@ function location(action: Action & { readonly type: "redirect" }, secure: boolea
   const fill = (text: string) =>
     literal(text)
       .replaceAll("#{protocol}", secure ? "https" : "http")
-      .replaceAll("#{host}", "%[var(txn.h)]")
+      .replaceAll("#{host}", "%[req.hdr(host),host_only,lower]")
       .replaceAll("#{port}", "%[dst_port]")
       .replaceAll("#{path}", "%[path,regsub(^/,)]")
       .replaceAll("#{query}", "%[query]");

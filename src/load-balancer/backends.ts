@@ -156,19 +156,25 @@ export interface ServerTexts {
   readonly first: string;
 }
 
-/** What comes behind `server <name>` or `add server <backend>/<name>`. */
-export function serverTexts(group: TargetGroup, source: string | undefined, address: string, port: number, weight: number): ServerTexts {
-  const at = `${address.includes(":") ? `[${address}]` : address}:${port}`;
+/** What comes behind `server <name>` or `add server <backend>/<name>`, for the targets of one group. */
+export function serverTexts(
+  group: TargetGroup,
+  source: string | undefined,
+): (address: string, port: number, weight: number) => ServerTexts {
   const traffic = trafficOptions(group, source);
-  const check = checkOptions(group, port);
-  const { interval } = thresholds(group);
+  const end = traffic === "" ? "" : ` ${traffic}`;
   const slow = group.slowStart ? ` slowstart ${group.slowStart * 1000}` : "";
-  const each = (options: string) => [at, options.trim(), traffic].filter(Boolean).join(" ");
-  const own = check ? `${check} inter ${interval}${slow}` : "";
-  return {
-    main: each(`${own} weight ${weight}`),
-    without: each(`${own} weight 0`),
-    open: each(`backup weight ${weight}`),
-    first: each(`${check} inter 20 weight 0`),
+  const checks = checkOptions(group, 0);
+  const { interval } = thresholds(group);
+  return (address, port, weight) => {
+    const at = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+    const check = checks.replace("check port 0 ", () => `check port ${port} `);
+    const own = check === "" ? "" : ` ${check} inter ${interval}${slow}`;
+    return {
+      main: `${at}${own} weight ${weight}${end}`,
+      without: `${at}${own} weight 0${end}`,
+      open: `${at} backup weight ${weight}${end}`,
+      first: `${at} ${check} inter 20 weight 0${end}`,
+    };
   };
 }

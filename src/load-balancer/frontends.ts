@@ -2,7 +2,7 @@
 import { fileName, listenerName } from "./names.ts";
 import type { Listener, LoadBalancer } from "./config.ts";
 import { accessFormat, accessLines } from "./access-log.ts";
-import { shareGroups, shareTotal } from "./actions.ts";
+import { routeOf, shareGroups, shareTotal } from "./actions.ts";
 import { connectionFailed } from "./pages.ts";
 import { defaultPriority, ruleLines } from "./rules.ts";
 
@@ -19,6 +19,22 @@ export const isSecure = (listener: Listener) => listener.protocol === "HTTPS" ||
 export const idleSeconds = ({ kind, idleTimeout }: LoadBalancer) => idleTimeout ?? (kind === "application" ? 60 : 350);
 export const certificateList = (listener: Listener) =>
   fileName(JSON.stringify(["list", ...(listener.certificates ?? []).map(({ pem }) => pem)]));
+
+/** A listener without rules whose action is one group is told so plainly, which costs a request nothing; another action takes a reload then. */
+function fixedRoute({ rules, defaultAction }: Listener): string | undefined {
+  const { route } = routeOf(defaultAction, false, () => "");
+  return rules?.length || !route.startsWith("g-") ? undefined : route;
+}
+
+function useBackend(listener: Listener): string {
+  const route = fixedRoute(listener);
+  return route === undefined ? "use_backend %[var(txn.be)]" : `use_backend ${route}`;
+}
+
+const cookieLines = [
+  'http-response add-header Set-Cookie "AWSALBTG=%[var(txn.be)]; Expires=%[date,add(txn.sticky),http_date]; Path=/" if { var(txn.sticky) -m found }',
+  'http-response add-header Set-Cookie "AWSALBTGCORS=%[var(txn.be)]; Expires=%[date,add(txn.sticky),http_date]; Path=/; SameSite=None; Secure" if { var(txn.sticky) -m found }',
+];
 
 /** `hostNamespace` names this machine's own network where HAProxy itself runs in a VPC's. */
 export function frontend(balancer: LoadBalancer, listener: Listener, paths: Paths, hostNamespace: string | undefined): string[] {
@@ -62,7 +78,6 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
     `timeout http-keep-alive ${Math.min(idle, balancer.clientKeepAlive ?? 3600)}s`,
     `timeout http-request ${idle}s`,
     "option idle-close-on-response",
-    "http-request set-var(txn.h) req.hdr(host),host_only,lower",
     ...traceLines,
     ...forwardedLines(xffMode, xffClientPort ?? false),
     `http-request set-header X-Forwarded-Proto ${isSecure(listener) ? "https" : "http"}`,
@@ -76,6 +91,7 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
     );
   if (listener.rules?.length) {
     lines.push(
+      "http-request set-var(txn.h) req.hdr(host),host_only,lower",
       `http-request set-var(txn.path) path`,
       `http-request set-var(txn.k) str(${name}|),concat(,txn.h,|),concat(,txn.path)`,
       `http-request set-var(txn.w) str(${name}|*|),concat(,txn.path)`,
@@ -87,16 +103,15 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
       ...ruleLines(listener),
       `http-request set-var(txn.be) str(${name}|),concat(,txn.p),map_str(${paths.routes},none)`,
     );
-  } else lines.push(`http-request set-var(txn.be) str(${name}|${defaultPriority}),map_str(${paths.routes},none)`);
+  } else if (!fixedRoute(listener))
+    lines.push(`http-request set-var(txn.be) str(${name}|${defaultPriority}),map_str(${paths.routes},none)`);
   if (balancer.accessLog) lines.push(...accessLines);
+  if (!fixedRoute(listener)) lines.push(...shareLines("http-request", paths), ...cookieLines);
+  // A target's answer, not one of ours.
   lines.push(
-    ...shareLines("http-request", paths),
-    // A target's answer, not one of ours: written into the access log, and it sets cookies.
-    "http-response set-var(txn.up) status",
-    'http-response add-header Set-Cookie "AWSALBTG=%[var(txn.be)]; Expires=%[date,add(txn.sticky),http_date]; Path=/" if { var(txn.sticky) -m found }',
-    'http-response add-header Set-Cookie "AWSALBTGCORS=%[var(txn.be)]; Expires=%[date,add(txn.sticky),http_date]; Path=/; SameSite=None; Secure" if { var(txn.sticky) -m found }',
+    `http-response set-var(txn.up) status${balancer.accessLog ? "" : " if { status 503 }"}`,
     connectionFailed,
-    "use_backend %[var(txn.be)]",
+    useBackend(listener),
   );
   return lines.map((line) => `  ${line}`);
 }
@@ -105,9 +120,8 @@ const randomHex = "%[rand(4294967295),hex,bytes(8,8)]";
 const traceId = `1-%[date,hex,bytes(8,8)]-${randomHex}${randomHex}${randomHex}`;
 /** A request without a root gets one; where there is one, this load balancer's own mark goes before it. */
 const traceLines = [
-  `http-request set-var(txn.trace) req.fhdr(X-Amzn-Trace-Id)`,
-  `http-request set-header X-Amzn-Trace-Id "Self=${traceId};%[var(txn.trace)]" if { var(txn.trace) -m sub Root= }`,
-  `http-request set-header X-Amzn-Trace-Id "Root=${traceId}" unless { var(txn.trace) -m sub Root= }`,
+  `http-request set-header X-Amzn-Trace-Id "Self=${traceId};%[req.fhdr(X-Amzn-Trace-Id)]" if { req.fhdr(X-Amzn-Trace-Id) -m sub Root= }`,
+  `http-request set-header X-Amzn-Trace-Id "Root=${traceId}" unless { req.fhdr(X-Amzn-Trace-Id) -m sub Root= }`,
 ];
 
 /** One header where the request had at most one, else a line more, which means the same. */
@@ -116,9 +130,8 @@ function forwardedLines(mode: "append" | "preserve" | "remove", port: boolean): 
   if (mode === "remove") return ["http-request del-header X-Forwarded-For"];
   const own = port ? "%[src]:%[src_port]" : "%[src]";
   return [
-    "http-request set-var(txn.xff) req.fhdr(X-Forwarded-For) if { req.fhdr_cnt(X-Forwarded-For) eq 1 }",
-    `http-request set-header X-Forwarded-For "%[var(txn.xff)], ${own}" if { var(txn.xff) -m found }`,
-    `http-request add-header X-Forwarded-For ${own} unless { var(txn.xff) -m found }`,
+    `http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], ${own}" if { req.fhdr_cnt(X-Forwarded-For) eq 1 }`,
+    `http-request add-header X-Forwarded-For ${own} unless { req.fhdr_cnt(X-Forwarded-For) eq 1 }`,
   ];
 }
 

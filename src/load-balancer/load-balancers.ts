@@ -95,7 +95,8 @@ export function createLoadBalancers(options: LoadBalancersOptions): LoadBalancer
     if (known) return known;
     const made = new Shard({
       directory: join(directory, `net-${network}`),
-      socketDirectory: join(sockets, `net-${network}`.slice(0, 40)),
+      // A socket's path is short.
+      socketDirectory: join(sockets, createHash("sha256").update(network).digest("hex").slice(0, 10)),
       binary: options.binary ?? "/usr/sbin/haproxy",
       threads: options.threads ?? Math.min(4, availableParallelism()),
       namespace: network === "" ? undefined : network,

@@ -93,10 +93,11 @@ export function plan(snapshot: Snapshot, directory: string, hostNamespace: strin
     const name = groupName(group.id);
     groups.set(name, group);
     sections.push(backend(group, balancer));
+    const textsOf = serverTexts(group, balancer.network?.source);
     for (const { address, port, weight = 100, wanted } of group.targets) {
       if (wanted === "deregistered") continue;
       const server = serverName(group.id, address, port);
-      const texts = serverTexts(group, balancer.network?.source, address, port, weight);
+      const texts = textsOf(address, port, weight);
       servers.set(server, { group, backend: name, name: server, address, port, weight, texts });
     }
   }
@@ -115,7 +116,6 @@ function keepCertificates(listener: Listener, paths: Paths, files: Map<string, s
 }
 
 export interface Settings {
-  readonly directory: string;
   readonly statsSocket: string;
   readonly eventSocket: string;
   readonly threads: number;

@@ -3,7 +3,7 @@
  * the one to the other, and takes HAProxy's reports. Everything that changes runs one after the other; whatever fails ends in a fresh process, made from
  * what is wanted.
  */
-import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -11,7 +11,8 @@ import type { TargetHealth } from "./config.ts";
 import { openEvents, type EventSocket } from "./events.ts";
 import { namespaceInode } from "./host.ts";
 import { openName } from "./names.ts";
-import { configuration, mapChanges, mapNames, mapText, pathsBelow, type Plan, type ServerStart } from "./plan.ts";
+import { mapChanges, pathsBelow, type Plan, type ServerStart } from "./plan.ts";
+import { recall, remember, sectionsText, writePlan } from "./files.ts";
 import { end, isAlive, signal, start, trimLog, type Process } from "./process.ts";
 import { readReport, readStates, type CheckReport } from "./reports.ts";
 import { ask, command, replaceMap } from "./runtime-socket.ts";
@@ -73,7 +74,11 @@ export class Shard {
     this.#drains = createDrains((question) => ask(this.#socket(), question));
     for (const each of [options.directory, join(options.directory, "files")]) mkdirSync(each, { recursive: true, mode: 0o700 });
     mkdirSync(options.socketDirectory, { recursive: true, mode: 0o711 });
-    this.#readRemembered();
+    const remembered = recall(options.directory);
+    this.#generation = remembered?.generation ?? 0;
+    this.#old = remembered?.old ?? [];
+    this.#current = remembered?.current;
+    this.#known = new Set(remembered?.files);
   }
 
   /** Resolves once HAProxy has it. */
@@ -178,30 +183,16 @@ export class Shard {
     const now = clock.now();
     const starts: ServerStart[] = [...plan.servers.values()].map((server) => {
       const state = this.#tracked.get(server.name)?.state;
-      const ready = state === "healthy" || state === "unhealthy";
-      return { server, up: state === "healthy", open: ready && !server.group.healthCheck.disabled };
+      const unchecked = server.group.healthCheck.disabled ?? false;
+      return { server, up: unchecked || state === "healthy", open: !unchecked && (state === "healthy" || state === "unhealthy") };
     });
     const socket = join(socketDirectory, `${++this.#generation}.sock`);
-    const paths = pathsBelow(directory);
-    for (const [name, text] of plan.files) writeFileSync(join(paths.certificates, name), text, { mode: 0o600 });
-    for (const name of mapNames) replaceFile(paths[name], mapText(plan.maps[name]));
-    const file = join(directory, "haproxy.cfg");
-    const openFiles = Math.min(65_536, hardLimit());
-    replaceFile(
-      file,
-      configuration(
-        plan,
-        {
-          directory,
-          statsSocket: socket,
-          eventSocket: join(socketDirectory, "events.sock"),
-          threads: this.#options.threads,
-          openFiles,
-          user: this.#options.user,
-        },
-        starts,
-      ),
-    );
+    const file = writePlan(directory, plan, starts, {
+      statsSocket: socket,
+      eventSocket: join(socketDirectory, "events.sock"),
+      threads: this.#options.threads,
+      user: this.#options.user,
+    });
     const inode = this.#options.namespace === undefined ? undefined : await namespaceInode(this.#options.namespace);
     const previous = this.#current;
     this.#replaced = previous;
@@ -267,7 +258,6 @@ export class Shard {
   }
 
   #message(message: string): void {
-    if (process.env.LBDBG) process.stderr.write(`${Date.now() % 100000} ${message}\n`);
     if (message.startsWith("A\t")) return this.#options.onAccess(message);
     const report = readReport(message);
     if (!report || this.#closed) return;
@@ -392,42 +382,6 @@ export class Shard {
   #known = new Set<string>();
 
   #remember(): void {
-    const text = {
-      generation: this.#generation,
-      current: this.#current,
-      old: this.#old,
-      files: [...this.#known],
-      socketDirectory: this.#options.socketDirectory,
-    };
-    replaceFile(join(this.#options.directory, "processes.json"), JSON.stringify(text));
+    remember(this.#options.directory, { generation: this.#generation, current: this.#current, old: this.#old, files: [...this.#known] });
   }
-
-  #readRemembered(): void {
-    try {
-      const text = JSON.parse(readFileSync(join(this.#options.directory, "processes.json"), "utf8")) as {
-        generation: number;
-        current?: Process;
-        old: Process[];
-        files: string[];
-      };
-      this.#generation = text.generation;
-      this.#old = text.old.filter(isAlive);
-      this.#known = new Set(text.files);
-      if (text.current && isAlive(text.current)) this.#current = text.current;
-    } catch {
-      // The first start here.
-    }
-  }
-}
-
-const sectionsText = (plan: Plan) => JSON.stringify([plan.sections, [...plan.files.keys()]]);
-
-function replaceFile(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
-}
-
-function hardLimit(): number {
-  const line = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-  return line === "unlimited" ? 65_536 : Number(line ?? 4096);
 }

@@ -28,8 +28,7 @@ export function load(port: number, options: { readonly clients?: number; readonl
         response.once("error", (error) => failures.push(`answer: ${error.message}`));
         response.once("close", () => {
           slowest = Math.max(slowest, performance.now() - started);
-          if (response.statusCode !== 200)
-            failures.push(`status ${response.statusCode} ${process.env.LBDBG ? `${Date.now() % 100000} ${body}` : ""}`);
+          if (response.statusCode !== 200) failures.push(`status ${response.statusCode}`);
           else if (!response.complete) failures.push("incomplete");
           else bodies.set(body, (bodies.get(body) ?? 0) + 1);
           resolve();

@@ -7,7 +7,7 @@ import type { AccessRecord } from "#load-balancer/access-log.ts";
 import type { Action, Listener, LoadBalancer, Rule, Snapshot, TargetGroup, TargetHealth } from "#load-balancer/config.ts";
 import { createLoadBalancers, type LoadBalancers, type LoadBalancersOptions } from "#load-balancer/load-balancers.ts";
 import { systemClock } from "#platform/clock.ts";
-import { createLogger, silentLogger } from "#platform/log.ts";
+import { silentLogger } from "#platform/log.ts";
 
 export interface Bench {
   readonly balancers: LoadBalancers;
@@ -29,7 +29,7 @@ export function bench(options: Partial<LoadBalancersOptions> = {}): Bench {
     createLoadBalancers({
       directory,
       clock: systemClock,
-      log: process.env.LBLOG ? createLogger("t") : silentLogger,
+      log: silentLogger,
       threads: 2,
       onHealth: (health) => void events.push(health),
       onAccess: (record) => void access.push(record),
