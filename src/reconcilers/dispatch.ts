@@ -66,7 +66,8 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     const link = links.ready(instance);
     const delivery = links.delivery(instance, key);
     const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
-    if (decision === "send" && task.desiredStatus === "STOPPED" && (await drains(key, scope, task, observation))) return;
+    if (decision === "send" && task.desiredStatus === "STOPPED" && task.loadBalancers && (await drains(key, scope, task, observation)))
+      return;
     if (decision === "forget") links.forget(instance, key);
     else if (decision === "give-up") await giveUp(scope, key, task);
     else if (decision === "send" && link) {
@@ -101,7 +102,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
 
   /** Its load balancers still have requests with it: looked at again in a moment, for they may be done sooner than they must. */
   async function drains(key: string, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined): Promise<boolean> {
-    if (!task.loadBalancers || observation?.lastStatus !== "RUNNING" || observation.stoppingAt !== undefined) return false;
+    if (observation?.lastStatus !== "RUNNING" || observation.stoppingAt !== undefined) return false;
     const wait = (await drainedAt(store, scope, task, observation)) - clock.now();
     if (wait <= 0) return false;
     clock.after(Math.min(wait, drainLookMs), () => queues.tasks.add(key));
