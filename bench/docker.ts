@@ -10,7 +10,7 @@ export interface Docker {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export async function startDocker(): Promise<Docker> {
+export async function startDocker(options: readonly string[] = []): Promise<Docker> {
   const home = await temporary("docker");
   const namespace = `gantry-bench-${process.pid}`;
   await run("ip", ["netns", "add", namespace]);
@@ -25,6 +25,7 @@ export async function startDocker(): Promise<Docker> {
     `unix://${socket}`,
     "--pidfile",
     join(home.path, "pid"),
+    ...options,
   ];
   const daemon = spawn("nsenter", [`--net=/var/run/netns/${namespace}`, "dockerd", ...args], { stdio: "ignore" });
   const docker = async (...command: string[]) =>

@@ -92,10 +92,16 @@ export interface Gantry {
 }
 
 /** A whole Gantry of the benchmark's own: `./gantry up --detach --open`, ended with `down --all`. */
-export async function startGantry(): Promise<Gantry> {
+export async function startGantry(more: Readonly<Record<string, string>> = {}): Promise<Gantry> {
   const home = await temporary("home");
   const port = await freePort();
-  const env = { ...(process.env as Record<string, string>), GANTRY_HOME: home.path, GANTRY_PORT: String(port), GANTRY_LOG_LEVEL: "warn" };
+  const env = {
+    ...(process.env as Record<string, string>),
+    GANTRY_HOME: home.path,
+    GANTRY_PORT: String(port),
+    GANTRY_LOG_LEVEL: "warn",
+    ...more,
+  };
   const gantry = (...args: string[]) => run(join(repository, "gantry"), args, { env, timeout: 120_000, maxBuffer: 1 << 24 });
   await gantry("up", "--detach", "--open");
   return {

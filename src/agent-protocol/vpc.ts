@@ -38,6 +38,24 @@ export interface VpcState {
   readonly groups: readonly SecurityGroupState[];
   /** Addresses (of all machines, IPv4 and IPv6) of the groups that rules refer to. */
   readonly members: Readonly<Record<string, readonly string[]>>;
+  /** Private zones that are associated with the VPC. Absent: none. */
+  readonly zones?: readonly ZoneState[];
+}
+
+/** A private zone, whole; the same as the model's Zone. Names in small letters without the last dot. */
+export interface ZoneState {
+  readonly name: string;
+  /** Seconds for which an absence may be remembered. */
+  readonly soaTtl: number;
+  readonly sets: readonly {
+    readonly name: string;
+    readonly type: "A" | "AAAA" | "SRV" | "CNAME";
+    readonly ttl: number;
+    /** An answer has one of the values, by chance. Absent: up to eight. */
+    readonly one?: true;
+    /** Addresses, names, or `<priority> <weight> <port> <name>`. */
+    readonly values: readonly string[];
+  }[];
 }
 
 export interface VpcInterface {

@@ -67,7 +67,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     clock,
     log,
   });
-  const storage = deps.storage ?? createTaskStorage({ home: config.home, log });
+  const storage = deps.storage ?? createTaskStorage({ home: config.home, clock, log });
   const logs = createLogDrivers({ config, clock, random, log, journal });
   const world: World = {
     config,

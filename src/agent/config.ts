@@ -24,6 +24,10 @@ export interface AgentConfig {
   readonly availabilityZone: string;
   readonly pullBehavior: "default" | "always" | "once" | "prefer-cached";
   readonly reservedMemoryMiB: number;
+  /** How many times its CPU the machine promises: tasks keep their limits, and share when all are busy. `GANTRY_CPU_OVERCOMMIT`, default 1. */
+  readonly cpuOvercommit: number;
+  /** The same of its memory: safe only where tasks use less than they ask for. `GANTRY_MEMORY_OVERCOMMIT`, default 1. */
+  readonly memoryOvercommit: number;
   readonly reservedPorts: readonly number[];
   readonly reservedPortsUdp: readonly number[];
   readonly dynamicPorts: { readonly first: number; readonly last: number };
@@ -85,6 +89,8 @@ export function readAgentConfig(env: Environment): AgentConfig {
     instanceTags: textMap("ECS_CONTAINER_INSTANCE_TAGS", env),
     availabilityZone: env.GANTRY_AVAILABILITY_ZONE || `${region}a`,
     pullBehavior,
+    cpuOvercommit: overcommit("GANTRY_CPU_OVERCOMMIT", env),
+    memoryOvercommit: overcommit("GANTRY_MEMORY_OVERCOMMIT", env),
     reservedMemoryMiB: count("ECS_RESERVED_MEMORY", env, 0),
     reservedPorts: ports("ECS_RESERVED_PORTS", env, [22, 2375, 2376, 51678, 51679]),
     reservedPortsUdp: ports("ECS_RESERVED_PORTS_UDP", env, []),
@@ -108,6 +114,12 @@ export function readAgentConfig(env: Environment): AgentConfig {
     registryHosts: registryHosts(env),
     insecureRegistries: stringList("GANTRY_INSECURE_REGISTRIES", env, []),
   };
+}
+
+function overcommit(name: string, env: Environment): number {
+  const factor = Number(env[name] || "1");
+  if (!(factor >= 1 && factor <= 100)) throw new AgentConfigError(`${name} is not a number between 1 and 100: ${env[name]}`);
+  return factor;
 }
 
 function fargateMark({ GANTRY_FARGATE: mark = "false" }: Environment): AgentConfig["fargate"] {

@@ -6,6 +6,7 @@ import { systemRandom } from "#platform/random.ts";
 import { startAgent } from "./agent.ts";
 import { AgentConfigError, readAgentConfig, type AgentConfig } from "./config.ts";
 import { makeSpread } from "./containerd/spread.ts";
+import { announceIsolation } from "./sandbox/isolation.ts";
 import { openMachine } from "./machine.ts";
 
 /**
@@ -18,6 +19,7 @@ async function main(config: AgentConfig, tearDown: boolean): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   // The tasks' directories come and go with them.
   await makeSpread([join(config.dataDir, "tasks")]);
+  await announceIsolation(config, log);
   const deps = { clock: systemClock, random: systemRandom, log };
   const agent = await startAgent({ config, ...deps, ...(await openMachine(config, deps)) });
   // Timers of ours never keep the process alive by themselves; this one does.

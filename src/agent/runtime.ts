@@ -8,8 +8,9 @@ export interface Runtime {
   version(): Promise<{ readonly name: string; readonly version: string }>;
   readonly images: Images;
   /**
-   * The sandbox (a kernel of its own) that the containers of a task share, running when this resolves; one that runs already is left as it is. It stays until `remove`, whatever
-   * becomes of its containers; when it dies, they all end. Throws RuntimeError `CannotCreate`, e.g. where gVisor is not installed.
+   * The sandbox (a kernel of its own) that the containers of a task share: when this resolves, they can be created in it. One that is there already is left as it is. It stays until
+   * `remove`, whatever becomes of its containers; when it dies, they all end. Throws RuntimeError `CannotCreate`, e.g. where gVisor is not installed; `start` of a container does when the
+   * sandbox could not be started.
    */
   openSandbox(spec: SandboxSpec): Promise<void>;
   /** Snapshot, container and runtime task, not started yet. Safe to repeat: what an interrupted attempt left is removed first. Throws RuntimeError. */
@@ -122,7 +123,7 @@ export interface ContainerSpec {
   readonly group: string;
   readonly runtime: RuntimeClass;
   /**
-   * The id of the open sandbox to run in, whose `runtime` is the same. Network, limits and the cgroup are the sandbox's then, and nothing limits its containers one from another:
+   * The id of the open sandbox to run in, whose `runtime` is the same; absent: `runsc` makes one for this container alone. Network, limits and the cgroup are the sandbox's then, and nothing limits its containers one from another:
    * to the kernel of this machine they are one program.
    */
   readonly sandbox?: string;
@@ -175,7 +176,7 @@ export interface ExecResult {
   readonly timedOut: boolean;
 }
 
-/** Totals since the container's start, read from its cgroup (v1 or v2). */
+/** Totals since the container's start, read from its cgroup (v1 or v2); of a container in a shared sandbox, its even part of the sandbox's. */
 export interface ContainerStats {
   readonly readAt: number;
   readonly cpuNanoseconds: number;

@@ -64,6 +64,7 @@ const missingMemberCode: Readonly<Record<string, string>> = {
   ecs: "InvalidParameterException",
   logs: "InvalidParameterException",
   route53: "InvalidInput",
+  servicediscovery: "InvalidInput",
 };
 
 /** Required members are absent. `paths` as in `containerDefinitions.1.member.name`, at least one. `input`: the operation's input shape. */

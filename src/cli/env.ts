@@ -17,6 +17,8 @@ export async function environment(config: Config): Promise<Readonly<Record<strin
     AWS_ACCESS_KEY_ID: identity.rootAccessKeyId,
     AWS_SECRET_ACCESS_KEY: identity.rootSecretAccessKey,
     AWS_EC2_METADATA_DISABLED: "true",
+    // DiscoverInstances would be asked of `data-` and our host, a name that nobody knows.
+    AWS_DISABLE_HOST_PREFIX_INJECTION: "true",
     GANTRY_HOME: config.home,
     GANTRY_PORT: String(config.port),
     GANTRY_REGISTRY: `localhost:${config.port}`,

@@ -7,6 +7,7 @@ const commands: Readonly<Record<string, string>> = {
   runc: "runc",
   nft: "nftables",
   ip: "iproute2",
+  "mkfs.ext4": "e2fsprogs",
 };
 
 /** What this machine lacks to run containers, each as a sentence that says what to do; empty when all is well. Reads only. */

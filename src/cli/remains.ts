@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { instanceOf } from "#agent/config.ts";
+import { loopsOf } from "#agent/storage/storage.ts";
 import { endProcess, nameProcess, type ProcessName } from "./processes.ts";
 
 /** What one Gantry has on this machine, by the kernel's own word. Another Gantry's things carry another instance's name and are never seen here. */
@@ -10,6 +11,8 @@ export interface Remains {
   readonly namespaces: readonly string[];
   readonly links: readonly string[];
   readonly cgroups: readonly string[];
+  /** Over files of this home: disks of tasks. */
+  readonly loops: readonly string[];
   /** What runc keeps of this Gantry's containers, on a tmpfs. */
   readonly directories: readonly string[];
   /** nftables' table `gantry_<instance>`, and rules elsewhere that carry its name. */
@@ -25,13 +28,14 @@ export async function findRemains(home: string): Promise<Remains> {
   const ruleset = await output("nft", "list", "ruleset");
   const table = `gantry_${instance}`;
   return {
-    processes: await processesOf(instance, cgroups),
+    processes: await processesOf(home, instance, cgroups),
     mounts: await mountsOf(home, instance),
     namespaces: (await list("/run/netns")).filter((name) => name.startsWith(`gantry-${instance}-`)),
     links: (await list("/sys/class/net")).filter(
       (name) => name === `gantry-${instance}` || (name.length === 11 && name.startsWith(`g${instance.slice(0, 6)}`)),
     ),
     cgroups,
+    loops: await loopsOf(`${home}/`),
     directories: (await list("/run/containerd/runc"))
       .filter((name) => name === `gantry-${instance}`)
       .map((name) => `/run/containerd/runc/${name}`),
@@ -46,6 +50,7 @@ export function describeRemains(remains: Remains): readonly string[] {
     ...remains.namespaces.map((name) => `network namespace ${name}`),
     ...remains.links.map((name) => `link ${name}`),
     ...remains.cgroups.map((path) => `cgroup ${path}`),
+    ...remains.loops.map((device) => `loop device ${device}`),
     ...remains.directories.map((path) => `directory ${path}`),
     ...remains.tables.map((line) => `nftables ${line}`),
   ];
@@ -56,6 +61,7 @@ export async function removeRemains(home: string): Promise<Remains> {
   const found = await findRemains(home);
   for (const { process: each } of found.processes) await endProcess(each, 0);
   for (const point of found.mounts.toReversed()) await output("umount", "-l", point);
+  for (const device of found.loops) await output("losetup", "--detach", device);
   for (const name of found.namespaces) await rm(`/run/netns/${name}`, { force: true }).catch(() => {});
   for (const name of found.links) await output("ip", "link", "del", name);
   const table = `gantry_${instanceOf(home)}`;
@@ -68,7 +74,7 @@ export async function removeRemains(home: string): Promise<Remains> {
 
 const list = (directory: string) => readdir(directory).catch(() => [] as string[]);
 
-async function processesOf(instance: string, cgroups: readonly string[]): Promise<Remains["processes"]> {
+async function processesOf(home: string, instance: string, cgroups: readonly string[]): Promise<Remains["processes"]> {
   const inside = new Set<number>();
   for (const directory of cgroups)
     for (const group of [directory, ...(await cgroupsBelow(directory))])
@@ -79,7 +85,10 @@ async function processesOf(instance: string, cgroups: readonly string[]): Promis
     const line = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
     // A shim names its namespace of containerd on its command line, whoever's containerd it is.
     const shim = /containerd-shim/.test(line[0] ?? "") && line[line.indexOf("-namespace") + 1] === `gantry-${instance}`;
-    if (shim || inside.has(pid)) found.push({ process: nameProcess(pid), text: line.join(" ").trim().slice(0, 160) });
+    // gVisor's wrapper and runsc carry where this Gantry's records are.
+    const sandbox =
+      /(^|\/)(runsc|runsc-sandbox|runsc-gofer|sh)$/.test(line[0] ?? "") && line.some((word) => word.includes(`${home}/runtime/`));
+    if (shim || sandbox || inside.has(pid)) found.push({ process: nameProcess(pid), text: line.join(" ").trim().slice(0, 160) });
   }
   return found.filter(({ process: { started } }) => started !== "");
 }

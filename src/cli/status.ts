@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { announcedIsolation } from "#agent/sandbox/isolation.ts";
 import type { Config } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
@@ -50,7 +51,7 @@ export async function status(config: Config): Promise<Status> {
       parts.push(await instancePart(config));
     }
   }
-  parts.push(await machinePart(), await diskPart(config));
+  parts.push(...fargatePart(config), await machinePart(), await diskPart(config));
   return { ok: parts.every((part) => part.ok), endpoint: endpointOf(config), home: config.home, parts };
 }
 
@@ -91,6 +92,14 @@ async function machinePart(): Promise<Part> {
   return problems.length === 0
     ? { name, ok: true, detail: "containerd, runc, nftables, iproute2, overlay, cgroups" }
     : { name, ok: false, detail: "can't run containers", problem: problems.join("\n") };
+}
+
+/** What isolates Fargate tasks, as the agent found it. */
+function fargatePart(config: Config): Part[] {
+  const found = announcedIsolation(join(config.home, "agent"));
+  if (!found) return [];
+  const { detail, problem } = found;
+  return [{ name: "fargate", ok: problem === undefined, detail, ...(problem === undefined ? {} : { problem }) }];
 }
 
 /** `fetch failed` says nothing; its cause does. */

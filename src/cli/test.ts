@@ -15,7 +15,10 @@ interface Totals {
 }
 
 /** Files that use the machine's containers, network or much of its CPU run one at a time, after the others. */
-const isHeavy = (file: string) => /^test\/(road|cli|agent|containerd|registry|ecr|store)\//.test(file);
+const isHeavy = (file: string) => /^test\/(road|cli|agent|containerd|network|registry|ecr|store)\//.test(file);
+
+/** Files that mostly wait, for a client that asks every ten seconds or for two minutes to be over: they go beside all others. */
+const isPatient = (file: string) => /^test\/(terraform\/|road\/services)/.test(file);
 
 /** `gantry test`: type check, lint, every test file; the last line is `N passed, N failed[, N skipped]`. */
 export async function test(words: readonly string[]): Promise<number> {
@@ -35,12 +38,18 @@ export async function test(words: readonly string[]): Promise<number> {
   for await (const file of glob("{src,test}/**/*.test.ts", { cwd: root }))
     if (words.length === 0 || words.some((word) => file.includes(word))) files.push(file);
   files.sort();
+  const patient = runFiles(totals, files.filter(isPatient), 2);
   await runFiles(
     totals,
-    files.filter((file) => !isHeavy(file)),
+    files.filter((file) => !isHeavy(file) && !isPatient(file)),
     2,
   );
-  await runFiles(totals, files.filter(isHeavy), 1);
+  await runFiles(
+    totals,
+    files.filter((file) => isHeavy(file) && !isPatient(file)),
+    1,
+  );
+  await patient;
   // Whoever ends a process does not wait for the kernel to take it away.
   let left: readonly string[] = [];
   for (let tries = 0; tries < 20; tries++) {

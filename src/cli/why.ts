@@ -104,7 +104,8 @@ export function formatService(all: Explanation): string {
       "",
       `${all.placement.missing} not placed since ${clock(all.placement.at)}; ${all.placement.considered} instances were considered:`,
     );
-    if (all.placement.considered === 0) lines.push("  there are no container instances in the cluster");
+    if (all.placement.considered === 0)
+      lines.push("  there are no container instances in the cluster, or (on Fargate) no machine is marked for it");
     for (const { reason, detail } of all.placement.rejections) lines.push(`  ${reason}: ${detail}`);
   }
   for (const each of all.deployments) {

@@ -161,13 +161,23 @@ export interface NetworkInterfaceRecord {
   readonly tags: readonly Tag[];
 }
 
-/** One for each VPC, made with it. It lets everything through; its entries cannot be changed yet. */
+/** One for each VPC, made with it: there are no others yet. */
 export interface NetworkAclRecord {
   readonly id: string;
   readonly vpcId: string;
   /** By subnet, so that it stays with the subnet. */
   readonly associations: readonly { readonly id: string; readonly subnetId: string }[];
+  /** Without the last ones, which deny. Entries that let through less than everything are refused until somebody enforces them. */
+  readonly entries: readonly NetworkAclEntry[];
   readonly tags: readonly Tag[];
+}
+
+export interface NetworkAclEntry {
+  /** 1 to 32766: the lowest that fits decides. */
+  readonly number: number;
+  readonly egress: boolean;
+  /** All of the family: `0.0.0.0/0` or `::/0`. */
+  readonly cidr: string;
 }
 
 export interface DhcpOptionsRecord {

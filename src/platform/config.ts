@@ -28,6 +28,11 @@ export interface Config {
    * tests by RFC 2544) that the home directory chooses, so two Gantrys of one machine rarely share one.
    */
   readonly publicPool: string;
+  /**
+   * UDP and TCP port on `bind` where private zones are answered; undefined for none. `GANTRY_DNS_PORT`, 0 for none; by default 4553 beside the default
+   * port 4566, otherwise none, so that several Gantrys of one machine do not meet.
+   */
+  readonly dnsPort: number | undefined;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
 }
@@ -51,6 +56,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const home = resolve(env.GANTRY_HOME || "/var/lib/gantry");
   const publicPool = env.GANTRY_PUBLIC_POOL ?? defaultPool(home);
   if (!isBlock(publicPool)) throw new ConfigError(`GANTRY_PUBLIC_POOL is not an IPv4 block between /8 and /29: ${publicPool}`);
+  const dnsPort = env.GANTRY_DNS_PORT ? Number(env.GANTRY_DNS_PORT) : port === 4566 ? 4553 : 0;
+  if (!Number.isInteger(dnsPort) || dnsPort < 0 || dnsPort > 65535)
+    throw new ConfigError(`GANTRY_DNS_PORT is not a port: ${env.GANTRY_DNS_PORT}`);
   return {
     home,
     port,
@@ -63,6 +71,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     requestsPerSecond,
     cluster: env.GANTRY_CLUSTER ?? "default",
     publicPool,
+    dnsPort: dnsPort === 0 ? undefined : dnsPort,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
   };
 }

@@ -1,7 +1,7 @@
 /** The supervisor with real processes and real signals; small scripts stand where containerd, server and agent would. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -65,20 +65,16 @@ test("parts start in order, what is killed starts again, SIGTERM stops all in th
     () => child(home, "two").ready && child(home, "two").process?.pid !== first.pid,
     () => JSON.stringify(readState(home)),
   );
+  // What says that it is ready is there from its first start: its own word is that it has come so far.
+  const words = async () => (await readFile(join(home, "order"), "utf8")).trim().split("\n");
+  for (let tries = 0; tries < 200 && (await words()).length < 3; tries++) await new Promise((resolve) => setTimeout(resolve, 25));
   assert.equal(child(home, "two").restarts, 1);
   assert.match(child(home, "two").lastEnd?.reason ?? "", /SIGKILL/);
   assert.equal(child(home, "one").restarts, 0);
   supervised.process.kill("SIGTERM");
   assert.equal(await supervised.ended, 0);
   assert.equal(readState(home)?.phase, "stopped");
-  const { readFile } = await import("node:fs/promises");
-  assert.deepEqual((await readFile(join(home, "order"), "utf8")).trim().split("\n"), [
-    "start one",
-    "start two",
-    "start two",
-    "stop two",
-    "stop one",
-  ]);
+  assert.deepEqual(await words(), ["start one", "start two", "start two", "stop two", "stop one"]);
 });
 
 test("one supervisor for a home: a second one is told so and touches nothing", async (t) => {

@@ -331,6 +331,14 @@ test("an image's volume is filled from the image, written apart from it, and gon
   await machine.runtime.wait(spec.id);
   await machine.runtime.remove(spec.id);
   assert.equal(readFileSync(spec.stdout, "utf8"), "seed\n1000:1001 750\n2\n");
+  // Started again under the same id, as a restart policy does, it has them anew.
+  await machine.runtime.create(spec);
+  await machine.runtime.start(spec.id);
+  await machine.runtime.wait(spec.id);
+  await machine.runtime.create(spec);
+  await machine.runtime.start(spec.id);
+  assert.equal((await machine.runtime.wait(spec.id)).exitCode, 0);
+  await machine.runtime.remove(spec.id);
 });
 
 test("twenty at once", async () => {

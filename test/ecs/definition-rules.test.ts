@@ -91,7 +91,7 @@ const refused: readonly [input: RegisterTaskDefinitionRequest, message: string][
     two({ dependsOn: [{ containerName: "other", condition: "HEALTHY" }] }),
     "A dependency container with HEALTHY condition must have health check configured",
   ],
-  [whole({ ephemeralStorage: { sizeInGiB: 20 } }), "Invalid setting for ephemeral storage. Size must be between 21 GiB and 200 GiB."],
+  [whole({ ephemeralStorage: { sizeInGiB: 19 } }), "Invalid setting for ephemeral storage. Size must be between 20 GiB and 200 GiB."],
   [whole({ ...fargate, networkMode: "bridge" }), "Fargate only supports network mode ‘awsvpc’."],
   [whole({ ...fargate, cpu: undefined }), "Fargate requires that 'cpu' be defined at the task level."],
   [whole({ ...fargate, memory: undefined }), "Fargate requires that 'memory' be defined at the task level."],

@@ -3,9 +3,10 @@ import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { codes, parseQuestion, refusal, reply, types, type Answer } from "#agent/network/vpc/dns-message.ts";
+import { codes, parseQuestion, refusal, reply, types, type Answer } from "#model/dns/message.ts";
+import { readAnswers } from "#model/dns/read-answers.ts";
 import { createForwarder } from "#agent/network/vpc/forward.ts";
-import { createResolver, type Resolver } from "#agent/network/vpc/resolver.ts";
+import { createResolver, type Resolver, type Zones } from "#agent/network/vpc/resolver.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
@@ -71,6 +72,32 @@ describe("DNS messages", () => {
     );
   });
 
+  it("other servers' answers are read through their pointers, and no bytes of theirs throw", () => {
+    const asked = query("a.example.com");
+    const text = reply(asked, parseQuestion(asked)!, {
+      code: codes.NOERROR,
+      answers: [
+        { type: "CNAME", target: "b.example.com", ttl: 3 },
+        { type: "A", address: "192.0.2.1", ttl: 4, name: "b.example.com" },
+        { type: "AAAA", address: "fd00::1", ttl: 5, name: "b.example.com" },
+      ],
+    });
+    assert.deepEqual(readAnswers(text)?.answers, [
+      { type: "CNAME", target: "b.example.com", ttl: 3, name: "a.example.com" },
+      { type: "A", address: "192.0.2.1", ttl: 4, name: "b.example.com" },
+      { type: "AAAA", address: "fd00:0:0:0:0:0:0:1", ttl: 5, name: "b.example.com" },
+    ]);
+    fc.assert(
+      fc.property(fc.nat(text.length - 1), fc.nat(255), fc.nat(text.length), (at, value, length) => {
+        const bytes = Buffer.from(text);
+        bytes[at] = value;
+        readAnswers(bytes.subarray(0, length));
+      }),
+      { numRuns: 3_000 },
+    );
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void readAnswers(bytes)));
+  });
+
   it("answers of every type say how long they are; what does not fit into a datagram is said to be missing", () => {
     const asked = query("web.shop.local");
     const question = parseQuestion(asked)!;
@@ -95,6 +122,7 @@ describe("the VPCs' resolver", () => {
   const task = interfaceOf("10.0.1.5");
   const vpc = vpcOf("a", [task]);
   let dnsSupport = true;
+  let zones: Zones | undefined;
   const upstream = createSocket("udp4");
   const upstreamTcp = createServer((socket) =>
     socket.on("data", (data: Buffer) => {
@@ -125,6 +153,7 @@ describe("the VPCs' resolver", () => {
     const deps = { clock: systemClock, random: systemRandom, log: silentLogger };
     resolver = createResolver({
       ...deps,
+      zones: (question, caller) => zones?.(question, caller),
       who: () => ({ vpc: { ...vpc, dnsSupport }, networkInterface: task }),
       forwarder: createForwarder({ ...deps, servers: async () => servers, freshMs: 0 }),
     });
@@ -195,7 +224,7 @@ describe("the VPCs' resolver", () => {
   });
 
   it("looks up zones first, refuses strangers' questions and what is none", async () => {
-    resolver.zones = ({ name }, caller) =>
+    zones = ({ name }, caller) =>
       name === "api.shop.local" && caller.vpc.vpcId === vpc.vpcId
         ? { code: codes.NOERROR, answers: [{ type: "A", address: "10.0.2.9", ttl: 10 }] }
         : undefined;
@@ -204,5 +233,16 @@ describe("the VPCs' resolver", () => {
     assert.equal((await lookup("localhost")).code, codes.REFUSED);
     dnsSupport = true;
     assert.equal(codeOf(await ask(Buffer.concat([query("a.b").subarray(0, 14), Buffer.alloc(4)]))), codes.FORMERR);
+  });
+
+  it("follows a CNAME out of a zone, for those who ask us don't", async () => {
+    servers = [`127.0.0.1#${upstream.address().port}`];
+    zones = ({ name }) =>
+      name === "out.shop.local"
+        ? { code: codes.NOERROR, answers: [{ type: "CNAME", target: "www.example.com", ttl: 10, name }], elsewhere: "www.example.com" }
+        : undefined;
+    assert.deepEqual(await lookup("out.shop.local"), { code: 0, count: 2, tail: "192.0.2.55" });
+    assert.equal((await lookup("out.shop.local", types.CNAME)).count, 1);
+    zones = undefined;
   });
 });

@@ -179,6 +179,19 @@ describe("VPCs", { skip: needsRoot, timeout: 120_000 }, () => {
     assert.ok(!(await command("ip", ["route"])).includes("203.0.113."), "its route is gone");
   });
 
+  it("resolve names by the VPC's resolver, where its DNS support is on", async () => {
+    const [a, b] = [interfaceOf("10.0.1.5", { groups: [] }), interfaceOf("10.0.1.5", { groups: [] })];
+    await machine.network.updateVpcs([vpcOf("n", [a]), vpcOf("m", [b], { dnsSupport: false })]);
+    const [one, two] = [await attach(a), await attach(b)];
+    const script = (server: string) =>
+      `const { Resolver } = require("dns"); const r = new Resolver({ timeout: 700, tries: 1 }); r.setServers(["${server}"]); r.resolve4("ip-10-0-7-7.ec2.internal", (e, l) => process.stdout.write(e ? e.code : l.join()));`;
+    const resolve = (each: Attachment, server: string) => machine.inside(each, process.execPath, "-e", script(server));
+    assert.equal(await resolve(one, "10.0.0.2"), "10.0.7.7", "whatever its groups say");
+    assert.equal(await resolve(one, "169.254.169.253"), "10.0.7.7");
+    assert.equal(await resolve(two, "10.0.0.2"), "ETIMEOUT");
+    await detachAll();
+  });
+
   it("drop what is sent under another address", async () => {
     const [a, b] = [interfaceOf("10.0.1.5"), interfaceOf("10.0.1.6")];
     await machine.network.updateVpcs([vpcOf("s", [a, b])]);

@@ -49,7 +49,7 @@ export function definitionRecord(family: string, revision: number, definition: R
     registeredAt: 0,
     registeredBy: "arn:aws:iam::000000000000:root",
     definition: { family, networkMode: "bridge", volumes: [], placementConstraints: [], ...definition },
-    compatibilities: ["EC2"],
+    compatibilities: definition.networkMode === "awsvpc" ? ["EC2", "FARGATE"] : ["EC2"],
     requiresAttributes: [],
     tags: [],
   };

@@ -20,6 +20,13 @@ export const serviceDefinitions = {
   /** Healthy first, not for long. */
   "app-sick": revisions(1, { healthCheck }),
   big: [{ cpu: "512", memory: "512", containerDefinitions: [{ name: "big", image: "busybox", essential: true }] }],
+  /** Fargate's smallest: eight to a machine of the simulation. */
+  small: [1, 2].map(() => ({
+    networkMode: "awsvpc",
+    cpu: "256",
+    memory: "512",
+    containerDefinitions: [{ name: "main", image: "busybox", essential: true }],
+  })),
   "batch-job": [{ containerDefinitions: [container({ cpu: 256 })] }],
 };
 

@@ -12,12 +12,12 @@ const cluster = "sim";
 export class ServiceWorld {
   readonly world: World;
 
-  constructor(instances: number) {
-    this.world = new World(1, { instances, chaos: 0, definitions: serviceDefinitions });
+  constructor(instances: number, fargate = false) {
+    this.world = new World(1, { instances, chaos: 0, fargate, definitions: serviceDefinitions });
   }
 
-  static async with(instances: number): Promise<ServiceWorld> {
-    const self = new ServiceWorld(instances);
+  static async with(instances: number, fargate = false): Promise<ServiceWorld> {
+    const self = new ServiceWorld(instances, fargate);
     await self.world.startServer();
     for (const agent of self.world.agents) agent.start();
     await self.pass(2000);

@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly instances: number;
   /** 0: agents that never err. 1: everything that can go wrong does so often. */
   readonly chaos: number;
+  /** The machines are Fargate's too. */
+  readonly fargate?: boolean;
   /** By family: its revisions. */
   readonly definitions?: Readonly<Record<string, readonly Record<string, unknown>[]>>;
 }
@@ -72,10 +74,14 @@ export class World {
   #fuse: number | undefined;
   #fuseAfter = false;
 
+  readonly #fargate: boolean;
+
   constructor(seed: number, options: WorldOptions) {
+    this.#fargate = options.fargate ?? false;
     this.random = seededRandom(seed);
     this.disk.onWrite = (batch) => this.#check(batch);
-    this.#put(ecsKeys.cluster(scope, cluster), clusterRecord(cluster));
+    const capacityProviders = this.#fargate ? ["FARGATE", "FARGATE_SPOT"] : [];
+    this.#put(ecsKeys.cluster(scope, cluster), { ...clusterRecord(cluster), capacityProviders });
     for (const [family, revisions] of Object.entries(options.definitions ?? taskDefinitions))
       for (const write of definitionWrites(family, ...revisions)) this.#put(write.put, write.value);
     for (let i = 0; i < options.instances; i++) this.addInstance(seed * 1000 + i, options.chaos);
@@ -87,8 +93,12 @@ export class World {
     const id = hex(number + 1);
     this.#put(
       ecsKeys.containerInstance(scope, cluster, id),
-      instanceRecord(cluster, id, { zone: number % 2 ? "us-east-1b" : "us-east-1a" }),
+      instanceRecord(cluster, id, {
+        zone: number % 2 ? "us-east-1b" : "us-east-1a",
+        ...(this.#fargate ? { attributes: { "gantry.fargate": "true" } } : {}),
+      }),
     );
+    if (this.#fargate) this.#put(ecsKeys.fargateNode(scope, cluster, id), { ...scope, cluster, id });
     const agent = new ScriptedAgent({ instance: id, cluster, clock: this.clock, random: seededRandom(seed), door: this.#door, chaos });
     this.agents.push(agent);
     return agent;

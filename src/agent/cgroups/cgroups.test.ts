@@ -44,9 +44,11 @@ test("version 2: controllers are handed down, limits written", async () => {
   assert.equal(readFileSync(join(root, "gantry-1/task/memory.max"), "utf8"), String(512 * 1024 * 1024));
   // The kernel's file gathers; ours keeps the last.
   assert.equal(readFileSync(join(root, "gantry-1/cgroup.subtree_control"), "utf8"), "+pids");
-  await createTaskCgroup({ parent: "/gantry-1/task" }, hierarchy);
-  assert.equal(readFileSync(join(root, "gantry-1/task/cpu.max"), "utf8"), "max 100000");
-  assert.equal(readFileSync(join(root, "gantry-1/task/memory.max"), "utf8"), "max");
+  // What is not named stays.
+  await createTaskCgroup({ parent: "/gantry-1/task", pids: 2000 }, hierarchy);
+  assert.equal(readFileSync(join(root, "gantry-1/task/cpu.max"), "utf8"), "25000 100000");
+  assert.equal(readFileSync(join(root, "gantry-1/task/memory.max"), "utf8"), String(512 * 1024 * 1024));
+  assert.equal(readFileSync(join(root, "gantry-1/task/pids.max"), "utf8"), "2000");
 });
 
 test("version 2: statistics, the lowest limit on the way up, ends for want of memory", async () => {

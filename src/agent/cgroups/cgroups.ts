@@ -10,10 +10,10 @@ import { detectHierarchy, directoriesOf, directoryOf } from "./hierarchy.ts";
 export interface TaskCgroup {
   /** Absolute within each hierarchy: `/gantry-1f3a/0d2c…`. */
   readonly parent: string;
-  /** In vCPU, 0.25 = a quarter of a core; undefined: no limit. */
+  /** In vCPU, 0.25 = a quarter of a core. Limits that are undefined stay as they are; a new cgroup has none. */
   readonly cpuLimit?: number;
   readonly memoryMiB?: number;
-  /** Processes and threads; undefined: no limit. */
+  /** Processes and threads. */
   readonly pids?: number;
 }
 
@@ -32,13 +32,13 @@ export async function createTaskCgroup({ parent, cpuLimit, memoryMiB, pids }: Ta
   const processes = directoryOf(hierarchy, "pids", parent);
   if (processes && pids !== undefined) await writeFile(join(processes, "pids.max"), String(pids));
   if (hierarchy.version === 2) {
-    await writeFile(join(cpu!, "cpu.max"), quota === undefined ? `max ${period}` : `${quota} ${period}`);
-    await writeFile(join(memory!, "memory.max"), bytes === undefined ? "max" : String(bytes));
+    if (quota !== undefined) await writeFile(join(cpu!, "cpu.max"), `${quota} ${period}`);
+    if (bytes !== undefined) await writeFile(join(memory!, "memory.max"), String(bytes));
     return;
   }
-  if (cpu) {
+  if (cpu && quota !== undefined) {
     await writeFile(join(cpu, "cpu.cfs_period_us"), String(period));
-    await writeFile(join(cpu, "cpu.cfs_quota_us"), String(quota ?? -1));
+    await writeFile(join(cpu, "cpu.cfs_quota_us"), String(quota));
   }
   if (memory && bytes !== undefined) await writeFile(join(memory, "memory.limit_in_bytes"), String(bytes));
 }

@@ -6,6 +6,7 @@ import type { Clock } from "#platform/clock.ts";
 import { inSandbox } from "#agent/spec/sandbox.ts";
 import { isNotFound, jsonAny, messageOf, runtimeError, unlessGone, type Containerd } from "./client.ts";
 
+/** Of both streams together, standard output first. */
 const outputLimit = 4096;
 /** An exec that writes without end keeps no more than this on disk. */
 const fileLimit = 1024 * 1024;
@@ -27,9 +28,11 @@ export async function execInContainer(
   { args, timeoutMs }: { readonly args: readonly string[]; readonly timeoutMs: number },
 ): Promise<ExecResult> {
   const execId = `exec-${crypto.randomUUID()}`;
-  const output = join(directory, execId);
+  // A file for each: where both streams go to one, the shim closes it for both when the first of them ends, and what the other still has to say is lost.
+  const outputs = [`${join(directory, execId)}.out`, `${join(directory, execId)}.err`] as const;
+  const [stdout, stderr] = outputs;
   await mkdir(directory, { recursive: true });
-  await writeFile(output, "");
+  for (const path of outputs) await writeFile(path, "");
   let added = false;
   let sandboxed = false;
   try {
@@ -38,7 +41,7 @@ export async function execInContainer(
     sandboxed = inSandbox(own);
     const spec = jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Process", process);
     // Both streams, always: an empty one crashes the shim and takes the group's other containers with it.
-    await containerd.tasks.exec({ containerId, execId, stdout: output, stderr: output, spec });
+    await containerd.tasks.exec({ containerId, execId, stdout, stderr, spec });
     added = true;
     const ended = containerd.tasks.wait({ containerId, execId });
     ended.catch(() => undefined);
@@ -58,13 +61,17 @@ export async function execInContainer(
       void first.then(() => containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined));
     };
     const cancelKill = clock.after(timeoutMs, kill);
-    const guard = guardSize(clock, output);
+    const guards = outputs.map((path) => guardSize(clock, path));
     try {
       const { exitStatus } = await ended;
-      return { exitCode: exitStatus, output: guard.kept() ?? (await head(output)), timedOut };
+      // The shim may still be copying what the process wrote last: deleting waits for it.
+      await unlessGone(containerd.tasks.deleteProcess({ containerId, execId })).catch(() => undefined);
+      added = false;
+      const parts = await Promise.all(guards.map(async (guard, index) => guard.kept() ?? (await head(outputs[index]!))));
+      return { exitCode: exitStatus, output: parts.join("").slice(0, outputLimit), timedOut };
     } finally {
       cancelKill();
-      guard.stop();
+      for (const guard of guards) guard.stop();
     }
   } catch (error) {
     if (isNotFound(error)) throw new RuntimeError("NotFound", `container ${containerId} is not running`, { cause: error });
@@ -72,7 +79,7 @@ export async function execInContainer(
   } finally {
     if (added) await unlessGone(containerd.tasks.deleteProcess({ containerId, execId })).catch(() => undefined);
     if (sandboxed) await inside.forget(execId);
-    await rm(output, { force: true });
+    for (const path of outputs) await rm(path, { force: true });
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import { mkdir, readlink, rm, symlink } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory, removeDirectory } from "./elsewhere.ts";
 import { isAlreadyExists, unlessGone, type Containerd } from "./client.ts";
 
 /** What containerd is to mount as a container's root. */
@@ -30,23 +31,15 @@ export class RootFs {
     this.#directory = directory;
   }
 
-  /**
-   * The directories above are made anew: what an earlier container of this id wrote is gone. With `elsewhere` (a directory on the task's own disk) they lie there, and a link in
-   * the place of the directory remembers it.
-   */
+  /** The directories above are made anew, in `elsewhere` where the task has a disk of its own. */
   async make(id: string, chainId: string, elsewhere?: string): Promise<RootMount[]> {
-    const own = join(elsewhere ?? this.#directory, id);
-    const [upper, work] = [join(own, "fs"), join(own, "work")];
     const make = async () => {
-      await this.remove(id);
-      if (elsewhere) {
-        await rm(own, { recursive: true, force: true });
-        await symlink(own, join(this.#directory, id));
-      }
-      await mkdir(own, { recursive: true, mode: 0o700 });
+      const own = await makeDirectory(this.#directory, id, elsewhere && join(elsewhere, id));
+      const [upper, work] = [join(own, "fs"), join(own, "work")];
       await Promise.all([mkdir(upper, { mode: 0o755 }), mkdir(work, { mode: 0o711 })]);
+      return { upper, work };
     };
-    const [lower] = await Promise.all([this.#lower(chainId), make()]);
+    const [lower, { upper, work }] = await Promise.all([this.#lower(chainId), make()]);
     return [
       {
         type: "overlay",
@@ -57,11 +50,8 @@ export class RootFs {
     ];
   }
 
-  async remove(id: string): Promise<void> {
-    const own = join(this.#directory, id);
-    const elsewhere = await readlink(own).catch(() => undefined);
-    if (elsewhere) await rm(elsewhere, { recursive: true, force: true });
-    await rm(own, { recursive: true, force: true });
+  remove(id: string): Promise<void> {
+    return removeDirectory(this.#directory, id);
   }
 
   /** Lets go of the layers that no container of `inUse` (chain ids) stands on, so that they can be collected with their image; the next container names them again. */

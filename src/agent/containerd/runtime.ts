@@ -1,8 +1,6 @@
 import { join } from "node:path";
-import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { detectHierarchy, type Hierarchy } from "#agent/cgroups/hierarchy.ts";
-import { hasOomKill, readStats } from "#agent/cgroups/stats.ts";
 import { createHttp, type Http } from "#agent/images/http.ts";
 import { ImageStore } from "#agent/images/images.ts";
 import { hostPlatform } from "#agent/images/manifest.ts";
@@ -17,6 +15,7 @@ import {
   type Runtime,
   type SandboxSpec,
 } from "#agent/runtime.ts";
+import type { OciSpec } from "#agent/spec/oci.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import {
@@ -32,14 +31,15 @@ import {
   unlessGone,
   type Containerd,
 } from "./client.ts";
+import { cgroupLabel, Use } from "./use.ts";
 import { execInContainer } from "./exec.ts";
-import { Status } from "./generated/api/types/task/task_pb.ts";
+import { chainLabel, knownContainers } from "./known.ts";
 import { RootFs } from "./rootfs.ts";
-import { cgroupLabel, Sandboxes, type RuntimeCall } from "./sandboxes.ts";
+import { Sandboxes, type RuntimeCall } from "./sandboxes.ts";
 import { makeSpread, placesOfContainers } from "./spread.ts";
 import { chooseSnapshotter } from "./snapshotter.ts";
+import { forgetStale } from "./stale.ts";
 import { SpecSource } from "./spec-source.ts";
-import { removeImageVolumes } from "./volumes.ts";
 
 export interface ContainerdRuntimeOptions extends SourceOptions {
   readonly socket: string;
@@ -63,8 +63,6 @@ export interface ContainerdRuntimeOptions extends SourceOptions {
   readonly connectTimeoutMs?: number;
 }
 
-/** The image's layers that a container stands on. */
-const chainLabel = "gantry.io/chain";
 const SIGKILL = 9;
 
 /** The Runtime over containerd's gRPC API. Fails with `Unavailable` when containerd does not answer. */
@@ -84,12 +82,13 @@ export class ContainerdRuntime implements Runtime {
   readonly #containerd: Containerd;
   readonly #http: Http;
   readonly #hierarchy: Hierarchy = detectHierarchy();
+  readonly #use: Use;
   readonly #specs: SpecSource;
   /** Undefined where containerd's own snapshots are to be used: another's containerd, or one without overlayfs. */
   readonly #rootFs: RootFs | undefined;
   readonly #sandboxes: Sandboxes;
-  /** Container to its cgroup. */
-  readonly #cgroups = new Map<string, string>();
+  /** Of containers that are not started yet. */
+  readonly #sandboxOf = new Map<string, string>();
 
   constructor(options: ContainerdRuntimeOptions, containerd: Containerd) {
     this.#options = options;
@@ -115,12 +114,14 @@ export class ContainerdRuntime implements Runtime {
       platform: hostPlatform(),
       parallelLayers: 3,
     });
+    this.#use = new Use(containerd, this.#hierarchy);
     this.#sandboxes = new Sandboxes({
       containerd,
       hierarchy: this.#hierarchy,
       directory: join(options.stateDirectory, "sandbox"),
       runcRoot: this.#runcRoot,
       runscPlatform: options.runscPlatform,
+      clock,
       discard: (id) => this.#discard(id),
     });
     this.#specs = new SpecSource({ containerd, images: this.images, stateDirectory: options.stateDirectory, hierarchy: this.#hierarchy });
@@ -145,31 +146,39 @@ export class ContainerdRuntime implements Runtime {
     const containerd = this.#containerd;
     const { snapshotter } = containerd;
     try {
-      const [{ oci, parent }, runtime] = await Promise.all([this.#specs.build(spec), this.#sandboxes.call(spec.runtime, "container")]);
-      if (spec.sandbox !== undefined) await this.#sandboxes.checkMounts(spec.mounts);
+      const [{ oci, parent }, runtime] = await Promise.all([
+        this.#specs.build(spec),
+        this.#sandboxes.call(spec.runtime, spec.sandbox === undefined ? "sandbox" : "container"),
+      ]);
+      if (spec.runtime.name === "runsc") await this.#sandboxes.checkMounts(spec.mounts);
       const cgroup = `${spec.cgroupParent}/${spec.sandbox ?? id}`;
       const record = {
         id,
         labels: { ...spec.labels, [cgroupLabel]: cgroup, [chainLabel]: parent },
         image: spec.image.name,
         runtime: { name: runtime.name, options: runtime.options },
-        spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
+        spec: ociAny(oci),
         ...(this.#rootFs ? {} : { snapshotter, snapshotKey: id }),
       };
       // The record first: while it is there, a crash in between is found by `list`, and the garbage collector spares its snapshot.
-      const create = () => containerd.containers.create({ container: record });
-      await create().catch(async (error: unknown) => {
+      const create = (again: typeof record) => containerd.containers.create({ container: again });
+      await create(record).catch(async (error: unknown) => {
         if (!isAlreadyExists(error)) throw error;
         await this.#discard(id);
-        await create();
+        // With it went the directories of the image's volumes, which have this id too.
+        const { oci: anew } = await this.#specs.build(spec);
+        await create({ ...record, spec: ociAny(anew) });
       });
       const mounts = this.#rootFs ? await this.#rootFs.make(id, parent, spec.writableDirectory) : await this.#prepare(id, parent);
-      this.#cgroups.set(id, cgroup);
+      this.#use.join(id, cgroup);
+      if (spec.sandbox !== undefined) this.#sandboxOf.set(id, spec.sandbox);
       return await this.#createTask(spec, mounts, runtime);
     } catch (error) {
       await this.#discard(id).catch((second: unknown) =>
         this.#options.log.warn({ container: id, error: messageOf(second) }, "a failed container was not removed"),
       );
+      // A sandbox that did not start is the reason of all that follows.
+      if (spec.sandbox !== undefined) await this.#sandboxes.started(spec.sandbox);
       throw runtimeError("CannotCreate", error);
     }
   }
@@ -231,6 +240,8 @@ export class ContainerdRuntime implements Runtime {
   }
 
   async start(id: string): Promise<void> {
+    const sandbox = this.#sandboxOf.get(id);
+    if (sandbox !== undefined) await this.#sandboxes.started(sandbox);
     try {
       await this.#containerd.tasks.start({ containerId: id });
     } catch (error) {
@@ -260,12 +271,13 @@ export class ContainerdRuntime implements Runtime {
       try {
         const { exitStatus, exitedAt } = await this.#containerd.tasks.wait({ containerId: id }, { signal });
         const at = exitedAt ? Number(exitedAt.seconds) * 1000 + Math.floor(exitedAt.nanos / 1e6) : 0;
-        return { exitCode: exitStatus, exitedAt: at > 0 ? at : clock.now(), outOfMemory: await this.#outOfMemory(id) };
+        return { exitCode: exitStatus, exitedAt: at > 0 ? at : clock.now(), outOfMemory: await this.#use.outOfMemory(id) };
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         if (isNotFound(error)) return await this.#lost(id);
         // containerd is being restarted, or the shim was killed: the containers' record says what is left.
-        if (!isUnavailable(error) && ++failures > 5) throw runtimeError("Unavailable", error);
+        const away = isUnavailable(error) || /ttrpc: closed/.test(messageOf(error));
+        if (!away && ++failures > 5) throw runtimeError("Unavailable", error);
         await sleep(clock, 200, signal);
       }
     }
@@ -281,25 +293,6 @@ export class ContainerdRuntime implements Runtime {
     return { exitCode: 255, exitedAt: this.#options.clock.now(), outOfMemory: false };
   }
 
-  async #outOfMemory(id: string): Promise<boolean> {
-    const cgroup = await this.#cgroup(id);
-    return cgroup !== undefined && hasOomKill(this.#hierarchy, cgroup);
-  }
-
-  async #cgroup(id: string): Promise<string | undefined> {
-    const known = this.#cgroups.get(id);
-    if (known) return known;
-    try {
-      const { container } = await this.#containerd.containers.get({ id });
-      const cgroup = container?.labels[cgroupLabel];
-      if (cgroup) this.#cgroups.set(id, cgroup);
-      return cgroup;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw runtimeError("Unavailable", error);
-    }
-  }
-
   async remove(id: string): Promise<void> {
     try {
       await this.#discard(id);
@@ -312,13 +305,14 @@ export class ContainerdRuntime implements Runtime {
   async #discard(id: string): Promise<void> {
     const containerd = this.#containerd;
     await this.#deleteTask(id);
-    const cgroup = isSandbox(id) ? await this.#cgroup(id) : undefined;
+    const cgroup = isSandbox(id) ? await this.#use.cgroup(id) : undefined;
     if (cgroup) await this.#sandboxes.sweep(cgroup);
     if (this.#rootFs) await this.#rootFs.remove(id);
     else await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
-    await removeImageVolumes(this.#specs.volumeDirectory(id));
+    await this.#specs.removeVolumes(id);
     await unlessGone(containerd.containers.delete({ id }));
-    this.#cgroups.delete(id);
+    this.#use.leave(id);
+    this.#sandboxOf.delete(id);
   }
 
   async #chainsInUse(): Promise<ReadonlySet<string>> {
@@ -342,21 +336,9 @@ export class ContainerdRuntime implements Runtime {
   }
 
   async list(): Promise<readonly KnownContainer[]> {
-    try {
-      const [{ containers }, { tasks }] = await Promise.all([
-        this.#containerd.containers.list({ filters: [] }),
-        this.#containerd.tasks.list({ filter: "" }),
-      ]);
-      const byId = new Map(tasks.map((task) => [task.containerId || task.id, task]));
-      return containers.map(({ id, labels }) => {
-        const task = byId.get(id);
-        const { [cgroupLabel]: cgroup, [chainLabel]: _, ...own } = labels;
-        if (cgroup) this.#cgroups.set(id, cgroup);
-        return { id, labels: own, state: stateOf(task?.status), pid: task?.pid ?? 0 };
-      });
-    } catch (error) {
-      throw runtimeError("Unavailable", error);
-    }
+    const known = await knownContainers(this.#containerd);
+    for (const { id, cgroup } of known) if (cgroup) this.#use.join(id, cgroup);
+    return known;
   }
 
   async exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult> {
@@ -369,8 +351,7 @@ export class ContainerdRuntime implements Runtime {
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {
-    const cgroup = await this.#cgroup(id);
-    return cgroup === undefined ? undefined : readStats(this.#hierarchy, cgroup, this.#options.clock.now());
+    return this.#use.stats(id, this.#options.clock.now());
   }
 
   /** Containers run on. */
@@ -381,20 +362,4 @@ export class ContainerdRuntime implements Runtime {
   }
 }
 
-/** Removes runc's record of a container whose process is gone; one without a state yet is still being made. */
-async function forgetStale(directory: string): Promise<boolean> {
-  const state = await readFile(join(directory, "state.json"), "utf8").catch(() => undefined);
-  // containerd's own cleaning after the failed attempt may have removed it meanwhile.
-  if (state === undefined) return !existsSync(directory);
-  const { init_process_pid: pid } = JSON.parse(state) as { init_process_pid?: number };
-  if (pid && existsSync(`/proc/${pid}`)) return false;
-  await rm(directory, { recursive: true, force: true });
-  return true;
-}
-
-function stateOf(status: Status | undefined): KnownContainer["state"] {
-  if (status === Status.CREATED) return "created";
-  if (status === Status.RUNNING || status === Status.PAUSED || status === Status.PAUSING) return "running";
-  if (status === Status.STOPPED) return "stopped";
-  return "unknown";
-}
+const ociAny = (oci: OciSpec) => jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci);

@@ -8,13 +8,14 @@ import { RuntimeError, type RuntimeClass, type SandboxSpec } from "#agent/runtim
 import { writePauseRoot } from "#agent/sandbox/pause.ts";
 import { findRunsc, RunscMissing, writeWrapper, type Wrapper } from "#agent/sandbox/runsc.ts";
 import { buildSandboxSpec } from "#agent/spec/sandbox.ts";
+import { sleep, type Clock } from "#platform/clock.ts";
 import { isAlreadyExists, isNotFound, jsonAny, messageOf, runcOptions, runtimeError, type Containerd } from "./client.ts";
+import { cgroupLabel } from "./use.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 
 const run = promisify(execFile);
 
-/** Names the cgroup that a container's processes are in. */
-export const cgroupLabel = "gantry.io/cgroup";
+const failed = "failed to start the task's sandbox: ";
 
 export interface SandboxesOptions {
   readonly containerd: Containerd;
@@ -23,6 +24,7 @@ export interface SandboxesOptions {
   /** Where runc, or what stands for it, keeps its records. */
   readonly runcRoot: string;
   readonly runscPlatform: string | undefined;
+  readonly clock: Clock;
   /** Removes a container with its task and record. */
   readonly discard: (id: string) => Promise<void>;
 }
@@ -37,6 +39,7 @@ export interface RuntimeCall {
 export class Sandboxes {
   readonly #options: SandboxesOptions;
   readonly #opening = new Map<string, Promise<void>>();
+  readonly #starting = new Map<string, Promise<void>>();
   #pauseRoot: Promise<string> | undefined;
   #wrapper: Promise<Wrapper> | undefined;
 
@@ -60,7 +63,10 @@ export class Sandboxes {
     }
   }
 
-  /** Several containers of a task ask at the same time: the sandbox is made once. */
+  /**
+   * Several containers of a task ask at the same time: the sandbox is made once. Resolves when containers can be created in it; its own kernel starts meanwhile, and `started` waits
+   * for that.
+   */
   open(spec: SandboxSpec): Promise<void> {
     const { id } = spec;
     let opening = this.#opening.get(id);
@@ -69,6 +75,11 @@ export class Sandboxes {
       this.#opening.set(id, opening);
     }
     return opening;
+  }
+
+  /** Before a container of it may start. Throws RuntimeError `CannotCreate`. */
+  async started(id: string): Promise<void> {
+    await this.#starting.get(id);
   }
 
   /** For a sandbox that has been discarded: ends what a failed start or a killed shim left of it in its cgroup. */
@@ -97,34 +108,70 @@ export class Sandboxes {
     return join(this.#options.runcRoot, this.#options.containerd.namespace);
   }
 
+  /** An agent that was killed may have left containerd in the middle of making, or of giving up, the same sandbox: until that is over, both are in each other's way. */
   async #open(spec: SandboxSpec): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // What containerd takes back may be what we have just made by the same name: then only a sandbox that runs is one.
+        if (!(await this.#make(spec)) || attempt > 1) await this.started(spec.id);
+        return;
+      } catch (error) {
+        await this.#options.discard(spec.id).catch(() => undefined);
+        const collision =
+          isAlreadyExists(error) || /file exists|already exists|getwd: no such file|deleted process|not found/.test(messageOf(error));
+        if (collision && attempt < 10) {
+          await sleep(this.#options.clock, 100 * attempt);
+          continue;
+        }
+        if (error instanceof RuntimeError) throw error;
+        throw runtimeError("CannotCreate", error, failed);
+      }
+    }
+  }
+
+  /** False when there was something before. */
+  async #make(spec: SandboxSpec): Promise<boolean> {
     const { id } = spec;
-    const { containerd, discard } = this.#options;
-    try {
-      const status = await this.#status(id);
-      if (status === Status.RUNNING) return;
-      if (status !== undefined) await discard(id);
-      const runtime = await this.call(spec.runtime, "sandbox");
-      this.#pauseRoot ??= writePauseRoot(this.#options.directory);
-      const oci = buildSandboxSpec(spec, await this.#pauseRoot);
-      const record = {
+    const { containerd } = this.#options;
+    const status = await this.#status(id);
+    if (status === Status.RUNNING) return false;
+    if (status === Status.CREATED) {
+      if (!this.#starting.has(id)) this.#start(id);
+      return false;
+    }
+    if (status !== undefined) await this.#options.discard(id);
+    const runtime = await this.call(spec.runtime, "sandbox");
+    this.#pauseRoot ??= writePauseRoot(this.#options.directory);
+    const oci = buildSandboxSpec(spec, await this.#pauseRoot);
+    // The record first: while it is there, a crash in between is found by `list`.
+    await containerd.containers.create({
+      container: {
         id,
         labels: { ...spec.labels, [cgroupLabel]: `${spec.cgroupParent}/${id}` },
         runtime: { name: runtime.name, options: runtime.options },
         spec: jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Spec", oci),
-      };
-      await containerd.containers.create({ container: record }).catch(async (error: unknown) => {
-        if (!isAlreadyExists(error)) throw error;
-        await discard(id);
-        await containerd.containers.create({ container: record });
-      });
-      await containerd.tasks.create({ containerId: id, options: runtime.options });
-      await containerd.tasks.start({ containerId: id });
-    } catch (error) {
-      await discard(id).catch(() => undefined);
-      if (error instanceof RuntimeError) throw error;
-      throw runtimeError("CannotCreate", error, "failed to start the task's sandbox: ");
-    }
+      },
+    });
+    await containerd.tasks.create({ containerId: id, options: runtime.options });
+    this.#start(id);
+    return status === undefined;
+  }
+
+  #start(id: string): void {
+    const { containerd, discard } = this.#options;
+    const starting = containerd.tasks.start({ containerId: id }).then(
+      () => {},
+      async (error: unknown) => {
+        await discard(id).catch(() => undefined);
+        throw runtimeError("CannotCreate", error, failed);
+      },
+    );
+    this.#starting.set(id, starting);
+    starting.then(
+      () => this.#starting.delete(id),
+      // Kept for those who ask later, until the sandbox is made anew.
+      () => {},
+    );
   }
 
   /** Undefined when there is nothing at all of it. */

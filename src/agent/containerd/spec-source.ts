@@ -9,9 +9,15 @@ import { resolveUser, UnknownUser, type Accounts } from "#agent/spec/users.ts";
 import { unlessGone, type Containerd } from "./client.ts";
 import { findInit, hostDevices, readHostFacts } from "./host.ts";
 import { withImageRoot } from "./image-root.ts";
-import { makeImageVolumes, uncoveredVolumes, type ImageVolume } from "./volumes.ts";
+import { makeDirectory, removeDirectory } from "./elsewhere.ts";
+import { isUncovered, makeImageVolumes, makeTmp, readTmp, uncoveredVolumes, type ImageVolume, type TmpDirectory } from "./volumes.ts";
 
 const rememberedImages = 256;
+
+interface ImageFacts {
+  readonly accounts: Accounts;
+  readonly tmp: TmpDirectory | undefined;
+}
 
 /** Gathers what a container's OCI configuration needs of the machine and the image, and builds it. */
 export class SpecSource {
@@ -20,8 +26,8 @@ export class SpecSource {
   readonly #directory: string;
   readonly #host: Omit<HostFacts, "seccomp">;
   readonly #init = findInit();
-  /** By chain id: an image's accounts never change, and reading them takes a mount. */
-  readonly #accounts = new Map<string, Promise<Accounts>>();
+  /** By chain id: an image never changes, and reading it takes a mount. */
+  readonly #facts = new Map<string, Promise<ImageFacts>>();
 
   constructor(options: { containerd: Containerd; images: ImageStore; stateDirectory: string; hierarchy: Hierarchy }) {
     this.#containerd = options.containerd;
@@ -30,20 +36,16 @@ export class SpecSource {
     this.#host = readHostFacts(options.hierarchy);
   }
 
-  volumeDirectory(id: string): string {
-    return join(this.#directory, "volumes", id);
+  removeVolumes(id: string): Promise<void> {
+    return removeDirectory(join(this.#directory, "volumes"), id);
   }
 
   /** `parent` is the snapshot to start from. Throws RuntimeError `CannotStart` for what Docker finds wrong only then, e.g. an unknown user. */
   async build(spec: ContainerSpec): Promise<{ oci: OciSpec; parent: string }> {
     const parent = await this.#images.chainId(spec.image);
     try {
-      const [accounts, devices, imageVolumes] = await Promise.all([
-        this.#accountsOf(parent),
-        hostDevices(spec),
-        this.#volumes(spec, parent),
-      ]);
-      const user = resolveUser(spec.user || spec.image.config.user, accounts);
+      const [known, devices, imageVolumes] = await Promise.all([this.#factsOf(parent), hostDevices(spec), this.#volumes(spec, parent)]);
+      const user = resolveUser(spec.user || spec.image.config.user, known.accounts);
       // runc carries the filter out; gVisor's own kernel stands in its place.
       const seccomp = spec.runtime.name === "runc" && spec.runtime.binary === undefined;
       const host = { ...this.#host, seccomp };
@@ -56,20 +58,28 @@ export class SpecSource {
     }
   }
 
-  async #accountsOf(chainId: string): Promise<Accounts> {
-    const known = this.#accounts.get(chainId);
+  async #factsOf(chainId: string): Promise<ImageFacts> {
+    const known = this.#facts.get(chainId);
     if (known) return known;
-    if (this.#accounts.size >= rememberedImages) this.#accounts.delete(this.#accounts.keys().next().value!);
-    const reading = this.#view(chainId, async (root) => ({ passwd: await root.text("/etc/passwd"), group: await root.text("/etc/group") }));
-    this.#accounts.set(chainId, reading);
-    reading.catch(() => this.#accounts.delete(chainId));
+    if (this.#facts.size >= rememberedImages) this.#facts.delete(this.#facts.keys().next().value!);
+    const reading = this.#view(chainId, async (root) => ({
+      accounts: { passwd: await root.text("/etc/passwd"), group: await root.text("/etc/group") },
+      tmp: await readTmp(root),
+    }));
+    this.#facts.set(chainId, reading);
+    reading.catch(() => this.#facts.delete(chainId));
     return reading;
   }
 
   async #volumes(spec: ContainerSpec, chainId: string): Promise<ImageVolume[]> {
     const targets = uncoveredVolumes(spec);
-    if (targets.length === 0) return [];
-    return this.#view(chainId, (root) => makeImageVolumes(this.volumeDirectory(spec.id), targets, root));
+    // gVisor would mount memory over an empty /tmp: what is written there belongs on the disk, as everywhere.
+    const tmp = spec.runtime.name === "runsc" && isUncovered(spec, "/tmp") ? (await this.#factsOf(chainId)).tmp : undefined;
+    if (targets.length === 0 && !tmp) return [];
+    const parent = join(this.#directory, "volumes");
+    const directory = await makeDirectory(parent, spec.id, spec.writableDirectory && join(spec.writableDirectory, `${spec.id}.volumes`));
+    const made = targets.length > 0 ? await this.#view(chainId, (root) => makeImageVolumes(directory, targets, root)) : [];
+    return tmp ? [...made, await makeTmp(directory, tmp, spec.readonlyRootFilesystem)] : made;
   }
 
   async #view<T>(chainId: string, work: Parameters<typeof withImageRoot<T>>[3]): Promise<T> {

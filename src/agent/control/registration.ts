@@ -100,8 +100,8 @@ function requestOf(
     instanceIdentityDocument: "",
     instanceIdentityDocumentSignature: "",
     totalResources: [
-      resource("CPU", "INTEGER", availableParallelism() * 1024),
-      resource("MEMORY", "INTEGER", Math.max(0, memoryMiB() - config.reservedMemoryMiB)),
+      resource("CPU", "INTEGER", Math.round(availableParallelism() * 1024 * config.cpuOvercommit)),
+      resource("MEMORY", "INTEGER", Math.max(0, Math.floor((memoryMiB() - config.reservedMemoryMiB) * config.memoryOvercommit))),
       resource("PORTS", "STRINGSET", 0, config.reservedPorts),
       resource("PORTS_UDP", "STRINGSET", 0, config.reservedPortsUdp),
     ],

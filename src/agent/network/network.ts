@@ -1,5 +1,6 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import type { VpcState } from "#agent-protocol/vpc.ts";
+import { answerZones } from "#model/dns/zone.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
@@ -38,7 +39,7 @@ export interface Network {
   counters(attachment: Attachment): Promise<Counters | undefined>;
   /** What the control plane says of this machine's VPCs, whole each time. Resolves when it is so. */
   updateVpcs(states: readonly VpcState[]): Promise<void>;
-  /** Docker may have come up after us and dropped our traffic: looks, and mends it. */
+  /** Docker may have come up after us and dropped our traffic, or somebody removed a VPC: looks, and mends it. */
   refresh(): Promise<void>;
   /** Removes bridge, rules and namespaces. */
   tearDown(): Promise<void>;
@@ -103,7 +104,13 @@ export function createNetwork(options: NetworkOptions): Network {
     random: options.random,
     log,
   });
-  const resolver = createResolver({ who: (address) => vpcs.who(address), clock: options.clock, random: options.random, log });
+  const resolver = createResolver({
+    who: (address) => vpcs.who(address),
+    zones: (question, { vpc }) => answerZones(vpc.zones ?? [], question, () => options.random.next()),
+    clock: options.clock,
+    random: options.random,
+    log,
+  });
   const poolOf = (): AddressPool => {
     if (!pool) throw new Error("the bridge network is not set up");
     return pool;
@@ -268,7 +275,7 @@ export function createNetwork(options: NetworkOptions): Network {
       }
       vpcs.reserve(poolOf());
       await ensureBridge();
-      const resolverPort = await resolver.listen(poolOf().gateway, Number(memory.get("resolver-port") ?? 0));
+      const resolverPort = await resolver.listen(poolOf().gateway, Number(memory.get("resolver-port") ?? 0), options.metadataPort());
       if (resolverPort) memory.set("resolver-port", String(resolverPort));
       const targets = [...attached.values()].flatMap(({ address, bindings }) => (address === undefined ? [] : [{ address, bindings }]));
       const rules = {
@@ -302,7 +309,10 @@ export function createNetwork(options: NetworkOptions): Network {
       return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
     },
     updateVpcs: (states) => vpcs.update(states),
-    refresh: () => acceptForwarding(bridge, table, log),
+    async refresh() {
+      await acceptForwarding(bridge, table, log);
+      await vpcs.refresh();
+    },
     async tearDown() {
       for (const { namespace, address } of await spares.close()) await deleteNamespace(namespace, address);
       filling?.();

@@ -22,8 +22,8 @@ const missing =
   "gVisor's runsc is not installed, and a Fargate task runs in a gVisor sandbox: apt-get install runsc, or, to run Fargate tasks with no more than runc's isolation, set GANTRY_FARGATE_RUNTIME=runc";
 
 /** Throws RunscMissing. `platform` is the operator's choice; by default systrap where that runsc knows it, else ptrace: kvm hangs inside many virtual machines. */
-export async function findRunsc(platform?: string, path = process.env.PATH ?? ""): Promise<Runsc> {
-  const found = onPath(path);
+export async function findRunsc(platform?: string, path = process.env.PATH ?? "", usual = ["/usr/bin", "/usr/local/bin"]): Promise<Runsc> {
+  const found = find([...path.split(delimiter), ...usual]);
   if (!found) throw new RunscMissing(missing);
   try {
     const [version, flags] = await Promise.all([
@@ -41,8 +41,8 @@ export async function findRunsc(platform?: string, path = process.env.PATH ?? ""
   }
 }
 
-function onPath(path: string): string | undefined {
-  for (const directory of [...path.split(delimiter), "/usr/bin", "/usr/local/bin"]) {
+function find(directories: readonly string[]): string | undefined {
+  for (const directory of directories) {
     try {
       const file = join(directory, "runsc");
       if (directory === "") continue;

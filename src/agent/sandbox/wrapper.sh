@@ -4,7 +4,8 @@
 # streams that `create` was given. Here that process is a small shell, the keeper, which waits for runsc's word.
 #   create   starts the keeper and writes its pid     start    gives runsc the keeper's streams, then sends the keeper to wait for the exit
 #   delete   ends the keeper                          exec     remembers the process's number inside the sandbox, for kill-exec (ours)
-# Called as gantry-sandbox it runs a sandbox's first container (src/agent/sandbox/pause.ts), which needs no keeper: its process is the sandbox.
+# Called as gantry-sandbox it runs a sandbox's first container (src/agent/sandbox/pause.ts, or the only one of a task), which needs no keeper: its
+# process is the sandbox.
 # The agent fills in @RUNSC@ and @FLAGS@. Each call that should be short has an end, since runsc's can hang.
 
 command="" id="" bundle="" pid_file="" root=/run/runsc log=/dev/null previous="" forced="" signal="" process="" console=""
@@ -29,7 +30,7 @@ for argument; do
 done
 [ -n "$bundle" ] || bundle="${log%/*}"
 long="@RUNSC@ @FLAGS@"
-short="timeout --foreground --kill-after 2 30 $long"
+short="timeout --foreground --kill-after 2 120 $long"
 globals="--root $root --log $log --log-format json"
 inside="$root.exec"
 
@@ -40,9 +41,8 @@ keeps() { [ -n "$keeper" ] && kill -0 "$keeper" 2>/dev/null; }
 case "$command" in
   create)
     if [ "${0##*/}" = gantry-sandbox ]; then
-      $short $globals create --bundle "$bundle" --pid-file "$pid_file" "$id" </dev/null >/dev/null 2>"$bundle/errors" && exit
+      $short $globals create --bundle "$bundle" --pid-file "$pid_file" "$id" && exit
       code=$?
-      cat "$bundle/errors" >&2
       timeout --kill-after 1 5 $long --root "$root" delete --force "$id" >/dev/null 2>&1
       exit $code
     fi

@@ -27,7 +27,7 @@ export interface SpecInput {
   /** Resolved from `spec.devices`, or every device of the machine for a privileged container. */
   readonly devices: readonly (OciDevice & { readonly permissions: string })[];
   /** Directories for the image's volumes that no mount of the container covers. */
-  readonly imageVolumes: readonly { readonly source: string; readonly target: string }[];
+  readonly imageVolumes: readonly { readonly source: string; readonly target: string; readonly readOnly?: boolean }[];
   /** A static init on the machine, for `initProcess`. */
   readonly initBinary: string | undefined;
 }
@@ -78,7 +78,7 @@ export function buildSpec(input: SpecInput): OciSpec {
     root: { path: "rootfs", readonly: spec.readonlyRootFilesystem },
     hostname: hostNetwork ? host.hostname : (spec.hostname ?? spec.id.slice(0, 12)),
     mounts: containerMounts(spec, extraMounts(input)),
-    annotations: { "io.containerd.runc.v2.group": spec.group, ...(spec.sandbox ? sandboxAnnotations("container", spec.sandbox) : {}) },
+    annotations: { "io.containerd.runc.v2.group": spec.group, ...placeInSandbox(spec) },
     linux: {
       // In a sandbox the sandbox's own is the only one.
       ...(spec.sandbox ? {} : { cgroupsPath: `${spec.cgroupParent}/${spec.id}` }),
@@ -95,6 +95,12 @@ export function buildSpec(input: SpecInput): OciSpec {
       ...(spec.privileged || !host.seccomp ? {} : { seccomp: defaultSeccomp(capabilities, host.architecture) }),
     },
   };
+}
+
+/** gVisor makes a sandbox of its own for a container that names no other's. */
+function placeInSandbox({ id, sandbox, runtime }: ContainerSpec): Record<string, string> {
+  if (sandbox !== undefined) return sandboxAnnotations("container", sandbox);
+  return runtime.name === "runsc" ? sandboxAnnotations("sandbox", id) : {};
 }
 
 /** Docker's since 20.10: ports below 1024 and ping need no capability inside a network of one's own. */
@@ -141,8 +147,8 @@ function extraMounts({ spec, imageVolumes, initBinary }: SpecInput): OciMount[] 
   if (spec.initProcess && initBinary) {
     mounts.push({ destination: initPath, type: "bind", source: initBinary, options: ["bind", "ro", "rprivate"] });
   }
-  for (const { source, target } of imageVolumes)
-    mounts.push({ destination: target, type: "bind", source, options: ["rbind", "rw", "rprivate"] });
+  for (const { source, target, readOnly } of imageVolumes)
+    mounts.push({ destination: target, type: "bind", source, options: ["rbind", readOnly ? "ro" : "rw", "rprivate"] });
   return mounts;
 }
 

@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { TaskContext } from "../task/world.ts";
+import { isolated } from "./sandbox.ts";
 import { StepError } from "./step-error.ts";
 
 const largestFile = 1024 * 1024;
@@ -22,7 +23,7 @@ export async function environmentOf(context: TaskContext, container: ContainerPl
     ...linkVariables(context, container),
     ...variables,
     ...container.definition.environment,
-    AWS_EXECUTION_ENV: "AWS_ECS_EC2",
+    AWS_EXECUTION_ENV: isolated(plan) ? "AWS_ECS_FARGATE" : "AWS_ECS_EC2",
     AWS_REGION: container.definition.environment?.AWS_REGION ?? world.config.region,
     AWS_DEFAULT_REGION: container.definition.environment?.AWS_DEFAULT_REGION ?? world.config.region,
     ...world.metadataVariables(plan, context.state(), container),

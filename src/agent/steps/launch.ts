@@ -6,7 +6,7 @@ import type { ContainerPlan } from "../task/plan.ts";
 import type { ContainerState } from "../task/state.ts";
 import { containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
 import { environmentOf } from "./environment.ts";
-import { isolationOf } from "./sandbox.ts";
+import { isolationOf, limitCpu } from "./sandbox.ts";
 import { containersOn, storageOf } from "./storage.ts";
 import { Cancelled, StepError } from "./step-error.ts";
 import { seedVolumes } from "./seed-volumes.ts";
@@ -27,7 +27,7 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
   const signal = AbortSignal.timeout(world.config.startTimeoutMs);
   const { pid } = await withTimeout(create(context, spec, signal), signal, "created", world.config.startTimeoutMs);
   await seedVolumes(
-    { pid, id: spec.id, sandbox: spec.sandbox },
+    { pid, id: spec.id, inside: spec.runtime.name !== "runc" },
     volumes.filter(({ owned }) => owned),
   ).catch((error: unknown) =>
     context.log.warn({ err: error, container: container.name }, "a new volume could not be filled from the image"),
@@ -38,7 +38,9 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
       throw new StepError(`CannotStartContainerError: ${(error as Error).message}`);
     });
   }
+  if (spec.sandbox === undefined) await limitCpu(context);
   await withTimeout(world.runtime.start(spec.id), signal, "started", world.config.startTimeoutMs);
+  if (spec.sandbox !== undefined) await limitCpu(context);
   hooks.started();
 }
 

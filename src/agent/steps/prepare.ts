@@ -11,9 +11,8 @@ export async function prepare(context: TaskContext, container: ContainerPlan, si
   const directory = containerDirectory(world, plan, container.name);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const attachment = context.state().containers.find(({ name }) => name === container.name)?.network;
-  const { cpu, memory } = plan.payload;
+  const { memory } = plan.payload;
   const limits = {
-    cpus: cpu || undefined,
     memoryMiB: memory || undefined,
     pids: isolated(plan) ? pidsOf(memory) : undefined,
   };

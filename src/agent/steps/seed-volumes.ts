@@ -8,15 +8,15 @@ import { command } from "../network/commands.ts";
  * it. Done between creation and start: the layers are read from the container's own overlay mount, from outside, without running anything of the image.
  */
 export async function seedVolumes(
-  { pid, id, sandbox }: { readonly pid: number; readonly id: string; readonly sandbox?: string },
+  { pid, id, inside }: { readonly pid: number; readonly id: string; readonly inside: boolean },
   volumes: readonly { readonly source: string; readonly target: string }[],
 ): Promise<void> {
   const empty: { readonly source: string; readonly target: string }[] = [];
   for (const volume of volumes) if ((await readdir(volume.source)).length === 0) empty.push(volume);
   if (empty.length === 0) return;
-  // What runs in a sandbox has no mounts on this machine; containerd mounted its root for gVisor beneath the container's directory.
-  const mountinfo = await readFile(sandbox === undefined ? `/proc/${pid}/mountinfo` : "/proc/self/mountinfo", "utf8");
-  const layers = layersOf(mountinfo, (point) => (sandbox === undefined ? point === "/" : point.endsWith(`/${id}/rootfs`)));
+  // What runs inside a kernel of its own has no mounts on this machine; containerd mounted its root for gVisor beneath the container's directory.
+  const mountinfo = await readFile(inside ? "/proc/self/mountinfo" : `/proc/${pid}/mountinfo`, "utf8");
+  const layers = layersOf(mountinfo, (point) => (inside ? point.endsWith(`/${id}/rootfs`) : point === "/"));
   if (layers.length === 0) return;
   await withRoot(layers, async (root) => {
     for (const { source, target } of empty) await copyUp(root, target, source);

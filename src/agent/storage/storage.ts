@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, readlink, rm, rmdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 
 const run = promisify(execFile);
@@ -29,12 +30,17 @@ export interface TaskStorage {
   tearDown(): Promise<void>;
 }
 
-export function createTaskStorage({ home, log }: { readonly home: string; readonly log: Logger }): TaskStorage {
+/** The next disk is made when the starts of the moment are over: it must not cost them anything. */
+const spareAfterMs = 1000;
+
+export function createTaskStorage(options: { readonly home: string; readonly clock: Clock; readonly log: Logger }): TaskStorage {
+  const { home, clock, log } = options;
   const disks = join(home, "storage", "disks");
   const tasks = join(home, "storage", "tasks");
   const making = new Map<string, Promise<string>>();
   let spare: { readonly gib: number; readonly disk: Promise<string | undefined> } | undefined;
   let closed = false;
+  let cancelSpare = () => {};
 
   const makeDisk = async (gib: number): Promise<string> => {
     await mkdir(disks, { recursive: true, mode: 0o711 });
@@ -50,12 +56,15 @@ export function createTaskStorage({ home, log }: { readonly home: string; readon
   };
 
   const prepareSpare = (gib: number): void => {
-    if (closed || spare) return;
-    const disk = makeDisk(gib).catch((error: unknown) => {
-      log.warn({ err: error }, "no disk could be made in advance");
-      return undefined;
+    cancelSpare();
+    cancelSpare = clock.after(spareAfterMs, () => {
+      if (closed || spare) return;
+      const disk = makeDisk(gib).catch((error: unknown) => {
+        log.warn({ err: error }, "no disk could be made in advance");
+        return undefined;
+      });
+      spare = { gib, disk };
     });
-    spare = { gib, disk };
   };
 
   const takeSpare = async (gib: number): Promise<string | undefined> => {
@@ -118,6 +127,7 @@ export function createTaskStorage({ home, log }: { readonly home: string; readon
     reconcile,
     async tearDown() {
       closed = true;
+      cancelSpare();
       await spare?.disk;
       spare = undefined;
       await reconcile(new Set());

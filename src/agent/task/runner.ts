@@ -2,6 +2,7 @@ import { sleep } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import { closeSandbox, releaseContainer, removeTask } from "../steps/cleanup.ts";
 import { watchHealth } from "../steps/health.ts";
+import { limitCpu } from "../steps/sandbox.ts";
 import { launch } from "../steps/launch.ts";
 import { prepare } from "../steps/prepare.ts";
 import { pull } from "../steps/pull.ts";
@@ -123,6 +124,8 @@ export class TaskRunner {
     this.#world.logs.resume(this.#context, this.#planOf(name));
     const hand = this.#hand(name);
     hand.prepared = true;
+    // The agent may have been killed between the start and this.
+    limitCpu(this.#context).catch((error: unknown) => this.#log.error({ container: name, err: error }, "the CPU limit was not set"));
     this.#watch(name);
   }
 

@@ -108,7 +108,11 @@ export async function writeVpc(
     routes: [],
     tags: [],
   };
-  const acl: NetworkAclRecord = { id: newId(random, "acl"), vpcId: vpc.id, associations: [], tags: [] };
+  const entries = [true, false].flatMap((egress) => [
+    { number: 100, egress, cidr: "0.0.0.0/0" },
+    ...(ipv6.length > 0 ? [{ number: 101, egress, cidr: "::/0" }] : []),
+  ]);
+  const acl: NetworkAclRecord = { id: newId(random, "acl"), vpcId: vpc.id, associations: [], entries, tags: [] };
   const fromItself = { id: newId(random, "sgr"), direction: "ingress", protocol: "-1", referencedGroupId: group.id, tags: [] } as const;
   unit.put(vpcKeys.one(scope, "vpc", vpc.id), vpc);
   unit.put(vpcKeys.one(scope, "route-table", routeTable.id), routeTable);

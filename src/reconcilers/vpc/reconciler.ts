@@ -7,11 +7,12 @@ import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
 import { followChanges } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
-import { indexOf, vpcStatesOf, type VpcRecords } from "./state.ts";
+import { followNames, type NamesFollower } from "../names/follow.ts";
+import { indexOf, vpcStatesOf, type VpcRecords, type ZonesOf } from "./state.ts";
 
 /**
- * Tells each connected agent the state of its VPCs: whole, when it connects and whenever something that concerns it changed. Keeps EC2's records in
- * memory by the change feed; only what follows from them is compared, so that a change that alters nothing for an agent sends it nothing.
+ * Tells each connected agent the state of its VPCs: whole, when it connects and whenever something that concerns it changed. Keeps EC2's records, and
+ * the names of Cloud Map's private zones, in memory by the change feed; only what follows from them is compared, so that a change that alters nothing for an agent sends it nothing.
  */
 export interface VpcReconciler {
   start(): void;
@@ -48,6 +49,7 @@ export function createVpcReconciler(options: {
   let cancel: (() => void) | undefined;
   let toldAt = 0;
   let idlers: (() => void)[] = [];
+  let names: NamesFollower | undefined;
 
   async function readAll(): Promise<number> {
     const next = emptyRecords();
@@ -62,9 +64,19 @@ export function createVpcReconciler(options: {
     }
     records = next;
     read = true;
+    everyone();
+    return revision;
+  }
+
+  function everyone(): void {
     for (const instance of links.instances()) dirty.add(instance);
     wake();
-    return revision;
+  }
+
+  function zonesChanged(vpcId: string | undefined): void {
+    if (vpcId === undefined) return everyone();
+    vpcs.add(vpcId);
+    wake();
   }
 
   function change(key: string, value: unknown): void {
@@ -82,7 +94,7 @@ export function createVpcReconciler(options: {
   }
 
   function wake(): void {
-    if (abort.signal.aborted || !read) return;
+    if (abort.signal.aborted || !read || !names?.current()) return;
     // At once when all was quiet: a task may be waiting for this to start.
     cancel ??= clock.after(Math.max(1, toldAt + coalesceMs - clock.now()), () => {
       cancel = undefined;
@@ -93,6 +105,7 @@ export function createVpcReconciler(options: {
 
   function tell(): void {
     const index = indexOf(records);
+    const zonesOf: ZonesOf = (vpcId) => names?.current()?.zonesOf(vpcId) ?? [];
     const concerned = dirty;
     for (const [node, interfaces] of index.byNode) if (interfaces.some(({ vpcId }) => vpcs.has(vpcId))) concerned.add(node);
     dirty = new Set();
@@ -101,7 +114,7 @@ export function createVpcReconciler(options: {
       const link = links.get(instance);
       if (!link) continue;
       try {
-        send(link, vpcStatesOf(records, index, instance));
+        send(link, vpcStatesOf(records, index, instance, zonesOf));
       } catch (error) {
         log.error({ err: error, instance }, "the state of the agent's VPCs could not be told");
       }
@@ -119,6 +132,7 @@ export function createVpcReconciler(options: {
   let following: Promise<void> = Promise.resolve();
   return {
     start() {
+      names = followNames({ store, clock, log, signal: abort.signal, changed: zonesChanged });
       following = followChanges({
         store,
         clock,
@@ -134,7 +148,7 @@ export function createVpcReconciler(options: {
       cancel?.();
       cancel = undefined;
       for (const resolve of idlers.splice(0)) resolve();
-      await following;
+      await Promise.all([following, names?.done]);
     },
     connectionChanged(instance) {
       if (!links.get(instance)) return;

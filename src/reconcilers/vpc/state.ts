@@ -1,4 +1,4 @@
-import type { SecurityGroupRuleState, SecurityGroupState, VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
+import type { SecurityGroupRuleState, SecurityGroupState, VpcInterface, VpcState, ZoneState } from "#agent-protocol/vpc.ts";
 import type {
   InternetGatewayRecord,
   NatGatewayRecord,
@@ -56,19 +56,28 @@ export function indexOf(records: VpcRecords): VpcIndex {
   };
 }
 
+/** The private zones of a VPC, in a stable order. */
+export type ZonesOf = (vpcId: string) => readonly ZoneState[];
+
 /** What the agent of `node` has to know: the VPCs of its tasks' interfaces, in a stable order. Pure. */
-export function vpcStatesOf(records: VpcRecords, index: VpcIndex, node: string): VpcState[] {
+export function vpcStatesOf(records: VpcRecords, index: VpcIndex, node: string, zones: ZonesOf = () => []): VpcState[] {
   const byVpc = new Map<string, NetworkInterfaceRecord[]>();
   for (const each of index.byNode.get(node) ?? []) push(byVpc, each.vpcId, each);
   return [...byVpc]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([vpcId, interfaces]) => {
       const vpc = records.vpc.get(vpcId);
-      return vpc ? [vpcStateOf(records, index, vpc, interfaces)] : [];
+      return vpc ? [vpcStateOf(records, index, vpc, interfaces, zones(vpcId))] : [];
     });
 }
 
-function vpcStateOf(records: VpcRecords, index: VpcIndex, vpc: VpcRecord, list: readonly NetworkInterfaceRecord[]): VpcState {
+function vpcStateOf(
+  records: VpcRecords,
+  index: VpcIndex,
+  vpc: VpcRecord,
+  list: readonly NetworkInterfaceRecord[],
+  zones: readonly ZoneState[],
+): VpcState {
   const interfaces = list
     .flatMap((each) => interfaceOf(records, index, each))
     .toSorted((a, b) => (a.networkInterfaceId < b.networkInterfaceId ? -1 : 1));
@@ -86,6 +95,8 @@ function vpcStateOf(records: VpcRecords, index: VpcIndex, vpc: VpcRecord, list: 
     interfaces,
     groups,
     members: Object.fromEntries([...referred].toSorted().map((group) => [group, index.members(group)])),
+    // Without DNS support nobody asks.
+    ...(zones.length > 0 && vpc.enableDnsSupport ? { zones } : {}),
   };
 }
 

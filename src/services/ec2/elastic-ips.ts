@@ -8,6 +8,7 @@ import { newId } from "#reconcilers/vpc/ids.ts";
 import { type Change, need, type Question } from "./context.ts";
 import { describe } from "./describe.ts";
 import { ec2Errors } from "./errors.ts";
+import { refuseManaged } from "./network-interfaces/managed.ts";
 import { apiTags, tagsFor } from "./tags.ts";
 
 /** Elastic IP addresses, out of the installation's pool. Source: Amazon EC2 API Reference, "AllocateAddress" and its kin. */
@@ -90,8 +91,7 @@ export async function associateAddress(change: Change, input: Sdk.AssociateAddre
   if (!record.privateIps.includes(privateIp))
     throw ec2Errors.invalid(`Network interface ${record.id} does not have the private IP address ${privateIp}`);
   if (privateIp !== record.privateIps[0]) throw ec2Errors.notYet("Elastic IPs of secondary private addresses");
-  if (record.interfaceType === "nat_gateway")
-    throw ec2Errors.notPermitted(`The address of the network interface ${record.id} belongs to a NAT gateway.`);
+  refuseManaged(record);
   if (!(await change.all("internet-gateway")).some(({ vpcId }) => vpcId === record.vpcId))
     throw ec2Errors.notAttached(`Network ${record.vpcId} is not attached to any internet gateway`);
   // The same again is no change, as with EC2.
@@ -116,8 +116,7 @@ export async function disassociateAddress(change: Change, input: Sdk.Disassociat
   );
   if (!elastic) throw id === undefined ? noAddress(address ?? "") : ec2Errors.noAssociation(id);
   const record = elastic.networkInterfaceId === undefined ? undefined : await change.get("network-interface", elastic.networkInterfaceId);
-  if (record?.interfaceType === "nat_gateway")
-    throw new ApiError("AuthFailure", `You do not have permission to access the specified resource.`, 403);
+  if (record) refuseManaged(record);
   if (elastic.associationId !== undefined) await separate(change, elastic);
   return {};
 }

@@ -10,7 +10,7 @@ import * as endpoints from "./endpoints/endpoints.ts";
 import * as endpointServices from "./endpoints/services.ts";
 import * as internet from "./internet-gateways.ts";
 import * as nat from "./nat-gateways.ts";
-import { describeNetworkAcls } from "./network-acls.ts";
+import * as acls from "./network-acls.ts";
 import * as attributes from "./network-interfaces/attributes.ts";
 import * as interfaces from "./network-interfaces/interfaces.ts";
 import * as places from "./places.ts";
@@ -105,7 +105,10 @@ export function createEc2(serverDeps: ServerDeps): ServerPart {
     AssociateDhcpOptions: change(dhcp.associateDhcpOptions),
     DeleteDhcpOptions: change(dhcp.deleteDhcpOptions),
     DescribeDhcpOptions: ask(dhcp.describeDhcpOptions),
-    DescribeNetworkAcls: ask(describeNetworkAcls),
+    DescribeNetworkAcls: ask(acls.describeNetworkAcls),
+    CreateNetworkAclEntry: change(acls.createNetworkAclEntry),
+    ReplaceNetworkAclEntry: change(acls.replaceNetworkAclEntry),
+    DeleteNetworkAclEntry: change(acls.deleteNetworkAclEntry),
     DescribeRegions: ask(places.describeRegions),
     DescribeAvailabilityZones: ask(places.describeAvailabilityZones),
     DescribeAccountAttributes: ask(places.describeAccountAttributes),

@@ -4,6 +4,7 @@ import { newId } from "#reconcilers/vpc/ids.ts";
 import { type Change, need, type Question } from "./context.ts";
 import { describe } from "./describe.ts";
 import { ec2Errors } from "./errors.ts";
+import { checkId } from "./kinds.ts";
 import { apiTags, tagsFor } from "./tags.ts";
 
 /** Internet gateways. Source: Amazon EC2 API Reference, "CreateInternetGateway" and its kin. */
@@ -43,7 +44,8 @@ export async function detachInternetGateway(
   { InternetGatewayId: id = "", VpcId: vpcId = "" }: Sdk.DetachInternetGatewayRequest,
 ): Promise<object> {
   const { vpcId: attached, ...gateway } = await need(change, "internet-gateway", id);
-  await need(change, "vpc", vpcId);
+  checkId("vpc", vpcId);
+  // Before the VPC is looked for: it may be gone since the gateway left it, and Terraform takes this answer for success.
   if (attached !== vpcId) throw ec2Errors.notAttached(`resource ${id} is not attached to network ${vpcId}`);
   // NAT gateways and Elastic IPs; tasks that were given a public address too.
   if ((await change.all("network-interface")).some((each) => each.vpcId === vpcId && each.publicIp))

@@ -1,23 +1,78 @@
 import type * as Sdk from "@aws-sdk/client-ec2";
-import type { NetworkAclRecord } from "#model/vpc-records.ts";
-import type { Question } from "./context.ts";
+import { ApiError } from "#api/contract.ts";
+import type { NetworkAclEntry, NetworkAclRecord } from "#model/vpc-records.ts";
+import { type Change, need, type Question } from "./context.ts";
 import { describe } from "./describe.ts";
+import { ec2Errors } from "./errors.ts";
 import { apiTags } from "./tags.ts";
 
-/** Each VPC's default network ACL, which lets everything through: there are no others yet. Source: Amazon EC2 API Reference, "DescribeNetworkAcls". */
+/**
+ * Each VPC's default network ACL: there are no others yet. Entries may come and go, so that Terraform can adopt the ACL, but they let everything
+ * through: nobody enforces others yet. Source: Amazon EC2 API Reference, "DescribeNetworkAcls" and its kin.
+ */
 
 const last = 32_767;
 const lastIpv6 = 32_768;
 
-function entries(withIpv6: boolean): Sdk.NetworkAclEntry[] {
-  const all: Sdk.NetworkAclEntry[] = [];
-  for (const Egress of [true, false]) {
-    all.push({ CidrBlock: "0.0.0.0/0", Egress, Protocol: "-1", RuleAction: "allow", RuleNumber: 100 });
-    if (withIpv6) all.push({ Ipv6CidrBlock: "::/0", Egress, Protocol: "-1", RuleAction: "allow", RuleNumber: 101 });
-    all.push({ CidrBlock: "0.0.0.0/0", Egress, Protocol: "-1", RuleAction: "deny", RuleNumber: last });
-    if (withIpv6) all.push({ Ipv6CidrBlock: "::/0", Egress, Protocol: "-1", RuleAction: "deny", RuleNumber: lastIpv6 });
-  }
-  return all;
+function entryViews({ entries }: NetworkAclRecord, withIpv6: boolean): Sdk.NetworkAclEntry[] {
+  const view = (egress: boolean, cidr: string, RuleNumber: number, RuleAction: "allow" | "deny"): Sdk.NetworkAclEntry => ({
+    ...(cidr.includes(":") ? { Ipv6CidrBlock: cidr } : { CidrBlock: cidr }),
+    Egress: egress,
+    Protocol: "-1",
+    RuleAction,
+    RuleNumber,
+  });
+  return [true, false].flatMap((egress) => [
+    ...entries.filter((each) => each.egress === egress).map(({ cidr, number }) => view(egress, cidr, number, "allow")),
+    view(egress, "0.0.0.0/0", last, "deny"),
+    ...(withIpv6 ? [view(egress, "::/0", lastIpv6, "deny")] : []),
+  ]);
+}
+
+type EntryRequest = Sdk.CreateNetworkAclEntryRequest | Sdk.ReplaceNetworkAclEntryRequest;
+
+function entryOf(input: EntryRequest): NetworkAclEntry {
+  const { RuleNumber: number = 0, Egress: egress = false } = input;
+  if (number < 1 || number > 32_766)
+    throw ec2Errors.invalid(`Value (${number}) for parameter ruleNumber is invalid. Must be between 1 and 32766.`);
+  if ((input.CidrBlock === undefined) === (input.Ipv6CidrBlock === undefined))
+    throw ec2Errors.combination("Exactly one of cidrBlock and ipv6CidrBlock must be specified");
+  const cidr = input.CidrBlock ?? input.Ipv6CidrBlock ?? "";
+  const everything = input.RuleAction === "allow" && ["-1", "all"].includes(input.Protocol ?? "") && ["0.0.0.0/0", "::/0"].includes(cidr);
+  if (!everything) throw ec2Errors.notYet("entries of network ACLs that let through less than everything; security groups do");
+  return { number, egress, cidr };
+}
+
+const same = (one: NetworkAclEntry, number: number | undefined, egress: boolean | undefined) =>
+  one.number === number && one.egress === egress;
+const noEntry = (number: number | undefined) =>
+  new ApiError("InvalidNetworkAclEntry.NotFound", `The network acl entry identified by ${number} does not exist.`);
+
+export async function createNetworkAclEntry(change: Change, input: Sdk.CreateNetworkAclEntryRequest): Promise<object> {
+  const acl = await need(change, "network-acl", input.NetworkAclId ?? "");
+  const entry = entryOf(input);
+  if (acl.entries.some((each) => same(each, entry.number, entry.egress)))
+    throw new ApiError("NetworkAclEntryAlreadyExists", `The network acl entry identified by ${entry.number} already exists.`);
+  change.put("network-acl", acl.id, { ...acl, entries: [...acl.entries, entry].toSorted((a, b) => a.number - b.number) });
+  return {};
+}
+
+export async function replaceNetworkAclEntry(change: Change, input: Sdk.ReplaceNetworkAclEntryRequest): Promise<object> {
+  const acl = await need(change, "network-acl", input.NetworkAclId ?? "");
+  const entry = entryOf(input);
+  if (!acl.entries.some((each) => same(each, entry.number, entry.egress))) throw noEntry(entry.number);
+  change.put("network-acl", acl.id, {
+    ...acl,
+    entries: acl.entries.map((each) => (same(each, entry.number, entry.egress) ? entry : each)),
+  });
+  return {};
+}
+
+export async function deleteNetworkAclEntry(change: Change, input: Sdk.DeleteNetworkAclEntryRequest): Promise<object> {
+  const acl = await need(change, "network-acl", input.NetworkAclId ?? "");
+  if (!acl.entries.some((each) => same(each, input.RuleNumber, input.Egress))) throw noEntry(input.RuleNumber);
+  change.put("network-acl", acl.id, { ...acl, entries: acl.entries.filter((each) => !same(each, input.RuleNumber, input.Egress)) });
+  return {};
 }
 
 export async function describeNetworkAcls(
@@ -27,7 +82,7 @@ export async function describeNetworkAcls(
   const dual = new Set((await question.all("vpc")).filter(({ ipv6 }) => ipv6.length > 0).map(({ id }) => id));
   const view = (acl: NetworkAclRecord): Sdk.NetworkAcl => ({
     Associations: acl.associations.map(({ id, subnetId }) => ({ NetworkAclAssociationId: id, NetworkAclId: acl.id, SubnetId: subnetId })),
-    Entries: entries(dual.has(acl.vpcId)),
+    Entries: entryViews(acl, dual.has(acl.vpcId)),
     IsDefault: true,
     NetworkAclId: acl.id,
     Tags: apiTags(acl.tags),

@@ -15,6 +15,7 @@ export class SandboxTask {
   readonly sandbox: string;
   readonly cgroupParent: string;
   readonly namespace: string;
+  #alone = false;
   readonly #limits: { readonly memoryMiB?: number; readonly pids?: number; readonly cpuLimit?: number };
   /** The machine's end and the task's, where `veth` was asked for. */
   readonly addresses: { readonly host: string; readonly task: string };
@@ -31,7 +32,9 @@ export class SandboxTask {
     this.addresses = { host: `${block}.${at * 4 + 1}`, task: `${block}.${at * 4 + 2}` };
   }
 
-  async open({ veth = false } = {}): Promise<void> {
+  /** `alone`: each container is to be a sandbox of its own. */
+  async open({ veth = false, alone = false } = {}): Promise<void> {
+    this.#alone = alone;
     const { namespace, addresses } = this;
     await createTaskCgroup({ parent: this.cgroupParent, ...this.#limits });
     const link = `gv${namespace.slice(-9).replace("-", "")}`;
@@ -45,7 +48,7 @@ export class SandboxTask {
       ip("-n", namespace, "link", "set", "eth0", "up");
       ip("-n", namespace, "route", "add", "default", "via", addresses.host);
     }
-    await this.openSandbox();
+    if (!alone) await this.openSandbox();
   }
 
   openSandbox(): Promise<void> {
@@ -65,9 +68,8 @@ export class SandboxTask {
     return this.machine.spec(image, {
       command: ["sh", "-c", script],
       cgroupParent: this.cgroupParent,
-      group: this.name,
       runtime: { name: "runsc" },
-      sandbox: this.sandbox,
+      ...(this.#alone ? {} : { group: this.name, sandbox: this.sandbox }),
       network: { namespace: `/run/netns/${this.namespace}` },
       ...changes,
     });

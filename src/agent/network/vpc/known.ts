@@ -39,13 +39,13 @@ export class KnownVpcs {
     }
   }
 
-  /** Takes the new state; returns every VPC that is another than before, those that are gone without interfaces. */
+  /** Takes the new state; returns every VPC whose network is another than before, those that are gone without interfaces. Zones are looked up here. */
   replace(list: readonly VpcState[]): VpcState[] {
     const before = this.#states;
     this.#states = new Map(list.map((state) => [state.vpcId, state]));
     this.#memory.set(key, list.length > 0 ? JSON.stringify(list) : undefined);
     for (const look of this.#waiters) look();
-    const changed = list.filter((state) => JSON.stringify(before.get(state.vpcId)) !== JSON.stringify(state));
+    const changed = list.filter((state) => networkOf(before.get(state.vpcId)) !== networkOf(state));
     const gone = [...before.values()].filter(({ vpcId }) => !this.#states.has(vpcId));
     return [...changed, ...gone.map((state) => ({ ...state, interfaces: [] }))];
   }
@@ -89,6 +89,8 @@ export class KnownVpcs {
     });
   }
 }
+
+const networkOf = (state: VpcState | undefined) => JSON.stringify(state && { ...state, zones: undefined });
 
 export function emptyState(vpcId: string): VpcState {
   return { vpcId, ipv4Cidrs: [], ipv6Cidrs: [], resolver: "", dnsSupport: false, interfaces: [], groups: [], members: {} };

@@ -1,5 +1,5 @@
 import type { VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
-import { resolverAddress, returning, uplink } from "./rules.ts";
+import { returning, uplink } from "./rules.ts";
 
 /** Namespaces, links, addresses and routes of a VPC as text for `ip -batch`. Pure. All but what makes a link may be repeated. */
 
@@ -53,9 +53,9 @@ export const settings: readonly (readonly [string, string])[] = [
   ),
 ];
 
-/** The addresses that the VPC itself has: of its subnets' gateways and its resolver. */
-export function ownAddresses({ interfaces, resolver }: VpcState): Set<string> {
-  return new Set([...interfaces.map(({ gateway }) => gateway), resolver, resolverAddress].filter((address) => address !== ""));
+/** The addresses that the VPC itself has: of its subnets' gateways, which tasks ask for by ARP. The resolver's is only translated. */
+export function ownAddresses({ interfaces }: VpcState): Set<string> {
+  return new Set(interfaces.map(({ gateway }) => gateway));
 }
 
 export interface TaskLink {
@@ -82,8 +82,8 @@ export function linkUp({ link, transit }: TaskLink): string {
 export const taskUp = "link set lo up\nlink set eth0 addrgenmode none\nlink set eth0 up\n";
 
 /** In the VPC's namespace: the way to the interface. Its hardware address is known, and nobody need ask for it. */
-export function routeTo({ address, mac, gateway, ipv6 }: VpcInterface, link: string): string {
-  const four = `route replace ${address}/32 dev ${link} scope link src ${gateway}\nneigh replace ${address} lladdr ${mac} dev ${link} nud permanent\n`;
+export function routeTo({ address, mac, ipv6 }: VpcInterface, link: string): string {
+  const four = `route replace ${address}/32 dev ${link} scope link\nneigh replace ${address} lladdr ${mac} dev ${link} nud permanent\n`;
   if (!ipv6) return four;
   return `${four}addr replace ${router6}/64 dev ${link} nodad
 route replace ${ipv6}/128 dev ${link}

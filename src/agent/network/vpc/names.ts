@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import { parseAddress, parseSubnet } from "../addresses.ts";
-import { codes, types, type Answer, type Question } from "./dns-message.ts";
+import { codes, types, type Answer, type Question } from "#model/dns/message.ts";
 import type { Caller } from "./known.ts";
 
 export interface NameAnswer {

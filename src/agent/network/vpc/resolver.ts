@@ -1,12 +1,23 @@
-import { createSocket, type Socket as UdpSocket } from "node:dgram";
-import { createServer, type Server, type Socket } from "node:net";
-import { promisify } from "node:util";
+import {
+  type Answer,
+  codes,
+  datagramFor,
+  parseQuestion,
+  type Question,
+  question as questionBytes,
+  refusal,
+  reply,
+  type ReplyContent,
+  types,
+} from "#model/dns/message.ts";
+import { readAnswers } from "#model/dns/read-answers.ts";
+import type { ZoneAnswer } from "#model/dns/zone.ts";
 import type { Clock } from "#platform/clock.ts";
+import { createDnsListener } from "#platform/dns-listener.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
-import { codes, parseQuestion, refusal, reply, type Question } from "./dns-message.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
-import { answerPrivate, type NameAnswer } from "./names.ts";
+import { answerPrivate } from "./names.ts";
 import type { Caller } from "./known.ts";
 
 /**
@@ -14,108 +25,65 @@ import type { Caller } from "./known.ts";
  * a VPC whose DNS support is on get an answer.
  */
 export interface Resolver {
-  /** UDP and TCP on one port, `port` if it is free; undefined when none could be bound. */
-  listen(address: string, port: number): Promise<number | undefined>;
-  /** Looked up before all else: zones of Cloud Map. Undefined: not a name of theirs. */
-  zones: ((question: Question, caller: Caller) => NameAnswer | undefined | Promise<NameAnswer | undefined>) | undefined;
+  /** UDP and TCP on one port, `port` if it is free, never `avoid`, which is somebody else's to come; undefined when none could be bound. */
+  listen(address: string, port: number, avoid?: number): Promise<number | undefined>;
   close(): void;
 }
 
-const mostConnections = 128;
-const idleMs = 10_000;
-const largestUdp = 512;
+/** Looked up before all else: zones of Cloud Map. Undefined: not a name of theirs. */
+export type Zones = (question: Question, caller: Caller) => ZoneAnswer | undefined | Promise<ZoneAnswer | undefined>;
 
 export function createResolver(options: {
   readonly who: (address: string) => Caller | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly zones?: Zones;
   readonly forwarder?: Forwarder;
 }): Resolver {
   const { log } = options;
   const forwarder = options.forwarder ?? createForwarder(options);
-  const open: (UdpSocket | Server)[] = [];
-  const connections = new Set<Socket>();
+  let listening = false;
 
   const answer = async (query: Buffer, from: string, over: "udp" | "tcp"): Promise<Buffer | undefined> => {
     const caller = options.who(from);
     const question = parseQuestion(query);
     if (!question) return refusal(query, codes.FORMERR);
     if (!caller?.vpc.dnsSupport) return reply(query, question, { code: codes.REFUSED });
-    const known = question.class === 1 ? ((await resolver.zones?.(question, caller)) ?? answerPrivate(question, caller)) : undefined;
-    if (known) return reply(query, question, { ...known, authoritative: true }, over === "udp" ? largestUdp : undefined);
+    const known = question.class === 1 ? await knownTo(question, caller, over) : undefined;
+    if (known) return reply(query, question, { ...known, authoritative: true }, over === "udp" ? datagramFor(question) : undefined);
     return (await forwarder.ask(query, over)) ?? reply(query, question, { code: codes.SERVFAIL });
   };
 
-  const safely = (work: Promise<void>) =>
-    void work.catch((error: unknown) => log.warn({ err: error }, "a DNS question could not be answered"));
-
-  const serveUdp = (socket: UdpSocket) =>
-    socket.on("message", (query, { address, port }) =>
-      safely(
-        answer(query, address, "udp").then((reply) => {
-          if (reply && open.includes(socket)) socket.send(reply, port, address);
-        }),
-      ),
-    );
-
-  const serveTcp = (socket: Socket) => {
-    if (connections.size >= mostConnections) {
-      socket.destroy();
-      return;
-    }
-    connections.add(socket);
-    const from = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-    let waiting = Buffer.alloc(0);
-    socket.setTimeout(idleMs, () => socket.destroy());
-    socket.on("close", () => connections.delete(socket));
-    socket.on("error", () => {});
-    // One question after the other; what follows waits in the socket.
-    const next = async (): Promise<void> => {
-      while (waiting.length >= 2 && waiting.length >= 2 + waiting.readUInt16BE(0)) {
-        const end = 2 + waiting.readUInt16BE(0);
-        const query = waiting.subarray(2, end);
-        waiting = waiting.subarray(end);
-        const text = await answer(query, from, "tcp");
-        if (!text || socket.destroyed) return void socket.destroy();
-        const length = Buffer.alloc(2);
-        length.writeUInt16BE(text.length, 0);
-        socket.write(Buffer.concat([length, text]));
-      }
-      socket.resume();
-    };
-    socket.on("data", (part: Buffer) => {
-      waiting = Buffer.concat([waiting, part]);
-      socket.pause();
-      safely(next());
-    });
+  const knownTo = async (question: Question, caller: Caller, over: "udp" | "tcp"): Promise<ReplyContent | undefined> => {
+    const found = await options.zones?.(question, caller);
+    if (found?.elsewhere === undefined) return found ?? answerPrivate(question, caller);
+    return { code: found.code, answers: [...found.answers, ...(await elsewhere(question, found.elsewhere, caller, over))] };
   };
 
-  const bind = async (address: string, port: number): Promise<number> => {
-    const tcp = createServer(serveTcp).unref();
-    await new Promise<void>((resolve, reject) => tcp.once("error", reject).listen(port, address, () => resolve()));
-    const chosen = (tcp.address() as { port: number }).port;
-    const udp = createSocket("udp4").unref();
-    try {
-      await new Promise<void>((resolve, reject) => udp.once("error", reject).bind(chosen, address, () => resolve()));
-    } catch (error) {
-      await promisify(tcp.close.bind(tcp))();
-      throw error;
-    }
-    for (const socket of [tcp, udp])
-      socket.removeAllListeners("error").on("error", (error: Error) => log.warn({ err: error }, "DNS socket"));
-    serveUdp(udp);
-    open.push(tcp, udp);
-    return chosen;
+  /** Those who ask us follow no CNAME by themselves. */
+  const elsewhere = async (question: Question, name: string, caller: Caller, over: "udp" | "tcp"): Promise<readonly Answer[]> => {
+    const own = answerPrivate({ ...question, name }, caller);
+    if (own) return own.answers.map((each) => ({ ...each, name }));
+    if (question.type === types.CNAME) return [];
+    const asked = await forwarder.ask(questionBytes(name, question.type), over);
+    return (asked && readAnswers(asked)?.answers) ?? [];
   };
+
+  const listener = createDnsListener({ answer, log });
 
   const resolver: Resolver = {
-    zones: undefined,
-    async listen(address, before) {
-      if (open.length > 0) resolver.close();
+    async listen(address, before, avoid) {
+      if (listening) listener.close();
       for (const port of before ? [before, 0, 0] : [0, 0, 0]) {
         try {
-          return await bind(address, port);
+          const chosen = await listener.bind(address, port);
+          if (chosen === avoid) {
+            listener.close();
+            continue;
+          }
+          listening = true;
+          return chosen;
         } catch (error) {
           log.debug({ err: error, port }, "the port can't be had");
         }
@@ -123,10 +91,7 @@ export function createResolver(options: {
       log.error("no port for the VPCs' resolver: names don't resolve in tasks of network mode awsvpc");
       return undefined;
     },
-    close() {
-      for (const socket of open.splice(0)) socket.close();
-      for (const socket of connections) socket.destroy();
-    },
+    close: () => listener.close(),
   };
   return resolver;
 }

@@ -56,6 +56,7 @@ export class Vpc {
   readonly #made = new Set<string>();
   readonly #spares: Spares;
   #opened: Promise<void> | undefined;
+  #stands = false;
   #own = new Set<string>();
   #owning: Promise<void> = Promise.resolve();
   /** Changes of the table, one after the other. */
@@ -68,6 +69,11 @@ export class Vpc {
     this.options = options;
     this.state = state;
     this.#spares = new Spares(spareCount, options.clock, () => this.#makeSpare());
+  }
+
+  /** Made to its end. */
+  get stands(): boolean {
+    return this.#stands;
   }
 
   /** The namespace, its uplink and its table. What an interrupted attempt left is taken up. */
@@ -98,6 +104,7 @@ export class Vpc {
     if (rules.some(({ priority }) => priority === 0)) await ipInside(namespace, firstRules);
     await this.#openOwn();
     await this.#write();
+    this.#stands = true;
   }
 
   /** Not before `sweep`, which takes whatever has no place for a remainder. */
@@ -115,7 +122,7 @@ export class Vpc {
     await this.#setOwn();
   }
 
-  /** One after the other: a route names its gateway's address, which must be there. */
+  /** One after the other: each takes up where the one before left. */
   #setOwn(): Promise<void> {
     return (this.#owning = this.#owning.then(() => this.#changeOwn()));
   }
@@ -203,25 +210,33 @@ export class Vpc {
   async attach(place: Place, known: VpcInterface): Promise<void> {
     await this.open();
     this.places.set(place.networkInterfaceId, place);
-    if (!this.#made.delete(place.namespace)) await this.#mend(place);
+    const whole = this.#made.delete(place.namespace) ? false : await this.#mend(place, known.mac);
     const link = this.#linkOf(place);
     await Promise.all([
-      ipInside(place.namespace, interfaceText(known)),
-      this.#setOwn().then(() => ipInside(this.options.namespace, routeTo(known, link.link))),
+      whole ? undefined : ipInside(place.namespace, interfaceText(known)),
+      ipInside(this.options.namespace, routeTo(known, link.link)),
       this.apply(),
     ]);
   }
 
-  async #mend(place: Place): Promise<void> {
+  /**
+   * The links of a place that was begun before. True: its inside is whole, and must not be touched, since gVisor has taken the addresses for itself
+   * and the kernel would answer in its stead. The hardware address is the first that an inside is given, and stays.
+   */
+  async #mend(place: Place, mac: string): Promise<boolean> {
     const there = (await namespacesWith(place.namespace)).length > 0;
     const link = this.options.linkOf(place.transit);
     const linked = (await jsonInside<{ ifname: string }>(this.options.namespace, ["link", "show"])).some(({ ifname }) => ifname === link);
     if (there && linked) {
-      await Promise.all([ipInside(this.options.namespace, linkUp(this.#taskLink(place))), ipInside(place.namespace, taskUp)]);
-      return;
+      await ipInside(this.options.namespace, linkUp(this.#taskLink(place)));
+      const [eth0] = await jsonInside<{ address?: string }>(place.namespace, ["link", "show", "eth0"]);
+      if (eth0?.address === mac.toLowerCase()) return true;
+      await ipInside(place.namespace, taskUp);
+      return false;
     }
     if (linked) await ipInside(this.options.namespace, `link del ${link}\n`, true);
     await this.#plumb(place, there);
+    return false;
   }
 
   async detach(place: Place): Promise<void> {

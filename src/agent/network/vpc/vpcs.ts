@@ -27,6 +27,8 @@ export interface Vpcs {
   reserve(pool: AddressPool): void;
   /** Once the bridge stands: the journaled attachments stand again, and nothing else. */
   reconcile(): Promise<void>;
+  /** Makes again what somebody else removed. */
+  refresh(): Promise<void>;
   /** The machine's ends of the VPCs' uplinks. */
   uplinks(): readonly string[];
   /** Whose address this is: of a task as the machine knows it. */
@@ -184,6 +186,29 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     return each;
   };
 
+  /** A VPC and its held interfaces, whatever is left of them on the machine. */
+  const restore = async (vpcId: string): Promise<void> => {
+    const existing = new Set(await namespacesWith(taskPrefix));
+    const vpc = vpcOf(known.get(vpcId) ?? emptyState(vpcId));
+    const own = [...held.values()].filter((each) => each.vpcId === vpcId);
+    // Before the table is written: what runs is not to miss a packet.
+    for (const { place } of own) vpc.places.set(place.networkInterfaceId, place);
+    await vpc.open();
+    for (const each of own) {
+      const caller = known.find(each.place.networkInterfaceId);
+      // Without its namespace the task is gone too: it is made again only if it is asked for.
+      if (!caller || !existing.has(each.place.namespace)) continue;
+      each.ready = vpc.attach(each.place, caller.networkInterface).catch((error: unknown) => {
+        each.ready = undefined;
+        log.warn({ err: error, networkInterface: each.place.networkInterfaceId }, "the interface could not be mended");
+      });
+      await each.ready;
+    }
+    await vpc.sweep();
+    await vpc.apply();
+    vpc.fillSpares(0);
+  };
+
   return {
     publicAddresses,
     async update(list) {
@@ -268,29 +293,22 @@ export function createVpcs(options: VpcsOptions): Vpcs {
         await remove(vpcId);
       }
       await publicAddresses.routes();
-      const existing = new Set(await namespacesWith(taskPrefix));
       for (const vpcId of names) {
         if (!lives(vpcId)) continue;
-        const vpc = vpcOf(known.get(vpcId) ?? emptyState(vpcId));
-        const own = [...held.values()].filter((each) => each.vpcId === vpcId);
-        // Before the table is written: what runs is not to miss a packet.
-        for (const { place } of own) vpc.places.set(place.networkInterfaceId, place);
-        await vpc.open();
-        for (const each of own) {
-          const caller = known.find(each.place.networkInterfaceId);
-          // Without its namespace the task is gone too: it is made again only if it is asked for.
-          if (!caller || !existing.has(each.place.namespace)) continue;
-          each.ready = vpc.attach(each.place, caller.networkInterface).catch((error: unknown) => {
-            each.ready = undefined;
-            log.warn({ err: error, networkInterface: each.place.networkInterfaceId }, "the interface could not be mended");
-          });
-          await each.ready;
-        }
-        await vpc.sweep();
-        await vpc.apply();
-        vpc.fillSpares(0);
+        await restore(vpcId);
       }
+      const existing = await namespacesWith(taskPrefix);
       for (const namespace of existing) if (!held.has(namespace)) await deleteNamespace(namespace);
+    },
+    async refresh() {
+      const there = new Set(await namespacesWith(prefix));
+      for (const [vpcId, vpc] of [...vpcs]) {
+        if (!vpc.stands || there.has(namespaceOf(vpcId)) || over) continue;
+        log.warn({ vpcId }, "somebody removed the VPC's namespace: it is made again");
+        vpcs.delete(vpcId);
+        for (const spare of await vpc.stop()) await vpc.options.dropPlace(spare);
+        if (lives(vpcId)) await restore(vpcId);
+      }
     },
     uplinks: () => [...vpcs.values()].map((vpc) => vpc.options.link),
     who(transit) {

@@ -7,6 +7,7 @@ import { checkGroups } from "#reconcilers/vpc/interfaces.ts";
 import { type Change, need, type Question } from "../context.ts";
 import { ec2Errors } from "../errors.ts";
 import { checkCount, checkGroupCount, ipv6Count } from "./interfaces.ts";
+import { refuseManaged } from "./managed.ts";
 import { attachmentView, groupViews, surroundings } from "./view.ts";
 
 /** What changes on an interface after it was made. Source: Amazon EC2 API Reference, "ModifyNetworkInterfaceAttribute" and its kin. */
@@ -18,7 +19,8 @@ export async function modifyNetworkInterfaceAttribute(change: Change, input: Sdk
   let changed: NetworkInterfaceRecord = record;
   if (input.Groups !== undefined) {
     if (input.Groups.length === 0) throw ec2Errors.missing("SecurityGroupId");
-    if (record.interfaceType === "nat_gateway") throw ec2Errors.notPermitted(`The network interface ${record.id} has no security groups.`);
+    // Endpoints and load balancers have operations of their own for it, NAT gateways have no groups.
+    if (!record.task) refuseManaged(record);
     for (const group of input.Groups) await need(change, "security-group", group);
     checkGroupCount(input.Groups);
     await checkGroups(change.unit, change.scope, input.Groups, { id: record.subnetId, vpcId: record.vpcId });
@@ -52,11 +54,6 @@ async function withPublicIp(change: Change, record: NetworkInterfaceRecord, want
     return rest;
   }
   return { ...rest, publicIp: { address: await takePublicAddress(change.unit, change.making.publicPool, record.id, change.random) } };
-}
-
-/** What a service made for itself is its own: users change its groups and tags only. */
-function refuseManaged({ requesterManaged }: NetworkInterfaceRecord): void {
-  if (requesterManaged) throw new ApiError("AuthFailure", "You do not have permission to access the specified resource.", 403);
 }
 
 const noAttachment = (id: string) => new ApiError("InvalidAttachmentID.NotFound", `The attachment ID '${id}' does not exist`);

@@ -49,8 +49,8 @@ export function checkTaskDefinition(input: RegisterTaskDefinitionRequest): void 
   checkRoles(input);
   if (input.proxyConfiguration) checkProxy(input);
   const storage = input.ephemeralStorage?.sizeInGiB;
-  if (storage !== undefined && (!Number.isInteger(storage) || storage < 21 || storage > 200))
-    throw client("Invalid setting for ephemeral storage. Size must be between 21 GiB and 200 GiB.");
+  if (storage !== undefined && (!Number.isInteger(storage) || storage < 20 || storage > 200))
+    throw client("Invalid setting for ephemeral storage. Size must be between 20 GiB and 200 GiB.");
   checkPlatform(input);
   if (requiresCompatibilities.includes("FARGATE")) checkFargate(input);
 }
