@@ -103,7 +103,7 @@ export interface Known {
 export function readAccess(message: string, known: Known): AccessRecord | undefined {
   const parts = message.split(separator);
   const listener = known.listener(parts[1] ?? "");
-  if (parts[0] !== "A" || !listener) return undefined;
+  if (parts[0] !== "A" || !listener || parts.length !== names(listener.application, listener.secure).length) return undefined;
   const value = Object.fromEntries(
     names(listener.application, listener.secure).map((name, index) => [name, parts[index] ?? "-"]),
   ) as Record<Field, string>;

@@ -37,13 +37,7 @@ export function backend(group: TargetGroup, balancer: LoadBalancer): string[] {
   ];
   if (group.stickiness?.type === "source_ip") lines.push("hash-type consistent");
   // Not `nbsrv`: that is 0 in a process that is ending, whose clients must still be served.
-  // A target that closes its kept connection just as a request arrives has not seen it: that is no reason to lose a request that may be repeated.
-  if (http)
-    lines.push(
-      "retry-on conn-failure empty-response",
-      "http-request disable-l7-retry unless METH_GET",
-      `${noTarget} if { be_conn_free(${groupName(group.id)}) eq 0 }`,
-    );
+  if (http) lines.push(`${noTarget} if { be_conn_free(${groupName(group.id)}) eq 0 }`);
   lines.push(...checkLines(group));
   if (http) lines.push(...stickyLines(group));
   // The servers' settings stand here too: with others, every server has to be made again.

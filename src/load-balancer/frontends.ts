@@ -15,6 +15,10 @@ export interface Paths {
   readonly certificates: string;
 }
 
+/** Where HAProxy finds its logs: one for what it says of its targets, which no flood of requests must crowd out. */
+export const eventsFd = 3;
+export const accessFd = 4;
+
 export const isSecure = (listener: Listener) => listener.protocol === "HTTPS" || listener.protocol === "TLS";
 export const idleSeconds = ({ kind, idleTimeout }: LoadBalancer) => idleTimeout ?? (kind === "application" ? 60 : 350);
 export const certificateList = (listener: Listener) =>
@@ -51,7 +55,7 @@ export function frontend(balancer: LoadBalancer, listener: Listener, paths: Path
     `  default_backend ${http ? "none" : "none-tcp"}`,
   ];
   if (balancer.accessLog)
-    lines.push("  log ring@events len 16384 local0", `  log-format ${accessFormat(balancer.kind, isSecure(listener))}`);
+    lines.push(`  log fd@${accessFd} len 16384 format raw local0`, `  log-format ${accessFormat(balancer.kind, isSecure(listener))}`);
   return [...lines, ...(http ? httpLines(balancer, listener, paths) : tcpLines(listener, paths))];
 }
 

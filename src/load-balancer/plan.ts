@@ -4,7 +4,7 @@
 import type { LoadBalancer, Listener, Snapshot, TargetGroup } from "./config.ts";
 import { routeOf } from "./actions.ts";
 import { backend, serverTexts, type ServerTexts } from "./backends.ts";
-import { certificateList, frontend, isSecure, type Paths } from "./frontends.ts";
+import { certificateList, eventsFd, frontend, isSecure, type Paths } from "./frontends.ts";
 import { fileName, groupName, listenerName, serverName } from "./names.ts";
 import { errorLines, noTarget } from "./pages.ts";
 import { actionsOf, groupsOf } from "./problems.ts";
@@ -117,7 +117,6 @@ function keepCertificates(listener: Listener, paths: Paths, files: Map<string, s
 
 export interface Settings {
   readonly statsSocket: string;
-  readonly eventSocket: string;
   readonly threads: number;
   readonly openFiles: number;
   /** Whom HAProxy becomes once it has bound its ports. */
@@ -142,20 +141,13 @@ export function configuration({ sections }: Pick<Plan, "sections">, settings: Se
     `  nbthread ${settings.threads}`,
     `  ulimit-n ${settings.openFiles}`,
     `  maxconn ${Math.max(1000, Math.floor((settings.openFiles - 6000) / 2))}`,
-    "  log ring@events len 16384 local0",
+    `  log fd@${eventsFd} len 16384 format raw local0`,
     "  ssl-default-bind-options prefer-client-ciphers",
     "  ssl-server-verify none",
     "  tune.ssl.default-dh-param 2048",
     // Checks of a group are spread over their interval by when its targets came; nothing more is needed.
     "  spread-checks 0",
     ...(settings.user ? [`  uid ${settings.user.uid}`, `  gid ${settings.user.gid}`] : []),
-    "ring events",
-    "  format raw",
-    "  maxlen 16384",
-    "  size 4194304",
-    "  timeout connect 1s",
-    "  timeout server 10s",
-    `  server driver unix@${settings.eventSocket} log-proto octet-count`,
     "defaults",
     "  timeout connect 10s",
     "  timeout client 60s",

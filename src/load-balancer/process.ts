@@ -50,6 +50,8 @@ export interface StartOptions {
   readonly namespace: { readonly name: string; readonly inode: string } | undefined;
   readonly previous: Process | undefined;
   readonly clock: Clock;
+  /** Inherited as descriptors 3 and 4. */
+  readonly logs: readonly [events: number, access: number];
   readonly onExit: (process: Process, how: string) => void;
 }
 
@@ -61,7 +63,7 @@ export async function start(options: StartOptions): Promise<Process> {
   const [file, all] = namespace ? ["nsenter", [`--net=/run/netns/${namespace.name}`, options.binary, ...args]] : [options.binary, args];
   rmSync(logFile, { force: true });
   const log = openSync(logFile, "a", 0o600);
-  const child = spawn(file, all, { stdio: ["ignore", log, log], detached: true });
+  const child = spawn(file, all, { stdio: ["ignore", log, log, ...options.logs], detached: true });
   closeSync(log);
   child.unref();
   let ended: string | undefined;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { TargetHealth } from "./config.ts";
-import { openEvents, type EventSocket } from "./events.ts";
+import { openLines, type Lines } from "./lines.ts";
 import { namespaceInode } from "./host.ts";
 import { openName } from "./names.ts";
 import { mapChanges, pathsBelow, type Plan, type ServerStart } from "./plan.ts";
@@ -61,7 +61,8 @@ export class Shard {
   #tracked = new Map<string, Tracked>();
   #lastReport = new Map<string, CheckReport>();
   #drains: Drains;
-  #events: EventSocket | undefined;
+  /** Of every process of ours that lives. */
+  readonly #lines = new Set<Lines>();
   #tail: Promise<unknown> = Promise.resolve();
   #generation = 0;
   #failures = 0;
@@ -102,8 +103,8 @@ export class Shard {
     this.#closed = true;
     this.#cancelTick?.();
     await this.#tail.catch(() => {});
-    await this.#events?.close();
-    this.#events = undefined;
+    for (const each of this.#lines) each.close();
+    this.#lines.clear();
   }
 
   /** Ends its processes and removes its files. */
@@ -178,7 +179,6 @@ export class Shard {
     const plan = this.#plan!;
     const { directory, socketDirectory, clock, log } = this.#options;
     this.#told = undefined;
-    await this.#listen();
     await this.#recognize(plan);
     const now = clock.now();
     const starts: ServerStart[] = [...plan.servers.values()].map((server) => {
@@ -189,13 +189,22 @@ export class Shard {
     const socket = join(socketDirectory, `${++this.#generation}.sock`);
     const file = writePlan(directory, plan, starts, {
       statsSocket: socket,
-      eventSocket: join(socketDirectory, "events.sock"),
       threads: this.#options.threads,
       user: this.#options.user,
     });
     const inode = this.#options.namespace === undefined ? undefined : await namespaceInode(this.#options.namespace);
     const previous = this.#current;
     this.#replaced = previous;
+    const events = await openLines(join(socketDirectory, "events"), (line) => this.#message(line));
+    const access = await openLines(join(socketDirectory, "access"), this.#options.onAccess);
+    const logs = [events, access];
+    for (const each of logs) this.#lines.add(each);
+    const forget = () => {
+      for (const each of logs) {
+        each.close();
+        this.#lines.delete(each);
+      }
+    };
     const process_ = await start({
       binary: this.#options.binary,
       configuration: file,
@@ -204,8 +213,17 @@ export class Shard {
       namespace: inode === undefined ? undefined : { name: this.#options.namespace!, inode },
       previous,
       clock,
-      onExit: (which, how) => this.#exited(which, how),
+      logs: [events.fd, access.fd],
+      onExit: (which, how) => {
+        // What it wrote last is still being read.
+        clock.after(1000, forget);
+        this.#exited(which, how);
+      },
+    }).catch((error: unknown) => {
+      forget();
+      throw error;
     });
+    for (const each of logs) each.handedOver();
     log.info({ pid: process_.pid, previous: previous?.pid }, "HAProxy runs");
     this.#current = process_;
     if (previous && isAlive(previous)) this.#old.push(previous);
@@ -251,14 +269,7 @@ export class Shard {
     void this.#inOrder(() => this.#bring()).catch((error: unknown) => this.#options.log.error({ err: error }, "HAProxy does not start"));
   }
 
-  async #listen(): Promise<void> {
-    this.#events ??= await openEvents(join(this.#options.socketDirectory, "events.sock"), this.#options.user, (message) =>
-      this.#message(message),
-    );
-  }
-
   #message(message: string): void {
-    if (message.startsWith("A\t")) return this.#options.onAccess(message);
     const report = readReport(message);
     if (!report || this.#closed) return;
     if (!report.passed) this.#lastReport.set(report.server, report);
