@@ -40,7 +40,18 @@ export async function putInstance(unit: Unit, scope: Scope, record: ContainerIns
   const known = await unit.get<FargateNode>(key);
   if (isFargateNode(record) === (known !== undefined)) return;
   if (known) unit.delete(key);
-  else unit.put(key, { ...scope, cluster: record.cluster, id: record.id } satisfies FargateNode);
+  else {
+    const { put, value } = fargateNodeWrite(scope, record);
+    unit.put(put, value);
+  }
+}
+
+/** The record that makes it one of Fargate's machines. */
+export function fargateNodeWrite(
+  { account, region }: Scope,
+  { cluster, id }: ContainerInstanceRecord,
+): { put: string; value: FargateNode } {
+  return { put: ecsKeys.fargateNode({ account, region }, cluster, id), value: { account, region, cluster, id } };
 }
 
 /** Key `/ecs-fargate/<account>/<region>/<cluster>/<id>`. Writer: `putInstance`. */

@@ -11,41 +11,27 @@ import type { Image } from "#agent/runtime.ts";
 import { createTaskStorage, type TaskStorage } from "#agent/storage/storage.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
-import { busyboxLayer, image } from "./support/image.ts";
-import { Machine } from "./support/machine.ts";
-import { startRegistry, type RealRegistry } from "./support/registry.ts";
-import { sandboxLeftovers, SandboxTask } from "./support/sandbox.ts";
+import type { Machine } from "./support/machine.ts";
+import { nothingLeft, openSandboxMachine, SandboxTask } from "./support/sandbox.ts";
 
 /** A task that takes all it can get hurts itself only. */
 let machine: Machine;
-let registry: RealRegistry;
 let busybox: Image;
+let close: () => Promise<void>;
 let storage: TaskStorage;
 
 before(async () => {
-  machine = await Machine.start();
-  registry = await startRegistry(join(machine.home, "registry"));
-  await registry.push("busybox", "1", image([await busyboxLayer()], { config: { Cmd: ["sh"] } }));
-  busybox = await machine.runtime.images.ensure({ image: `${registry.host}/busybox:1`, policy: "prefer-cached" });
+  ({ machine, busybox, close } = await openSandboxMachine());
   storage = createTaskStorage({ home: machine.home, clock: systemClock, log: silentLogger });
 });
 
 afterEach(async () => {
   await storage.tearDown();
   storage = createTaskStorage({ home: machine.home, clock: systemClock, log: silentLogger });
-  let left = await sandboxLeftovers(machine);
-  for (let attempt = 0; left.length > 0 && attempt < 40; attempt++) {
-    await delay(50);
-    left = await sandboxLeftovers(machine);
-  }
-  for (const { id } of left.length > 0 ? await machine.runtime.list() : []) await machine.runtime.remove(id);
-  assert.deepEqual(left, [], "nothing may be left behind");
+  await nothingLeft(machine);
 });
 
-after(async () => {
-  await machine.stop();
-  await registry.stop();
-});
+after(() => close());
 
 const task = async (limits: ConstructorParameters<typeof SandboxTask>[1] = {}) => {
   const made = new SandboxTask(machine, limits);

@@ -12,38 +12,22 @@ import { findRunsc, RunscMissing } from "#agent/sandbox/runsc.ts";
 import { createTaskStorage, loopsOf } from "#agent/storage/storage.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
-import { busyboxLayer, image } from "./support/image.ts";
-import { Machine } from "./support/machine.ts";
+import type { Machine } from "./support/machine.ts";
 import { mountsBelow } from "./support/mounts.ts";
-import { startRegistry, type RealRegistry } from "./support/registry.ts";
-import { sandboxLeftovers, SandboxTask } from "./support/sandbox.ts";
+import { nothingLeft, openSandboxMachine, SandboxTask } from "./support/sandbox.ts";
 
 /** Whatever is killed, what runs in sandboxes is found again, and what does not run is removed whole. */
 let machine: Machine;
-let registry: RealRegistry;
 let busybox: Image;
+let close: () => Promise<void>;
 
 before(async () => {
-  machine = await Machine.start();
-  registry = await startRegistry(join(machine.home, "registry"));
-  await registry.push("busybox", "1", image([await busyboxLayer()], { config: { Cmd: ["sh"] } }));
-  busybox = await machine.runtime.images.ensure({ image: `${registry.host}/busybox:1`, policy: "prefer-cached" });
+  ({ machine, busybox, close } = await openSandboxMachine());
 });
 
-afterEach(async () => {
-  let left = await sandboxLeftovers(machine);
-  for (let attempt = 0; left.length > 0 && attempt < 40; attempt++) {
-    await delay(50);
-    left = await sandboxLeftovers(machine);
-  }
-  for (const { id } of left.length > 0 ? await machine.runtime.list() : []) await machine.runtime.remove(id);
-  assert.deepEqual(left, [], "nothing may be left behind");
-});
+afterEach(() => nothingLeft(machine));
 
-after(async () => {
-  await machine.stop();
-  await registry.stop();
-});
+after(() => close());
 
 const task = async () => {
   const made = new SandboxTask(machine);

@@ -7,37 +7,21 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { RuntimeError, type Image } from "#agent/runtime.ts";
-import { busyboxLayer, image } from "./support/image.ts";
-import { Machine } from "./support/machine.ts";
-import { startRegistry, type RealRegistry } from "./support/registry.ts";
-import { sandboxLeftovers, SandboxTask } from "./support/sandbox.ts";
+import type { Machine } from "./support/machine.ts";
+import { nothingLeft, openSandboxMachine, SandboxTask } from "./support/sandbox.ts";
 
 /** Containers in gVisor sandboxes, as under runc (runtime.test.ts), and what a sandbox adds. */
 let machine: Machine;
-let registry: RealRegistry;
 let busybox: Image;
+let close: () => Promise<void>;
 
 before(async () => {
-  machine = await Machine.start();
-  registry = await startRegistry(join(machine.home, "registry"));
-  await registry.push("busybox", "1", image([await busyboxLayer()], { config: { Cmd: ["sh"], Env: ["A=image", "B=image"] } }));
-  busybox = await machine.runtime.images.ensure({ image: `${registry.host}/busybox:1`, policy: "prefer-cached" });
+  ({ machine, busybox, close } = await openSandboxMachine({ config: { Cmd: ["sh"], Env: ["A=image", "B=image"] } }));
 });
 
-afterEach(async () => {
-  let left = await sandboxLeftovers(machine);
-  for (let attempt = 0; left.length > 0 && attempt < 40; attempt++) {
-    await delay(50);
-    left = await sandboxLeftovers(machine);
-  }
-  for (const { id } of left.length > 0 ? await machine.runtime.list() : []) await machine.runtime.remove(id);
-  assert.deepEqual(left, [], "nothing may be left behind");
-});
+afterEach(() => nothingLeft(machine));
 
-after(async () => {
-  await machine.stop();
-  await registry.stop();
-});
+after(() => close());
 
 const task = async (limits: ConstructorParameters<typeof SandboxTask>[1] = {}, options = {}) => {
   const made = new SandboxTask(machine, limits);

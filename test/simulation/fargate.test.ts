@@ -267,3 +267,23 @@ test("a subnet without a free address: the reason is the interface, and nothing 
   assert.equal(failures![0]!.reason, "RESOURCE:ENI");
   assert.equal(await allocation(1), undefined);
 });
+
+test("after a reset the machines are Fargate's capacity still", async () => {
+  const { world, store } = await fargateWorld();
+  const { survivingMachines } = await import("#services/ecs/survivors.ts");
+  const key = ecsKeys.fargateNode(other, "machines", hex(1));
+  const before = (await store.get(key))!.value;
+  world.disk.apply({ writes: [{ deletePrefix: "/" }, ...(await survivingMachines(store, 0))] });
+  assert.deepEqual((await store.get(key))?.value, before);
+});
+
+test("the state of an interface is taken note of, that of an unknown attachment is not", async () => {
+  const { run, world } = await fargateWorld();
+  const { tasks } = await run();
+  const [attachment] = tasks![0]!.attachments!;
+  const attachmentArn = `arn:aws:ecs:us-east-1:000000000000:attachment/${attachment!.id}`;
+  const submit = (arn: string) =>
+    world.call("SubmitAttachmentStateChanges", { cluster: "machines", attachments: [{ attachmentArn: arn, status: "ATTACHED" }] }, other);
+  assert.deepEqual(await submit(attachmentArn), { acknowledgment: "ACK" });
+  await assert.rejects(submit(`${attachmentArn}0`), { code: "InvalidParameterException" });
+});

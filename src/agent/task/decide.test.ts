@@ -172,6 +172,21 @@ class Simulation {
   }
 }
 
+it("a stop that says how long its containers may take counts before the definition", () => {
+  const rules: ContainerRules[] = [{ name: "c0", essential: true, dependsOn: [], stopTimeoutMs: 30_000 }];
+  const running: TaskState = {
+    ...firstState(rules),
+    status: "RUNNING",
+    containers: [{ ...firstState(rules).containers[0]!, status: "RUNNING", startedAt: 1, signalledAt: 1000 }],
+  };
+  const kill = { type: "signal", container: "c0", kill: true };
+  const plain = reduce(rules, running, { type: "stop", at: 1000 });
+  assert.deepEqual(decide(rules, plain, new Map(), 31_000).actions, [kill]);
+  const longer = reduce(rules, running, { type: "stop", stopTimeouts: { c0: 120_000 }, at: 1000 });
+  assert.deepEqual(decide(rules, longer, new Map(), 31_000), { actions: [], wakeAt: 121_000 });
+  assert.deepEqual(decide(rules, longer, new Map(), 121_000).actions, [kill]);
+});
+
 describe("decide and reduce", () => {
   it("keep the rules of order, and every task that is told to stop comes to rest STOPPED", () => {
     fc.assert(

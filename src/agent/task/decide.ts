@@ -61,7 +61,7 @@ export function decide(rules: readonly ContainerRules[], task: TaskState, progre
     if (!mayStop(rules, task, name) || inHand.has("signal")) return;
     if (container.signalledAt === undefined) actions.push({ type: "signal", container: name, kill: false });
     else if (container.killedAt === undefined) {
-      const killAt = container.signalledAt + rule.stopTimeoutMs;
+      const killAt = container.signalledAt + (task.stopTimeouts?.[name] ?? rule.stopTimeoutMs);
       if (now >= killAt) actions.push({ type: "signal", container: name, kill: true });
       else wake(killAt);
     } else if (now >= container.killedAt + killAgainMs) actions.push({ type: "signal", container: name, kill: true });

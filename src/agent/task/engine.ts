@@ -95,7 +95,7 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
     }
     const runner = runners.get(payload.arn);
     if (runner) {
-      if (payload.desiredStatus === "STOPPED") runner.stop();
+      if (payload.desiredStatus === "STOPPED") runner.stop(undefined, stopTimeoutsOf(payload));
       return;
     }
     if (payload.desiredStatus !== "STOPPED") {
@@ -200,4 +200,10 @@ export async function removeAll(world: World): Promise<void> {
     await world.runtime.kill(id, 9, true).catch(() => {});
     await releaseContainer(world, { name: id, id, metadataId: id, status: "STOPPED", restarts: 0 });
   }
+}
+
+/** What a payload says of how long its containers may take to end. */
+function stopTimeoutsOf({ containers }: PayloadTask): Readonly<Record<string, number>> | undefined {
+  const given = (containers ?? []).flatMap(({ name, stopTimeout }) => (stopTimeout ? [[name, stopTimeout * 1000] as const] : []));
+  return given.length > 0 ? Object.fromEntries(given) : undefined;
 }

@@ -5,7 +5,11 @@ import type { ContainerRules, ContainerState, TaskEvent, TaskState } from "./sta
  * STOPPED containers and tasks change no more but for their network's release, and the end of an essential container ends the task.
  */
 export function reduce(rules: readonly ContainerRules[], task: TaskState, event: TaskEvent): TaskState {
-  if (event.type === "stop") return settle(rules, { ...task, desired: "STOPPED", reason: task.reason ?? event.reason }, event.at);
+  if (event.type === "stop") {
+    const { reason, stopTimeouts } = event;
+    const next: TaskState = { ...task, desired: "STOPPED", reason: task.reason ?? reason, ...(stopTimeouts ? { stopTimeouts } : {}) };
+    return settle(rules, next, event.at);
+  }
   const before = task.containers.find(({ name }) => name === event.container);
   const rule = rules.find(({ name }) => name === event.container);
   if (!before || !rule) return task;

@@ -89,8 +89,9 @@ export class TaskRunner {
     this.#decide();
   }
 
-  stop(reason?: string): void {
-    if (this.#state.desired !== "STOPPED") this.#apply({ type: "stop", reason, at: this.#world.clock.now() });
+  /** `stopTimeouts`: by container, milliseconds, in the place of the definition's. */
+  stop(reason?: string, stopTimeouts?: Readonly<Record<string, number>>): void {
+    if (this.#state.desired !== "STOPPED") this.#apply({ type: "stop", reason, stopTimeouts, at: this.#world.clock.now() });
   }
 
   /** The agent leaves; containers run on. */

@@ -13,6 +13,8 @@ export interface TaskState {
   /** What is. Only rises. */
   readonly status: TaskStatus;
   readonly reason?: string;
+  /** By container, milliseconds: what the stop itself said, where that differs from the definition (Spot's two minutes). */
+  readonly stopTimeouts?: Readonly<Record<string, number>>;
   readonly pullStartedAt?: number;
   readonly pullStoppedAt?: number;
   readonly executionStoppedAt?: number;
@@ -97,7 +99,7 @@ export interface ContainerRules {
 }
 
 export type TaskEvent =
-  | { readonly type: "stop"; readonly reason?: string; readonly at: number }
+  | { readonly type: "stop"; readonly reason?: string; readonly stopTimeouts?: Readonly<Record<string, number>>; readonly at: number }
   | { readonly type: "pulling"; readonly container: string; readonly at: number }
   | { readonly type: "pulled"; readonly container: string; readonly image: Image; readonly at: number }
   | { readonly type: "attached"; readonly container: string; readonly network: Attachment }

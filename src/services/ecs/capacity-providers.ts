@@ -16,13 +16,11 @@ import { pageOf } from "#api/pagination.ts";
 import { formatArn } from "#model/arn.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, Tag } from "#model/ecs-records.ts";
+import { fargateProviders } from "#reconcilers/launch.ts";
 import { checkLimit, type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
 import { clusterOf } from "./tasks/lookup.ts";
 import { checkTags } from "./tasks/tags.ts";
-
-/** There in every account from the start. */
-export const builtInProviders: readonly string[] = ["FARGATE", "FARGATE_SPOT"];
 
 /** A capacity provider on an Auto Scaling group. Key: capacityProviderKey. Writer: the operations here. */
 export interface CapacityProviderRecord {
@@ -114,7 +112,7 @@ export async function updateCapacityProvider(
   const { autoScalingGroupProvider: update } = input;
   if (!update) throw ecsErrors.client("An update of a capacity provider needs an autoScalingGroupProvider.");
   const name = nameOf(input.name);
-  if (builtInProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be updated.");
+  if (fargateProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be updated.");
   return deps.writer.run("ecs-clusters", async (unit) => {
     const key = capacityProviderKey(scope, name);
     const known = await unit.get<CapacityProviderRecord>(key);
@@ -141,7 +139,7 @@ export async function describeCapacityProviders(
   const { entries } = await deps.store.list<CapacityProviderRecord>(`${ecsKeys.root(scope)}/capacity-provider/`);
   const ofCluster = input.cluster === undefined ? undefined : await clusterOf(deps.store, scope, input.cluster);
   const every = [
-    ...builtInProviders.map((name): CapacityProvider => ({
+    ...fargateProviders.map((name): CapacityProvider => ({
       capacityProviderArn: arnOf(scope, name),
       name,
       status: "ACTIVE",
@@ -179,7 +177,7 @@ export async function deleteCapacityProvider(
 ): Promise<DeleteCapacityProviderResponse> {
   const scope = scopeOf(context);
   const name = nameOf(input.capacityProvider);
-  if (builtInProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be deleted.");
+  if (fargateProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be deleted.");
   return deps.writer.run("ecs-clusters", async (unit) => {
     const key = capacityProviderKey(scope, name);
     const record = await unit.get<CapacityProviderRecord>(key);

@@ -1,5 +1,6 @@
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ConnectionRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
+import { fargateNodeWrite, isFargateNode } from "#reconcilers/nodes.ts";
 import type { Store, Write } from "#store/store.ts";
 import { newCluster } from "./clusters/clusters.ts";
 
@@ -15,6 +16,7 @@ export async function survivingMachines(store: Store, now: number): Promise<read
     const cluster = await store.get<ClusterRecord>(ecsKeys.cluster(parsed.scope, value.cluster));
     if (!writes.some((write) => "put" in write && write.put === cluster?.key) && cluster)
       writes.push({ put: cluster.key, value: newCluster(parsed.scope, value.cluster, now) });
+    if (isFargateNode(value)) writes.push(fargateNodeWrite(parsed.scope, value));
     writes.push({ put: key, value: { ...value, status: "ACTIVE", version: value.version + 1 } satisfies ContainerInstanceRecord });
   }
   return writes;

@@ -11,7 +11,8 @@ import { parseArn } from "#model/arn.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { Tag } from "#model/ecs-records.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
-import { builtInProviders, capacityProviderKey } from "./capacity-providers.ts";
+import { fargateProviders } from "#reconcilers/launch.ts";
+import { capacityProviderKey } from "./capacity-providers.ts";
 import { type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
 import { serviceErrors } from "./services/names.ts";
@@ -53,7 +54,7 @@ function placeOf(resourceArn: string, context: RequestContext): Place {
         missing: serviceErrors.taskSetNotFound,
       };
     case "capacity-provider":
-      if (builtInProviders.includes(id)) throw ecsErrors.invalid(`The capacity provider ${id} can't be tagged.`);
+      if (fargateProviders.includes(id)) throw ecsErrors.invalid(`The capacity provider ${id} can't be tagged.`);
       return { key: capacityProviderKey(scope, id), queue: "ecs-clusters", missing };
     case "task-definition": {
       const { family, revision } = parseTaskDefinition(scope, resourceArn) ?? {};

@@ -1,10 +1,48 @@
+import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { createTaskCgroup, removeTaskCgroup } from "#agent/cgroups/cgroups.ts";
 import { loopsOf } from "#agent/storage/storage.ts";
 import { sandboxOf, type ContainerSpec, type Image } from "#agent/runtime.ts";
-import type { Machine } from "./machine.ts";
+import { busyboxLayer, image } from "./image.ts";
+import { Machine } from "./machine.ts";
+import { startRegistry } from "./registry.ts";
+
+/** A machine of a test's own, and its image. */
+export interface SandboxMachine {
+  readonly machine: Machine;
+  readonly busybox: Image;
+  close(): Promise<void>;
+}
+
+export async function openSandboxMachine(config: Parameters<typeof image>[1] = { config: { Cmd: ["sh"] } }): Promise<SandboxMachine> {
+  const machine = await Machine.start();
+  const registry = await startRegistry(join(machine.home, "registry"));
+  await registry.push("busybox", "1", image([await busyboxLayer()], config));
+  const busybox = await machine.runtime.images.ensure({ image: `${registry.host}/busybox:1`, policy: "prefer-cached" });
+  return {
+    machine,
+    busybox,
+    async close() {
+      await machine.stop();
+      await registry.stop();
+    },
+  };
+}
+
+/** After each test. What is left is removed, so that the next one is judged by itself. */
+export async function nothingLeft(machine: Machine): Promise<void> {
+  let left = await sandboxLeftovers(machine);
+  for (let attempt = 0; left.length > 0 && attempt < 40; attempt++) {
+    await delay(50);
+    left = await sandboxLeftovers(machine);
+  }
+  for (const { id } of left.length > 0 ? await machine.runtime.list() : []) await machine.runtime.remove(id);
+  assert.deepEqual(left, [], "nothing may be left behind");
+}
 
 let counter = 0;
 

@@ -1,7 +1,8 @@
 import type { CapacityProviderStrategyItem, ClusterConfiguration, ClusterSetting } from "@aws-sdk/client-ecs";
 import type { Scope } from "#model/ecs-keys.ts";
 import type { Store } from "#store/store.ts";
-import { builtInProviders, capacityProviderKey } from "../capacity-providers.ts";
+import { fargateProviders } from "#reconcilers/launch.ts";
+import { capacityProviderKey } from "../capacity-providers.ts";
 import { ecsErrors } from "../errors.ts";
 
 /** Source: ECS API Reference, CreateCluster. */
@@ -21,7 +22,7 @@ export function checkSettings(settings: readonly ClusterSetting[] | undefined): 
 export async function checkProviders(store: Store, scope: Scope, names: readonly string[] | undefined): Promise<void> {
   if ((names?.length ?? 0) > 20) throw ecsErrors.invalid("A cluster can have a maximum of 20 capacity providers.");
   for (const name of names ?? []) {
-    if (builtInProviders.includes(name) || (await store.get(capacityProviderKey(scope, name)))) continue;
+    if (fargateProviders.includes(name) || (await store.get(capacityProviderKey(scope, name)))) continue;
     throw ecsErrors.invalid(`The specified capacity provider was not found: ${name}. Specify a valid name and try again.`);
   }
 }
@@ -53,7 +54,7 @@ export function checkStrategy(strategy: readonly CapacityProviderStrategyItem[] 
   if (items.length > 20) throw ecsErrors.invalid("A capacity provider strategy can contain a maximum of 20 capacity providers.");
   if (new Set(items.map(({ capacityProvider }) => capacityProvider)).size < items.length)
     throw ecsErrors.invalid("A capacity provider strategy can name a capacity provider only once.");
-  const builtIn = items.filter(({ capacityProvider = "" }) => builtInProviders.includes(capacityProvider)).length;
+  const builtIn = items.filter(({ capacityProvider = "" }) => fargateProviders.includes(capacityProvider)).length;
   if (builtIn > 0 && builtIn < items.length)
     throw ecsErrors.invalid(
       "A capacity provider strategy cannot contain a mix of capacity providers using Auto Scaling groups and Fargate providers.",

@@ -11,6 +11,8 @@ import type {
 import { ApiError, type RequestContext } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
 import { ecsKeys, instanceKeyOf, placeOf, type Scope } from "#model/ecs-keys.ts";
+import { vpcKeys } from "#model/vpc-keys.ts";
+import type { NetworkInterfaceRecord } from "#model/vpc-records.ts";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { observe, observeHealth, type ContainerReport, type TaskReport } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "#reconcilers/limits.ts";
@@ -47,14 +49,21 @@ export async function submitContainerStateChange(
   return { acknowledgment: "ACK" };
 }
 
-/** No task has an attachment yet, so there is nothing that a report could change. */
-export function submitAttachmentStateChanges(
-  _deps: TaskDeps,
+/** A task's interface is attached by being the task's, and its status follows from the task's: a report on it is taken note of, one on an unknown attachment is not. */
+export async function submitAttachmentStateChanges(
+  deps: TaskDeps,
   input: SubmitAttachmentStateChangesRequest,
   context: RequestContext,
-): SubmitAttachmentStateChangesResponse {
-  context.log.warn({ attachments: input.attachments?.map(({ attachmentArn }) => attachmentArn) }, "state of attachments that nobody made");
-  throw new ApiError("InvalidParameterException", "The referenced attachment was not found.");
+): Promise<SubmitAttachmentStateChangesResponse> {
+  for (const { attachmentArn = "" } of input.attachments ?? []) {
+    const arn = parseArn(attachmentArn);
+    const scope = arn && { account: arn.account, region: arn.region };
+    const interfaces = scope ? (await deps.store.list<NetworkInterfaceRecord>(vpcKeys.of(scope, "network-interface"))).entries : [];
+    if (interfaces.some(({ value }) => value.description === attachmentArn)) continue;
+    context.log.warn({ attachment: attachmentArn }, "state of an attachment that nobody made");
+    throw new ApiError("InvalidParameterException", "The referenced attachment was not found.");
+  }
+  return { acknowledgment: "ACK" };
 }
 
 async function report(

@@ -1,7 +1,9 @@
 import type { Attachment, Container, Task, TaskOverride } from "@aws-sdk/client-ecs";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import { parseArn } from "#model/arn.ts";
 import type { TaskNetwork } from "#model/vpc-records.ts";
 import { desiredStatus, initialObservation, isStopped, taskHealth } from "#model/task-state.ts";
+import { ecsArn } from "./identifiers.ts";
 
 export interface ViewContext {
   readonly clusterArn: string;
@@ -22,9 +24,7 @@ export function taskView(task: TaskRecord, observation: TaskObservation | undefi
     connectivity: seen.connectivityAt === undefined ? undefined : "CONNECTED",
     connectivityAt: date(seen.connectivityAt),
     // Fargate's machines are nobody's to see.
-    ...(fargate
-      ? {}
-      : { containerInstanceArn: `${context.clusterArn.replace(":cluster/", ":container-instance/")}/${task.containerInstanceId}` }),
+    ...(fargate ? {} : { containerInstanceArn: ecsArn.containerInstance(parseArn(task.arn)!, task.cluster, task.containerInstanceId) }),
     containers: task.containers.map((container) => containerView(task, container, seen)),
     cpu: task.cpu,
     createdAt: new Date(task.createdAt),
