@@ -39,8 +39,6 @@ export interface LoadBalancerAttributes {
   readonly http2?: boolean;
   /** `routing.http.drop_invalid_header_fields.enabled`, default false. */
   readonly dropInvalidHeaderFields?: boolean;
-  /** `routing.http.preserve_host_header.enabled`, default false: then a Host header without the default port, as AWS does. */
-  readonly preserveHostHeader?: boolean;
   /** `routing.http.xff_header_processing.mode`, default `append`. */
   readonly xffMode?: "append" | "preserve" | "remove";
   /** `routing.http.xff_client_port.enabled`, default false. */
