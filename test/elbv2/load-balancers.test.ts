@@ -38,7 +38,8 @@ before(async () => {
 after(() => lab.close());
 
 const drop = (arn: string | undefined) => lab.elb.send(new DeleteLoadBalancerCommand({ LoadBalancerArn: arn }));
-const keys = async (pattern: RegExp) => (await lab.server.deps.store.list("/")).entries.map(({ key }) => key).filter((key) => pattern.test(key));
+const keys = async (pattern: RegExp) =>
+  (await lab.server.deps.store.list("/")).entries.map(({ key }) => key).filter((key) => pattern.test(key));
 const interfacesOf = async (arn: string | undefined) =>
   (
     await lab.ec2.send(
@@ -63,7 +64,10 @@ test("an application load balancer has an address of its own and an interface in
   const interfaces = await interfacesOf(made.LoadBalancerArn);
   assert.deepEqual(interfaces.map(({ SubnetId }) => SubnetId).toSorted(), lab.subnets.slice(0, 2).toSorted());
   for (const each of interfaces) {
-    assert.deepEqual(each.Groups?.map(({ GroupId }) => GroupId), [lab.group]);
+    assert.deepEqual(
+      each.Groups?.map(({ GroupId }) => GroupId),
+      [lab.group],
+    );
     assert.deepEqual([each.RequesterManaged, each.RequesterId, each.Attachment?.InstanceOwnerId], [true, "amazon-elb", "amazon-elb"]);
   }
   // What it lies in and what guards it stay while it is there.
@@ -116,7 +120,15 @@ test("what is refused is refused with AWS's codes, and takes nothing", async () 
     [{ SubnetMappings: [{ SubnetId: a }, { SubnetId: b }] }, "ValidationError", /not both/],
     [{ Subnets: undefined, SubnetMappings: [{ SubnetId: a, AllocationId: "eipalloc-1" }, { SubnetId: b }] }, "InvalidConfigurationRequest"],
     [{ IpAddressType: "dualstack" }, "InvalidConfigurationRequest", /IPv6/],
-    [{ Tags: [{ Key: "a", Value: "1" }, { Key: "a", Value: "2" }] }, "DuplicateTagKeys"],
+    [
+      {
+        Tags: [
+          { Key: "a", Value: "1" },
+          { Key: "a", Value: "2" },
+        ],
+      },
+      "DuplicateTagKeys",
+    ],
     [{ Tags: [{ Key: "aws:a", Value: "1" }] }, "ValidationError"],
   ];
   for (const [input, code, message] of cases) await refused(lab.balancer("bad", input), code, message);
@@ -125,7 +137,12 @@ test("what is refused is refused with AWS's codes, and takes nothing", async () 
 
 test("a network load balancer has Elastic IPs or private addresses of its owner's choice", async () => {
   const { AllocationId, PublicIp } = await lab.ec2.send(new AllocateAddressCommand({ Domain: "vpc" }));
-  const input = { Type: "network", Subnets: undefined, SecurityGroups: undefined, SubnetMappings: [{ SubnetId: lab.subnets[0], AllocationId }] } as const;
+  const input = {
+    Type: "network",
+    Subnets: undefined,
+    SecurityGroups: undefined,
+    SubnetMappings: [{ SubnetId: lab.subnets[0], AllocationId }],
+  } as const;
   const made = await lab.balancer("net", { ...input, SubnetMappings: [...input.SubnetMappings] });
   assert.match(made.LoadBalancerArn!, /:loadbalancer\/net\/net\//);
   assert.deepEqual(made.AvailabilityZones, [
@@ -153,7 +170,12 @@ test("a network load balancer has Elastic IPs or private addresses of its owner'
   assert.match(fixed.DNSName!, /^internal-fixed-/);
   assert.deepEqual(fixed.AvailabilityZones?.[0]?.LoadBalancerAddresses, [{ PrivateIPv4Address: "10.9.1.77" }]);
   await refused(
-    lab.balancer("again", { Type: "network", Scheme: "internal", Subnets: undefined, SubnetMappings: [{ SubnetId: lab.subnets[1], PrivateIPv4Address: "10.9.1.77" }] }),
+    lab.balancer("again", {
+      Type: "network",
+      Scheme: "internal",
+      Subnets: undefined,
+      SubnetMappings: [{ SubnetId: lab.subnets[1], PrivateIPv4Address: "10.9.1.77" }],
+    }),
     "InvalidConfigurationRequest",
     /in use/,
   );
@@ -164,14 +186,21 @@ test("subnets and groups change: interfaces that stay keep their addresses", asy
   const { LoadBalancerArn } = await lab.balancer("moving");
   const before_ = await interfacesOf(LoadBalancerArn);
   const { AvailabilityZones } = await lab.elb.send(new SetSubnetsCommand({ LoadBalancerArn, Subnets: lab.subnets.slice(1) }));
-  assert.deepEqual(AvailabilityZones?.map(({ SubnetId }) => SubnetId), lab.subnets.slice(1));
+  assert.deepEqual(
+    AvailabilityZones?.map(({ SubnetId }) => SubnetId),
+    lab.subnets.slice(1),
+  );
   const now = await interfacesOf(LoadBalancerArn);
   const kept = before_.find(({ SubnetId }) => SubnetId === lab.subnets[1])!;
   assert.equal(now.find(({ SubnetId }) => SubnetId === lab.subnets[1])?.NetworkInterfaceId, kept.NetworkInterfaceId);
   assert.deepEqual(now.map(({ SubnetId }) => SubnetId).toSorted(), lab.subnets.slice(1).toSorted());
   const { GroupId } = await lab.ec2.send(new CreateSecurityGroupCommand({ GroupName: "second", Description: "x", VpcId: lab.vpc }));
   await lab.elb.send(new SetSecurityGroupsCommand({ LoadBalancerArn, SecurityGroups: [GroupId!] }));
-  for (const each of await interfacesOf(LoadBalancerArn)) assert.deepEqual(each.Groups?.map((group) => group.GroupId), [GroupId]);
+  for (const each of await interfacesOf(LoadBalancerArn))
+    assert.deepEqual(
+      each.Groups?.map((group) => group.GroupId),
+      [GroupId],
+    );
   await refused(lab.ec2.send(new DeleteSecurityGroupCommand({ GroupId })), "DependencyViolation");
   await refused(lab.elb.send(new SetSubnetsCommand({ LoadBalancerArn, Subnets: [lab.subnets[0]!] })), "ValidationError");
   await refused(lab.elb.send(new SetIpAddressTypeCommand({ LoadBalancerArn, IpAddressType: "dualstack" })), "InvalidConfigurationRequest");
@@ -188,11 +217,19 @@ describe("what belongs to one", () => {
   test("attributes have AWS's defaults, and only AWS's values", async () => {
     const read = async () =>
       Object.fromEntries(
-        (await lab.elb.send(new DescribeLoadBalancerAttributesCommand({ LoadBalancerArn: arn }))).Attributes!.map(({ Key, Value }) => [Key, Value]),
+        (await lab.elb.send(new DescribeLoadBalancerAttributesCommand({ LoadBalancerArn: arn }))).Attributes!.map(({ Key, Value }) => [
+          Key,
+          Value,
+        ]),
       );
     const defaults = await read();
     assert.deepEqual(
-      [defaults["idle_timeout.timeout_seconds"], defaults["routing.http2.enabled"], defaults["load_balancing.cross_zone.enabled"], defaults["access_logs.s3.bucket"]],
+      [
+        defaults["idle_timeout.timeout_seconds"],
+        defaults["routing.http2.enabled"],
+        defaults["load_balancing.cross_zone.enabled"],
+        defaults["access_logs.s3.bucket"],
+      ],
       ["60", "true", "true", ""],
     );
     const set = (Key: string, Value: string) =>
@@ -213,7 +250,15 @@ describe("what belongs to one", () => {
   test("tags", async () => {
     const read = async () => (await lab.elb.send(new DescribeTagsCommand({ ResourceArns: [arn] }))).TagDescriptions;
     await lab.elb.send(new AddTagsCommand({ ResourceArns: [arn], Tags: [{ Key: "team", Value: "b" }, { Key: "more" }] }));
-    assert.deepEqual(await read(), [{ ResourceArn: arn, Tags: [{ Key: "team", Value: "b" }, { Key: "more", Value: "" }] }]);
+    assert.deepEqual(await read(), [
+      {
+        ResourceArn: arn,
+        Tags: [
+          { Key: "team", Value: "b" },
+          { Key: "more", Value: "" },
+        ],
+      },
+    ]);
     await lab.elb.send(new RemoveTagsCommand({ ResourceArns: [arn], TagKeys: ["team", "none"] }));
     assert.deepEqual(await read(), [{ ResourceArn: arn, Tags: [{ Key: "more", Value: "" }] }]);
     const many = Array.from({ length: 50 }, (_, at) => ({ Key: `k${at}`, Value: "" }));
@@ -235,7 +280,11 @@ describe("what belongs to one", () => {
     await refused(lab.elb.send(new DescribeLoadBalancersCommand({ Marker: "x" })), "ValidationError");
     await refused(lab.elb.send(new DescribeLoadBalancersCommand({ Names: ["none"] })), "LoadBalancerNotFound", /'\[none\]' not found/);
     await refused(lab.elb.send(new DescribeLoadBalancersCommand({ LoadBalancerArns: [`${arn.slice(0, -1)}x`] })), "LoadBalancerNotFound");
-    await refused(lab.elb.send(new DescribeLoadBalancersCommand({ LoadBalancerArns: ["x"] })), "ValidationError", /not a valid load balancer ARN/);
+    await refused(
+      lab.elb.send(new DescribeLoadBalancersCommand({ LoadBalancerArns: ["x"] })),
+      "ValidationError",
+      /not a valid load balancer ARN/,
+    );
     for (const each of more) await drop(each);
     const { CapacityReservationState } = await lab.elb.send(new DescribeCapacityReservationCommand({ LoadBalancerArn: arn }));
     assert.deepEqual(CapacityReservationState, []);

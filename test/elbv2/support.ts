@@ -112,7 +112,24 @@ export async function makeCertificates(names: readonly string[]): Promise<Made[]
       const signing = at === 0 ? [] : ["-CA", `${at - 1}.pem`, "-CAkey", `${at - 1}.key`];
       const usage = last ? ["-addext", "keyUsage=critical,digitalSignature", "-addext", "extendedKeyUsage=serverAuth"] : [];
       const kind = ["-addext", `basicConstraints=critical,CA:${last ? "FALSE" : "TRUE"}`, "-addext", `subjectAltName=DNS:${name}`];
-      await openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", `${at}.key`, "-out", `${at}.pem`, "-days", "9", "-subj", `/O=Test/CN=${name}`, ...kind, ...usage, ...signing);
+      await openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        `${at}.key`,
+        "-out",
+        `${at}.pem`,
+        "-days",
+        "9",
+        "-subj",
+        `/O=Test/CN=${name}`,
+        ...kind,
+        ...usage,
+        ...signing,
+      );
     }
     return await Promise.all(
       names.map(async (_, at) => ({
