@@ -36,9 +36,14 @@ export function backend(group: TargetGroup, balancer: LoadBalancer): string[] {
     "option log-health-checks",
   ];
   if (group.stickiness?.type === "source_ip") lines.push("hash-type consistent");
+  // Not `nbsrv`: that is 0 in a process that is ending, whose clients must still be served.
   // A target that closes its kept connection just as a request arrives has not seen it: that is no reason to lose a request that may be repeated.
   if (http)
-    lines.push("retry-on conn-failure empty-response", "http-request disable-l7-retry unless METH_GET", noTarget + " if { nbsrv eq 0 }");
+    lines.push(
+      "retry-on conn-failure empty-response",
+      "http-request disable-l7-retry unless METH_GET",
+      `${noTarget} if { be_conn_free(${groupName(group.id)}) eq 0 }`,
+    );
   lines.push(...checkLines(group));
   if (http) lines.push(...stickyLines(group));
   // The servers' settings stand here too: with others, every server has to be made again.
@@ -143,6 +148,8 @@ function serverOptions(group: TargetGroup, source: string | undefined): string {
 export interface ServerTexts {
   /** Takes traffic while it is healthy. */
   readonly main: string;
+  /** The same without a share: HAProxy takes a server for up until it is told otherwise. */
+  readonly without: string;
   /** Takes traffic while no target of the group is healthy; never checked. */
   readonly open: string;
   /** Makes the first check at once, and takes no traffic. */
@@ -156,9 +163,11 @@ export function serverTexts(group: TargetGroup, source: string | undefined, addr
   const check = checkOptions(group, port);
   const { interval } = thresholds(group);
   const slow = group.slowStart ? ` slowstart ${group.slowStart * 1000}` : "";
-  const each = (options: string) => `${at} ${options} ${traffic}`.trimEnd();
+  const each = (options: string) => [at, options.trim(), traffic].filter(Boolean).join(" ");
+  const own = check ? `${check} inter ${interval}${slow}` : "";
   return {
-    main: each(check ? `${check} inter ${interval}${slow} weight ${weight}` : `weight ${weight}`),
+    main: each(`${own} weight ${weight}`),
+    without: each(`${own} weight 0`),
     open: each(`backup weight ${weight}`),
     first: each(`${check} inter 20 weight 0`),
   };

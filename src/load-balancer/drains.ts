@@ -1,19 +1,17 @@
 /** Servers on their way out of the running process: drained while they have connections, deleted as soon as HAProxy lets them go. */
-import { openName } from "./names.ts";
+import { firstName, openName } from "./names.ts";
 import type { PlannedServer } from "./plan.ts";
 import { readConnections } from "./reports.ts";
-import { endSessions, type Tracked } from "./targets.ts";
+import { endSessions, type Present, type Tracked } from "./targets.ts";
 
 export interface Drains {
   begin(server: PlannedServer): void;
   /** It comes back. */
-  stop(name: string): void;
-  /** Whether it drains in the process that runs now. */
-  has(name: string): boolean;
+  stop(server: PlannedServer): void;
+  /** Which of its servers the process that runs now still has. */
+  has(server: PlannedServer): Present;
   remove(backend: string, name: string): void;
   tryRemove(): Promise<void>;
-  /** Waits until a server of that name that is on its way out is deleted: it is to be made again. */
-  gone(server: PlannedServer): Promise<void>;
   busy(): boolean;
   /** A new process: it has none of them. */
   restart(): void;
@@ -40,22 +38,20 @@ export function createDrains(ask: (question: string) => Promise<string>): Drains
 
   return {
     begin: (server) => void here.set(server.name, { quiet: 0 }),
-    stop: (name) => void here.delete(name),
-    has: (name) => here.has(name),
+    stop(server) {
+      here.delete(server.name);
+      for (const each of [server.name, openName(server.name)]) leaving.delete(`${server.backend}/${each}`);
+    },
+    has({ backend, name }) {
+      const whole = here.has(name);
+      return {
+        main: whole || leaving.has(`${backend}/${name}`),
+        open: whole || leaving.has(`${backend}/${openName(name)}`),
+        first: leaving.has(`${backend}/${firstName(name)}`),
+      };
+    },
     remove: (backend, name) => void leaving.add(`${backend}/${name}`),
     tryRemove,
-    async gone({ backend, name }) {
-      const names = [`${backend}/${name}`, `${backend}/${openName(name)}`].filter((each) => leaving.has(each));
-      for (const each of names) {
-        // Only idle connections hold it, or those that a network load balancer left alone: it must go now.
-        await ask(`shutdown sessions server ${each}`);
-        for (let attempt = 0; !(await removed(each)); attempt++) {
-          if (attempt === 40) throw new Error(`HAProxy does not delete ${each}`);
-          await new Promise((resolve) => setTimeout(resolve, 5));
-        }
-        leaving.delete(each);
-      }
-    },
     busy: () => leaving.size > 0 || here.size > 0,
     restart() {
       here.clear();

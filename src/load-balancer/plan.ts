@@ -118,7 +118,6 @@ export interface Settings {
   readonly directory: string;
   readonly statsSocket: string;
   readonly eventSocket: string;
-  readonly stateFile: string;
   readonly threads: number;
   readonly openFiles: number;
   /** Whom HAProxy becomes once it has bound its ports. */
@@ -128,6 +127,7 @@ export interface Settings {
 /** The servers that a configuration begins with, and how: a new process takes them as they stood. */
 export interface ServerStart {
   readonly server: PlannedServer;
+  /** Whether it takes traffic from the first moment. */
   readonly up: boolean;
   /** Whether it may take traffic when no target is healthy: not before its first checks are through. */
   readonly open: boolean;
@@ -143,7 +143,6 @@ export function configuration({ sections }: Pick<Plan, "sections">, settings: Se
     `  ulimit-n ${settings.openFiles}`,
     `  maxconn ${Math.max(1000, Math.floor((settings.openFiles - 6000) / 2))}`,
     "  log ring@events len 16384 local0",
-    `  server-state-file ${settings.stateFile}`,
     "  ssl-default-bind-options prefer-client-ciphers",
     "  ssl-server-verify none",
     "  tune.ssl.default-dh-param 2048",
@@ -158,7 +157,6 @@ export function configuration({ sections }: Pick<Plan, "sections">, settings: Se
     "  timeout server 10s",
     `  server driver unix@${settings.eventSocket} log-proto octet-count`,
     "defaults",
-    "  load-server-state-from-file global",
     "  timeout connect 10s",
     "  timeout client 60s",
     "  timeout server 60s",
@@ -174,27 +172,10 @@ export function configuration({ sections }: Pick<Plan, "sections">, settings: Se
   for (const section of sections) {
     lines.push(...section);
     const name = section[0]!.startsWith("backend ") ? section[0]!.slice("backend ".length) : "";
-    for (const { server, open } of byBackend.get(name) ?? []) {
-      lines.push(`  server ${server.name} ${server.texts.main}`);
+    for (const { server, up, open } of byBackend.get(name) ?? []) {
+      lines.push(`  server ${server.name} ${up ? server.texts.main : server.texts.without}`);
       lines.push(`  server ${server.name}.o ${server.texts.open}${open ? "" : " disabled"}`);
     }
-  }
-  return `${lines.join("\n")}\n`;
-}
-
-/** Those that are not up begin down, whatever HAProxy would think of a server that it has not checked yet. */
-export function stateFile(servers: readonly ServerStart[]): string {
-  const lines = [
-    "1",
-    "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port",
-  ];
-  for (const { server, up } of servers) {
-    if (server.group.healthCheck.disabled) continue;
-    const { healthyThreshold: rise = 5, unhealthyThreshold: fall = 2 } = server.group.healthCheck;
-    const health = up ? rise + fall - 1 : 0;
-    lines.push(
-      `0 ${server.backend} 0 ${server.name} ${server.address} ${up ? 2 : 0} 0 ${server.weight} ${server.weight} 1 0 ${up ? 3 : 0} ${health} 6 0 0 0 - ${server.port} - 0 0 - - 0`,
-    );
   }
   return `${lines.join("\n")}\n`;
 }

@@ -98,7 +98,13 @@ export async function start(options: StartOptions): Promise<Process> {
 /** The old process accepts no more once it has closed its own socket: from then on every new connection is the new one's. */
 async function silent(previous: Process, clock: Clock): Promise<void> {
   for (let waited = 0; waited < 2000 && isAlive(previous); waited += 2) {
-    if (await ask(previous.socket, "show version", 1000).then(() => false, () => true)) return;
+    if (
+      await ask(previous.socket, "show version", 1000).then(
+        () => false,
+        () => true,
+      )
+    )
+      return;
     await sleep(clock, 2);
   }
 }

@@ -7,28 +7,26 @@ export interface CheckReport {
   /** The server that makes only the first check. */
   readonly first: boolean;
   readonly passed: boolean;
-  /** The server's state changed by it: it takes traffic now, or does no longer. */
-  readonly changed: boolean;
+  /** Whether the server takes traffic after it; undefined where it has no share yet. */
+  readonly up: boolean | undefined;
   readonly reason: TargetReason | undefined;
   readonly description: string | undefined;
 }
 
-const check = /^Health check for server ([^/ ]+)\/(\S+) (succeeded|failed), reason: (.*)$/;
-const change = /^Server ([^/ ]+)\/(\S+) is (UP|DOWN), reason: (.*)$/;
+const check = /^Health check for server ([^/ ]+)\/(\S+) (succeeded|failed), reason: (.*), status: \d+\/\d+ ([A-Z]+)/;
 
 export function readReport(message: string): CheckReport | undefined {
-  const checked = check.exec(message);
-  const changed = checked ? null : change.exec(message);
-  const [, backend, name, word, detail] = checked ?? changed ?? [];
-  if (backend === undefined || name === undefined || detail === undefined) return undefined;
-  const passed = word === "succeeded" || word === "UP";
+  const [, backend, name, word, detail = "", status] = check.exec(message) ?? [];
+  if (backend === undefined || name === undefined) return undefined;
+  const passed = word === "succeeded";
   const first = name.endsWith(".f");
+  const server = first ? name.slice(0, -2) : name;
   return {
     backend,
-    server: first ? name.slice(0, -2) : name,
+    server,
     first,
     passed,
-    changed: changed !== null,
+    up: status === "UP" ? true : status === "DOWN" ? false : undefined,
     ...(passed ? noReason : why(detail)),
   };
 }

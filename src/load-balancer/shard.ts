@@ -11,13 +11,13 @@ import type { TargetHealth } from "./config.ts";
 import { openEvents, type EventSocket } from "./events.ts";
 import { namespaceInode } from "./host.ts";
 import { openName } from "./names.ts";
-import { configuration, mapChanges, mapNames, mapText, pathsBelow, stateFile, type Plan, type ServerStart } from "./plan.ts";
+import { configuration, mapChanges, mapNames, mapText, pathsBelow, type Plan, type ServerStart } from "./plan.ts";
 import { end, isAlive, signal, start, trimLog, type Process } from "./process.ts";
 import { readReport, readStates, type CheckReport } from "./reports.ts";
 import { ask, command, replaceMap } from "./runtime-socket.ts";
 import { createDrains, type Drains } from "./drains.ts";
 import {
-  comeBack,
+  begin,
   drain,
   healthOf,
   initial,
@@ -55,6 +55,8 @@ export class Shard {
   #told: Plan | undefined;
   #current: Process | undefined;
   #old: Process[] = [];
+  /** It has been asked to end by the process that takes its place. */
+  #replaced: Process | undefined;
   #tracked = new Map<string, Tracked>();
   #lastReport = new Map<string, CheckReport>();
   #drains: Drains;
@@ -148,12 +150,9 @@ export class Shard {
     const commands: string[] = [];
     for (const server of plan.servers.values()) {
       const tracked = this.#tracked.get(server.name);
-      if (!tracked) {
-        await this.#drains.gone(server);
-        steps.push(register(server, now));
-      } else if (tracked.state === "draining") {
-        steps.push(this.#drains.has(server.name) ? comeBack(tracked, server, now) : register(server, now));
-        this.#drains.stop(server.name);
+      if (!tracked || tracked.state === "draining") {
+        steps.push(register(server, now, this.#drains.has(server)));
+        this.#drains.stop(server);
       } else if (tracked.server !== server) {
         if (tracked.server.weight !== server.weight) commands.push(...reweigh(server));
         this.#tracked.set(server.name, { ...tracked, server });
@@ -186,7 +185,6 @@ export class Shard {
     const paths = pathsBelow(directory);
     for (const [name, text] of plan.files) writeFileSync(join(paths.certificates, name), text, { mode: 0o600 });
     for (const name of mapNames) replaceFile(paths[name], mapText(plan.maps[name]));
-    replaceFile(join(directory, "state"), stateFile(starts));
     const file = join(directory, "haproxy.cfg");
     const openFiles = Math.min(65_536, hardLimit());
     replaceFile(
@@ -197,7 +195,6 @@ export class Shard {
           directory,
           statsSocket: socket,
           eventSocket: join(socketDirectory, "events.sock"),
-          stateFile: join(directory, "state"),
           threads: this.#options.threads,
           openFiles,
           user: this.#options.user,
@@ -207,6 +204,7 @@ export class Shard {
     );
     const inode = this.#options.namespace === undefined ? undefined : await namespaceInode(this.#options.namespace);
     const previous = this.#current;
+    this.#replaced = previous;
     const process_ = await start({
       binary: this.#options.binary,
       configuration: file,
@@ -219,7 +217,7 @@ export class Shard {
     });
     log.info({ pid: process_.pid, previous: previous?.pid }, "HAProxy runs");
     this.#current = process_;
-    if (previous) this.#old.push(previous);
+    if (previous && isAlive(previous)) this.#old.push(previous);
     this.#endOldest();
     this.#remember();
     const steps: Step[] = [];
@@ -227,8 +225,10 @@ export class Shard {
       const tracked = this.#tracked.get(server.name);
       if (server.group.healthCheck.disabled && tracked?.state !== "healthy")
         this.#take({ tracked: restored(server, "healthy"), commands: [], removed: [] });
-      else if (tracked?.state === "healthy" || tracked?.state === "unhealthy") this.#tracked.set(server.name, { ...tracked, server });
-      else steps.push(initial(server, now));
+      else if (tracked?.state === "healthy" || tracked?.state === "unhealthy") {
+        const step = { tracked: { ...tracked, server, first: false }, commands: begin(server, tracked.state === "healthy"), removed: [] };
+        steps.push(step);
+      } else steps.push(initial(server, now));
     }
     // What drains does so in the process before, out of our sight: its delay is all that we can wait for, unless that process ends.
     for (const [name, tracked] of this.#tracked)
@@ -250,6 +250,10 @@ export class Shard {
     this.#old = this.#old.filter(({ pid, started }) => pid !== which.pid || started !== which.started);
     rmSync(which.socket, { force: true });
     if (this.#closed || which !== this.#current) return;
+    if (which === this.#replaced) {
+      this.#current = undefined;
+      return;
+    }
     this.#options.log.error({ pid: which.pid, how }, "HAProxy ended by itself: starting it again");
     this.#current = undefined;
     this.#told = undefined;
@@ -263,6 +267,7 @@ export class Shard {
   }
 
   #message(message: string): void {
+    if (process.env.LBDBG) process.stderr.write(`${Date.now() % 100000} ${message}\n`);
     if (message.startsWith("A\t")) return this.#options.onAccess(message);
     const report = readReport(message);
     if (!report || this.#closed) return;
@@ -295,7 +300,7 @@ export class Shard {
     const before = this.#tracked.get(tracked.server.name);
     this.#tracked.set(tracked.server.name, tracked);
     for (const name of removed) this.#drains.remove(tracked.server.backend, name);
-    if (tracked.state !== "unhealthy") this.#lastReport.delete(tracked.server.name);
+    if (tracked.state === "healthy" || tracked.state === "draining") this.#lastReport.delete(tracked.server.name);
     if (before?.state !== tracked.state || before.reason !== tracked.reason) this.#options.onHealth(healthOf(tracked));
   }
 

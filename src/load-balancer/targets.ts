@@ -1,6 +1,6 @@
 /**
  * What becomes of a target: pure steps, each with the commands that make HAProxy follow. A target is three servers of its backend (backends.ts): its own,
- * which begins down; `.o`, in maintenance until the first checks are through; `.f`, which checks at once and goes.
+ * which begins down (HAProxy takes a server that it begins to use for up: it has no weight until it is told to be down); `.o`, in maintenance until the first checks are through; `.f`, which checks at once and goes.
  */
 import type { TargetHealth, TargetReason, TargetState } from "./config.ts";
 import { thresholds } from "./backends.ts";
@@ -48,56 +48,55 @@ const inState = (server: PlannedServer, state: TargetState, reason?: TargetReaso
   quiet: 0,
 });
 
-/** A target that HAProxy does not have yet. */
-export function register(server: PlannedServer, now: number): Step {
-  const { main, open } = server.texts;
-  const add = [`add server ${at(server)} ${main}`, `add server ${at(server, openName(server.name))} ${open}`];
-  if (server.group.healthCheck.disabled)
-    return { tracked: inState(server, "healthy"), commands: [...add, `enable server ${at(server)}`], removed: [] };
-  const begun = initial(server, now);
-  return {
-    ...begun,
-    commands: [
-      ...add,
-      `set server ${at(server)} health down`,
-      `enable health ${at(server)}`,
-      `enable server ${at(server)}`,
-      ...begun.commands,
-    ],
-  };
+/** Which of a target's servers HAProxy has already, in maintenance: those of a target that was on its way out. */
+export interface Present {
+  readonly main: boolean;
+  readonly open: boolean;
+  readonly first: boolean;
 }
 
-/** A target whose own servers are there, down: by a reload's configuration or because it comes back while it drains. */
-export function initial(server: PlannedServer, now: number): Step {
+export function register(server: PlannedServer, now: number, has: Present): Step {
+  const { main, without: unshared, open } = server.texts;
+  const checked = !server.group.healthCheck.disabled;
+  const main_ = at(server);
+  const open_ = at(server, openName(server.name));
+  const add = [
+    ...(has.main ? [`set server ${main_} weight ${checked ? 0 : server.weight}`] : [`add server ${main_} ${checked ? unshared : main}`]),
+    has.open ? `set server ${open_} weight ${server.weight}` : `add server ${open_} ${open}`,
+    ...(checked ? [`enable health ${main_}`] : []),
+    `enable server ${main_}`,
+  ];
+  if (!checked) return { tracked: inState(server, "healthy"), commands: add, removed: [] };
+  const begun = initial(server, now, has.first);
+  return { ...begun, commands: [...add, ...begun.commands] };
+}
+
+/** A target whose own servers are there, in use and without weight. If its last first check is still about, its own have to do. */
+export function initial(server: PlannedServer, now: number, hasFirst = false): Step {
   const { fall, interval, timeout } = thresholds(server.group);
   const first = at(server, firstName(server.name));
+  const check = [
+    `add server ${first} ${server.texts.first}`,
+    `set server ${first} health up`,
+    `enable health ${first}`,
+    `enable server ${first}`,
+  ];
   return {
     tracked: {
       ...inState(server, "initial", "Elb.InitialHealthChecking"),
-      first: true,
+      first: !hasFirst,
       until: now + (fall - 1) * interval + timeout + 1000,
     },
-    commands: [
-      `add server ${first} ${server.texts.first}`,
-      `set server ${first} health up`,
-      `enable health ${first}`,
-      `enable server ${first}`,
-    ],
+    commands: [...begin(server, false), ...(hasFirst ? [] : check)],
     removed: [],
   };
 }
 
-/** As `register`, for one that is still draining in this HAProxy. */
-export function comeBack({ server: old }: Tracked, server: PlannedServer, now: number): Step {
-  const weight = old.weight === server.weight ? [] : reweigh(server);
-  if (server.group.healthCheck.disabled)
-    return { tracked: inState(server, "healthy"), commands: [`set server ${at(server)} state ready`, ...weight], removed: [] };
-  const begun = initial(server, now);
-  return {
-    ...begun,
-    commands: [`set server ${at(server)} health down`, `set server ${at(server)} state ready`, ...weight, ...begun.commands],
-  };
-}
+/** Of a server without a weight: how it begins. */
+export const begin = (server: PlannedServer, up: boolean): string[] => [
+  `set server ${at(server)} health ${up ? "up" : "down"}`,
+  `set server ${at(server)} weight ${server.weight}`,
+];
 
 export function reweigh(server: PlannedServer): string[] {
   return [server.name, openName(server.name)].map((name) => `set server ${at(server, name)} weight ${server.weight}`);
@@ -135,9 +134,9 @@ export function reported(tracked: Tracked, report: CheckReport): Step | undefine
     return removed.length > 0 || report.reason !== tracked.reason ? { tracked: still, commands: [], removed } : undefined;
   }
   if (report.first) return removed.length > 0 ? { tracked: still, commands: [], removed } : undefined;
-  if (state === "healthy" && report.changed && !report.passed)
+  if (state === "healthy" && report.up === false)
     return { tracked: inState(server, "unhealthy", report.reason, report.description), commands: [], removed };
-  if (state === "unhealthy" && report.changed && report.passed) return { tracked: inState(server, "healthy"), commands: [], removed };
+  if (state === "unhealthy" && report.up === true) return { tracked: inState(server, "healthy"), commands: [], removed };
   if (state === "unhealthy" && !report.passed && report.description !== tracked.description)
     return { tracked: { ...tracked, reason: report.reason, description: report.description }, commands: [], removed };
   return undefined;
@@ -164,7 +163,7 @@ export function seen(tracked: Tracked, up: boolean): Step | undefined {
     server: name,
     first: false,
     passed: up,
-    changed: true,
+    up,
     reason: undefined,
     description: undefined,
     ...why,

@@ -29,7 +29,7 @@ export function bench(options: Partial<LoadBalancersOptions> = {}): Bench {
     createLoadBalancers({
       directory,
       clock: systemClock,
-      log: (process.env.LBLOG ? createLogger("t") : silentLogger),
+      log: process.env.LBLOG ? createLogger("t") : silentLogger,
       threads: 2,
       onHealth: (health) => void events.push(health),
       onAccess: (record) => void access.push(record),
