@@ -21,7 +21,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   api: { may: ["platform", "store"], because: "the front door serves any service and knows none" },
   registry: { may: ["platform", "store", "api", "model"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {
-    may: ["platform", "store", "api", "model", "scheduler", "agent-protocol"],
+    may: ["platform", "store", "api", "model", "scheduler", "agent-protocol", "load-balancer"],
     because: "they read and write records, never call an operation",
   },
   services: {

@@ -1,6 +1,6 @@
 import { thisMachine } from "#agent-protocol/load-balancers.ts";
 import type { LoadBalancerStateMessage } from "#agent-protocol/load-balancers.ts";
-import { attributeOf, loadBalancerAttributes, targetGroupAttributes } from "#model/elb-attributes.ts";
+import { attributeOf, listenerAttributes, loadBalancerAttributes, targetGroupAttributes } from "#model/elb-attributes.ts";
 import type { ListenerRecord, LoadBalancerRecord, RuleAction, RuleRecord, TargetGroupRecord, TargetRecord } from "#model/elb-records.ts";
 import { type BalancerRecords, pathOf, usersOf } from "./records.ts";
 
@@ -49,7 +49,7 @@ function balancerOf(record: LoadBalancerRecord, parts: Parts): Balancer {
   const table = loadBalancerAttributes(record);
   const attribute = (key: string) => attributeOf(table, record.attributes, key);
   const flag = (key: string) => attribute(key) === "true";
-  const idle = attribute("idle_timeout.timeout_seconds");
+  const listeners = parts.listeners.get(record.id) ?? [];
   const keepAlive = attribute("client_keep_alive.seconds");
   return {
     id: record.arn,
@@ -61,7 +61,7 @@ function balancerOf(record: LoadBalancerRecord, parts: Parts): Balancer {
       source: record.zones[0]!.privateIp,
       addresses: record.zones.map(({ privateIp }) => privateIp),
     },
-    ...(idle === undefined ? {} : { idleTimeout: Number(idle) }),
+    idleTimeout: record.type === "application" ? Number(attribute("idle_timeout.timeout_seconds")) : longestIdle(listeners),
     ...(keepAlive === undefined ? {} : { clientKeepAlive: Number(keepAlive) }),
     ...(record.type === "application"
       ? {
@@ -74,8 +74,14 @@ function balancerOf(record: LoadBalancerRecord, parts: Parts): Balancer {
           },
         }
       : {}),
-    listeners: (parts.listeners.get(record.id) ?? []).flatMap((listener) => listenerOf(listener, record.type, parts)),
+    listeners: listeners.flatMap((listener) => listenerOf(listener, record.type, parts)),
   };
+}
+
+/** HAProxy has one for all listeners of a load balancer: the longest, so that no connection ends before its time. */
+function longestIdle(listeners: readonly ListenerRecord[]): number {
+  const of = (each: ListenerRecord) => Number(attributeOf(listenerAttributes(each), each.attributes, "tcp.idle_timeout.seconds") ?? 0);
+  return Math.max(...listeners.map(of), 0) || 350;
 }
 
 /** Without those inside the VPC. */

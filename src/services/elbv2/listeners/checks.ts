@@ -16,7 +16,9 @@ export const isSecure = (protocol: ListenerProtocol): boolean => protocol === "H
 
 export function protocolOf(type: LoadBalancerRecord["type"], given: string | undefined): ListenerProtocol {
   if (given === undefined) throw elbErrors.invalid("A protocol must be specified");
-  if (given === "QUIC" || given === "TCP_QUIC") throw elbErrors.notYet(`listeners of protocol '${given}'`);
+  // HAProxy carries no datagrams.
+  if (type === "network" && ["UDP", "TCP_UDP", "QUIC", "TCP_QUIC"].includes(given))
+    throw elbErrors.notYet(`listeners of protocol '${given}'`);
   if (supported[type].includes(given)) return given as ListenerProtocol;
   throw elbErrors.unsupportedProtocol(
     `Protocol '${given}' is not supported by ${type} load balancers: it must be one of '[${supported[type].join(", ")}]'`,
