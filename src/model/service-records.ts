@@ -1,3 +1,4 @@
+import type { LifecycleStage } from "./lifecycle-stages.ts";
 import type { Tag } from "./ecs-records.ts";
 
 /**
@@ -54,6 +55,21 @@ export interface DeploymentConfigurationRecord {
     readonly sourceServiceRevisionCleanup?: string;
   };
   readonly bakeTimeInMinutes?: number;
+  readonly lifecycleHooks?: readonly LifecycleHookRecord[];
+  /** LINEAR. Without a member: AWS's default. */
+  readonly linearConfiguration?: { readonly stepPercent?: number; readonly stepBakeTimeInMinutes?: number };
+  /** CANARY. */
+  readonly canaryConfiguration?: { readonly canaryPercent?: number; readonly canaryBakeTimeInMinutes?: number };
+}
+
+/** As given. */
+export interface LifecycleHookRecord {
+  readonly targetType?: "AWS_LAMBDA" | "PAUSE";
+  readonly hookTargetArn?: string;
+  readonly roleArn?: string;
+  readonly lifecycleStages: readonly LifecycleStage[];
+  readonly hookDetails?: unknown;
+  readonly timeoutConfiguration?: { readonly timeoutInMinutes?: number; readonly action?: "CONTINUE" | "ROLLBACK" };
 }
 
 /** What a change of replaces tasks: the part of a service that a revision holds. As given. */
@@ -74,11 +90,14 @@ export interface ServiceRevisionRecord extends RevisionSpec {
   readonly id: string;
   readonly arn: string;
   readonly createdAt: number;
+  /** The target groups that its tasks are registered with, one for each of `loadBalancers`, where a deployment strategy chose between two. */
+  readonly targetGroups?: readonly string[];
 }
 
 /**
  * Key `/ecs/<account>/<region>/deployment/<cluster>/<service>/<number of the id>`. Writers: the service operations make it; from then on the
- * service reconciler, but for `stop`, which StopServiceDeployment sets. It is the API's Deployment and ServiceDeployment in one.
+ * service reconciler, but for `stop`, which StopServiceDeployment sets, and a PAUSE hook's status, which ContinueServiceDeployment sets. It is the API's
+ * Deployment and ServiceDeployment in one.
  */
 export interface DeploymentRecord {
   /** `ecs-svc/<19 digits>`: its tasks' `startedBy`. */
@@ -113,8 +132,57 @@ export interface DeploymentRecord {
   /** Asked for by StopServiceDeployment. */
   readonly stop?: "ABORT" | "ROLLBACK";
   readonly rollback?: { readonly reason: string; readonly startedAt: number; readonly revision: string; readonly deployment: string };
+  /** Of every strategy but ROLLING. */
+  readonly shift?: ShiftRecord;
   /** What it was doing or waiting for, from when on: together they account for all its time. */
   readonly timeline: readonly { readonly at: number; readonly phase: string }[];
+}
+
+/**
+ * How far a deployment has come that shifts traffic. What listeners are to forward follows from it alone, and is written in the transaction that changes it.
+ * A deployment that gets its traffic back stands at CLEAN_UP again.
+ */
+export interface ShiftRecord {
+  readonly stage: LifecycleStage;
+  /** When the stage began. */
+  readonly since: number;
+  /** Shifts of production traffic that were begun. */
+  readonly step: number;
+  /** Percent of production and test traffic that this deployment is to have. */
+  readonly production: number;
+  readonly test: number;
+  /** The deployment that served when this one began, keeps its tasks until CLEAN_UP and gets all traffic back when this one fails; none: nothing did. */
+  readonly blue?: string;
+  readonly routes: readonly RouteRecord[];
+  /** Those of the stage. */
+  readonly hooks: readonly HookRecord[];
+}
+
+/** Where one of a service's load balancers sends its traffic: ARNs. */
+export interface RouteRecord {
+  readonly targetGroup: string;
+  /** The other side's. */
+  readonly otherTargetGroup: string;
+  /** A listener rule, or a listener of a network load balancer. */
+  readonly production: string;
+  readonly test?: string;
+}
+
+/** One lifecycle hook of the current stage. */
+export interface HookRecord {
+  /** The same for each call at this stage of this deployment: who is asked twice can tell. */
+  readonly id: string;
+  readonly targetType: "AWS_LAMBDA" | "PAUSE";
+  readonly targetArn?: string;
+  readonly status: "AWAITING_ACTION" | "IN_PROGRESS" | "SUCCEEDED" | "FAILED" | "TIMED_OUT";
+  /** IN_PROGRESS: not to be called before then. */
+  readonly callAt?: number;
+  readonly expiresAt: number;
+  readonly timeoutAction: "CONTINUE" | "ROLLBACK";
+  /** What it is told of: the configuration's, or what it answered last. */
+  readonly details?: unknown;
+  /** Why it FAILED. */
+  readonly reason?: string;
 }
 
 /** Key `/ecs/<account>/<region>/task-set/<cluster>/<service>/<number of the id>`. Writer: the task set operations. */

@@ -35,6 +35,11 @@ export interface Config {
   readonly dnsPort: number | undefined;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
+  /**
+   * What ECS's deployment lifecycle hooks call where AWS calls Lambda: a JSON object of function names or ARNs and http(s) URLs, or the path of a file with one,
+   * which is read each time. `GANTRY_LIFECYCLE_HOOKS`.
+   */
+  readonly lifecycleHooks: string | undefined;
 }
 
 export class ConfigError extends Error {}
@@ -73,7 +78,13 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     publicPool,
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
+    lifecycleHooks: hooksOf(env.GANTRY_LIFECYCLE_HOOKS),
   };
+}
+
+function hooksOf(text: string | undefined): string | undefined {
+  if (!text) return undefined;
+  return text.trimStart().startsWith("{") ? text : resolve(text);
 }
 
 function defaultPool(home: string): string {

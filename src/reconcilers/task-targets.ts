@@ -3,6 +3,7 @@ import { drainMs } from "#model/elb-attributes.ts";
 import type { TargetGroupRecord, TargetHealthRecord, TargetRecord } from "#model/elb-records.ts";
 import type { Scope } from "#model/ecs-keys.ts";
 import type { TaskLoadBalancer, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import type { ServiceRevisionRecord } from "#model/service-records.ts";
 import type { Store } from "#store/store.ts";
 import type { Unit } from "#store/unit.ts";
 import { deregisterTarget, registerTarget } from "./load-balancers/targets.ts";
@@ -96,6 +97,17 @@ export function targetsFacts(
   return { healthy, healthyAt, failing };
 }
 
+/** A revision's load balancers, with the target groups that were chosen for it. */
+export function chosenLoadBalancers({
+  loadBalancers = [],
+  targetGroups,
+}: Pick<ServiceRevisionRecord, "loadBalancers" | "targetGroups">): readonly GivenLoadBalancer[] {
+  return (loadBalancers as readonly GivenLoadBalancer[]).map((each, index) => ({
+    ...each,
+    targetGroupArn: targetGroups?.[index] ?? each.targetGroupArn,
+  }));
+}
+
 /** A service's load balancers as its tasks keep them. Those whose target group is gone are left out: their tasks run without. */
 export async function taskLoadBalancers(store: Pick<Store, "get">, scope: Scope, given: readonly unknown[]): Promise<TaskLoadBalancer[]> {
   const found: TaskLoadBalancer[] = [];
@@ -109,8 +121,13 @@ export async function taskLoadBalancers(store: Pick<Store, "get">, scope: Scope,
   return found;
 }
 
-interface GivenLoadBalancer {
+export interface GivenLoadBalancer {
   readonly targetGroupArn?: string;
   readonly containerName?: string;
   readonly containerPort?: number;
+  readonly advancedConfiguration?: {
+    readonly alternateTargetGroupArn?: string;
+    readonly productionListenerRule?: string;
+    readonly testListenerRule?: string;
+  };
 }

@@ -21,6 +21,7 @@ import type { Decision } from "./decide.ts";
 import type { Stop } from "./decide-tasks.ts";
 import type { ServiceEntry } from "./index.ts";
 import * as say from "./messages.ts";
+import { writeTraffic } from "./traffic.ts";
 
 /** A start with its place. */
 export interface Placed {
@@ -83,6 +84,8 @@ export async function applyDecision(
     if (before?.version !== changed.version - 1) return "stale";
     unit.put(ecsKeys.deployment(scope, cluster, name, changed.id), changed);
   }
+  // Who is to be without traffic has none before its tasks go.
+  if (decision.traffic?.length) await writeTraffic(unit, scope, decision.traffic);
   const stateKey = ecsKeys.serviceState(scope, cluster, name);
   const state = await unit.get<ServiceStateRecord>(stateKey);
 

@@ -1,9 +1,12 @@
 import type { DeploymentRecord, ServiceStateRecord } from "#model/service-records.ts";
-import { breakerThreshold, failuresOf, startAfter } from "./failures.ts";
-import { distrusted, readyMs, settledMs, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
+import { failuresOf, startAfter } from "./failures.ts";
+import { decideShift } from "./decide-shift.ts";
+import { distrusted, type ServiceSnapshot } from "./facts.ts";
 import { decideDaemon, decideReplica, sortTasks, type Moves, type Stop } from "./decide-tasks.ts";
 import { phaseOf } from "./phase.ts";
 import * as say from "./messages.ts";
+import { changedOnly, complete, earliest, isDone, isOver, lastGood, resets, timesOf, turn, withPhase } from "./rollout.ts";
+import type { Weights } from "./traffic.ts";
 
 /** What to write for a service. Nothing in it is an order that must not be repeated: it is decided anew from the records each time. */
 export interface Decision {
@@ -18,12 +21,18 @@ export interface Decision {
   readonly inactive: boolean;
   readonly state: Omit<ServiceStateRecord, "events" | "placement">;
   readonly events: readonly string[];
+  /** What listeners are to forward. */
+  readonly traffic?: readonly Weights[];
   /** Look again then, even if nothing changes. */
   readonly wakeAt: number | undefined;
 }
 
 export function decideService(snapshot: ServiceSnapshot, now: number): Decision {
-  return snapshot.service.deploymentController === "EXTERNAL" ? decideTaskSets(snapshot, now) : decideDeployments(snapshot, now);
+  const { service, deployments } = snapshot;
+  if (service.deploymentController === "EXTERNAL") return decideTaskSets(snapshot, now);
+  const primary = deployments.find(({ id }) => id === service.deployment);
+  const shifting = service.status === "ACTIVE" && primary?.rolloutState === "IN_PROGRESS" && primary.shift;
+  return shifting ? decideShift(snapshot, primary, shifting, now) : decideDeployments(snapshot, now);
 }
 
 function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
@@ -119,174 +128,6 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   };
 }
 
-interface Turn {
-  readonly deployments: readonly DeploymentRecord[];
-  readonly primary: string | undefined;
-  readonly events: readonly string[];
-}
-
-/** Failing, stopping and rolling back: which deployment is the PRIMARY from here on. */
-function turn({ service, deployments, tasks }: ServiceSnapshot, now: number): Turn {
-  const none: Turn = { deployments, primary: service.deployment, events: [] };
-  const primary = deployments.find(({ id }) => id === service.deployment);
-  if (!primary || service.status !== "ACTIVE" || primary.rolloutState !== "IN_PROGRESS") return none;
-  const rollingBack = deployments.find(
-    ({ outcome, rollback }) => outcome === "ROLLBACK_IN_PROGRESS" && rollback?.deployment === primary.id,
-  );
-  if (primary.stop) {
-    const what = primary.stop === "ROLLBACK" ? "rollback requested" : "deployment stopped";
-    return fail(
-      none,
-      tasks,
-      primary,
-      { rollback: primary.stop === "ROLLBACK", why: `Service deployment ${what} by user.`, by: "user" },
-      now,
-    );
-  }
-  const breaker = service.deploymentConfiguration.deploymentCircuitBreaker;
-  if (!breaker?.enable) return none;
-  const failures = failuresOf(tasks, primary.id, now, { reset: resets(primary) });
-  if (failures.count < breakerThreshold(service.deploymentConfiguration, service.desiredCount)) return none;
-  // A rollback that fails has nowhere to go.
-  return fail(
-    none,
-    tasks,
-    primary,
-    {
-      rollback: breaker.rollback && !rollingBack,
-      why: "ECS deployment circuit breaker: tasks failed to start.",
-      by: "breaker",
-      failedTasks: failures.count,
-    },
-    now,
-  );
-}
-
-function fail(
-  { deployments }: Turn,
-  tasks: readonly TaskFacts[],
-  primary: DeploymentRecord,
-  {
-    rollback,
-    why,
-    by,
-    failedTasks = primary.failedTasks,
-  }: { rollback: boolean; why: string; by: "user" | "breaker"; failedTasks?: number },
-  now: number,
-): Turn {
-  const source = rollback ? lastGood(deployments, primary, tasks) : undefined;
-  const stopped = by === "user" && !rollback;
-  const failed: DeploymentRecord = {
-    ...primary,
-    failedTasks,
-    rolloutState: "FAILED",
-    rolloutStateReason: why,
-    outcome: source ? "ROLLBACK_IN_PROGRESS" : stopped ? "STOPPED" : rollback || by === "breaker" ? "ROLLBACK_FAILED" : "STOPPED",
-    outcomeReason: why,
-    updatedAt: now,
-    ...(source ? { status: "ACTIVE" as const } : { finishedAt: now }),
-    ...(stopped ? { stoppedAt: now } : {}),
-    ...(source ? { rollback: { reason: why, startedAt: now, revision: source.revision, deployment: source.id } } : {}),
-  };
-  const name = primary.serviceDeploymentArn.split("/").at(-2) ?? "";
-  const events = [say.deploymentFailed(name, primary.id, by === "breaker" ? "tasks failed to start" : "stopped by user")];
-  if (!source) {
-    const outer = deployments.map((each) =>
-      each.id === primary.id
-        ? failed
-        : each.rollback?.deployment === primary.id && each.outcome === "ROLLBACK_IN_PROGRESS"
-          ? { ...each, outcome: "ROLLBACK_FAILED" as const, finishedAt: now, updatedAt: now }
-          : each,
-    );
-    return { deployments: outer, primary: primary.id, events };
-  }
-  events.push(say.rollingBack(name, source.id));
-  const again: DeploymentRecord = {
-    ...source,
-    status: "PRIMARY",
-    rolloutState: "IN_PROGRESS",
-    rolloutStateReason: `ECS deployment ${by === "breaker" ? "circuit breaker" : "stopped"}: rolling back to deploymentId ${source.id}.`,
-    updatedAt: now,
-    failedTasks: 0,
-  };
-  return {
-    deployments: deployments.map((each) => (each.id === primary.id ? failed : each.id === source.id ? again : each)),
-    primary: source.id,
-    events,
-  };
-}
-
-/** The newest deployment before `primary` that completed; without one, the newest that still has tasks doing well. */
-function lastGood(
-  deployments: readonly DeploymentRecord[],
-  primary: DeploymentRecord,
-  tasks: readonly TaskFacts[],
-): DeploymentRecord | undefined {
-  const earlier = deployments.filter(
-    ({ id, createdAt, rolloutState }) => id !== primary.id && createdAt <= primary.createdAt && rolloutState !== "FAILED",
-  );
-  const completed = earlier.filter(({ outcome }) => outcome === "SUCCESSFUL").toSorted((a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0));
-  const serving = (id: string) => tasks.some((task) => task.group === id && task.healthy && !task.lost);
-  return (
-    completed[0] ?? earlier.filter(({ id, status }) => status === "ACTIVE" && serving(id)).toSorted((a, b) => b.createdAt - a.createdAt)[0]
-  );
-}
-
-function isDone(primary: DeploymentRecord, count: number, moves: Moves, others: number): boolean {
-  const early = primary.configuration.earlySuccessCriteria;
-  if (early?.enable) {
-    const enough = moves.healthy >= Math.ceil((count * (early.healthyPercent ?? 100)) / 100);
-    return enough && (early.sourceServiceRevisionCleanup === "DEFERRED" || others === 0);
-  }
-  return moves.kept === count && moves.healthy === count && others === 0;
-}
-
-/** The PRIMARY has completed: what it replaced is over, and a rollback that it was has succeeded. */
-function complete(deployments: readonly DeploymentRecord[], primary: DeploymentRecord, now: number): DeploymentRecord[] {
-  return deployments.map((each) => {
-    if (each.id === primary.id) {
-      const reason = `ECS deployment ${each.id} completed.`;
-      const first = each.outcome !== "SUCCESSFUL";
-      return {
-        ...each,
-        rolloutState: "COMPLETED",
-        rolloutStateReason: reason,
-        updatedAt: now,
-        outcome: "SUCCESSFUL",
-        ...(first ? { finishedAt: now } : {}),
-      } as const;
-    }
-    if (each.status === "INACTIVE") return each;
-    const rolledBack = each.rollback?.deployment === primary.id && each.outcome === "ROLLBACK_IN_PROGRESS";
-    const replaced = each.outcome === "IN_PROGRESS" || each.outcome === "PENDING";
-    return {
-      ...each,
-      status: "INACTIVE",
-      updatedAt: now,
-      ...(rolledBack ? { outcome: "ROLLBACK_SUCCESSFUL" as const, finishedAt: now } : {}),
-      ...(replaced
-        ? { outcome: "STOPPED" as const, stoppedAt: now, finishedAt: now, outcomeReason: "Replaced by a newer deployment." }
-        : {}),
-    } as const;
-  });
-}
-
-/** A deployment that is neither wanted nor rolled back any more, and has no task left. */
-function isOver(each: DeploymentRecord, primary: DeploymentRecord, tasks: readonly TaskFacts[]): boolean {
-  if (each.id === primary.id || each.status !== "ACTIVE" || each.outcome === "ROLLBACK_IN_PROGRESS") return false;
-  return primary.rolloutState === "COMPLETED" && !tasks.some(({ group, phase, lost }) => group === each.id && phase !== "stopped" && !lost);
-}
-
-const resets = ({ configuration }: DeploymentRecord) => configuration.deploymentCircuitBreaker?.resetOnHealthyTask ?? true;
-
-function withPhase(deployment: DeploymentRecord, phase: string | undefined, now: number): DeploymentRecord {
-  const { timeline } = deployment;
-  if (phase === undefined || timeline.at(-1)?.phase === phase) return deployment;
-  // Of a deployment that goes on for days the beginning and the end are kept.
-  const kept = timeline.length < 200 ? timeline : [...timeline.slice(0, 20), ...timeline.slice(-179)];
-  return { ...deployment, timeline: [...kept, { at: now, phase }] };
-}
-
 /** The task that goes so that one may start in a zone with at least two fewer. Only of a service at rest, and with room above the desired count. */
 function rebalance(
   { service, state, tasks, openZones }: ServiceSnapshot,
@@ -357,28 +198,4 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
     events: steady && !(state?.steady ?? false) ? [say.steadyState(service.name)] : [],
     wakeAt: earliest(now, [...pauses, ...timesOf(snapshot, undefined)]),
   };
-}
-
-/** When a fact that a decision rests on changes by time alone. `failing`: the deployment whose tasks are distrusted. */
-function timesOf({ service, tasks }: ServiceSnapshot, failing: string | undefined): (number | undefined)[] {
-  const grace = (service.healthCheckGracePeriodSeconds ?? 0) * 1000;
-  return tasks.flatMap(({ phase, protectedUntil, startedAt = 0, group, healthy, ready, settlesAt }) => {
-    if (phase !== "running") return [];
-    return [
-      protectedUntil,
-      grace > 0 ? startedAt + grace : undefined,
-      healthy && !ready ? (settlesAt ?? startedAt + readyMs) : undefined,
-      group === failing ? startedAt + settledMs : undefined,
-    ];
-  });
-}
-
-function earliest(now: number, times: readonly (number | undefined)[]): number | undefined {
-  let best: number | undefined;
-  for (const time of times) if (time !== undefined && time > now && (best === undefined || time < best)) best = time;
-  return best;
-}
-
-function changedOnly(before: readonly DeploymentRecord[], after: readonly DeploymentRecord[]): DeploymentRecord[] {
-  return after.filter((each) => !before.includes(each)).map((each) => ({ ...each, version: each.version + 1 }));
 }

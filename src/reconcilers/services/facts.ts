@@ -16,6 +16,8 @@ export interface ServiceSnapshot {
   readonly homes?: readonly string[];
   /** Zones that could take one more of its tasks; asked for only where zones are balanced. */
   readonly openZones?: () => ReadonlySet<string>;
+  /** Why traffic can't be shifted; asked for only while it is to be. */
+  readonly trafficProblem?: string;
 }
 
 export interface InstanceFacts {

@@ -17,12 +17,14 @@ import { createKeyQueue } from "../queue.ts";
 import { clusterQueue, spotProvider } from "../task-writes.ts";
 import { fargateProviders, nameless, onEc2, targetOf, type LaunchTarget, type NetworkWish } from "../launch.ts";
 import type { Machine } from "../nodes.ts";
-import { taskLoadBalancers } from "../task-targets.ts";
+import { chosenLoadBalancers, taskLoadBalancers } from "../task-targets.ts";
 import { isBarred, reopenForSpot } from "../spot.ts";
+import { createHooks, openShift, type CallHook } from "./hooks.ts";
 import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
 import { decideService, type Decision } from "./decide.ts";
 import { lostAfterMs, nodeIn, ServiceIndex, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
 import { snapshotOf } from "./snapshot.ts";
+import { trafficProblem } from "./traffic.ts";
 
 export interface ServiceReconcilerOptions {
   readonly store: Store;
@@ -50,6 +52,7 @@ export interface ServiceReconcilerOptions {
   };
   /** `Config.publicPool`. */
   readonly publicPool: string;
+  readonly callHook: CallHook;
 }
 
 export interface ServiceReconciler {
@@ -99,6 +102,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   let cancelFull = () => {};
 
   const queue = createKeyQueue({ clock, log, name: "services", concurrency: 8, handle: pass });
+  const hooks = createHooks({ ...options, signal: abort.signal, done: (key) => wake(key) });
 
   /** Large services are looked at less often: a pass costs by their tasks, and what happens to many at once is seen together. */
   function wake(key: string): void {
@@ -142,7 +146,9 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const wanted = service.deployment === undefined ? undefined : await launch(service.deployment);
     const ofFargate = wanted !== undefined && isOnFargate(wanted);
     const request = wanted?.requestFor(ofFargate ? targetOf("FARGATE", undefined) : onEc2, 1);
-    const snapshot = snapshotOf(cluster, index, entry, service, request, now);
+    const shift = openShift(entry, service);
+    const problem = shift && (await trafficProblem(store, entry.scope, shift));
+    const snapshot = snapshotOf(cluster, index, entry, service, request, now, problem);
     const decision = decideService(snapshot, now);
     const placing = await placeAll(cluster, entry, decision, launch, now);
     const { value: outcome, revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), (unit) =>
@@ -150,6 +156,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     );
     await Promise.race([index.caughtUp(revision), aborted]);
     if (abort.signal.aborted) return;
+    hooks.call(entry, service, now);
     // Who starts or stops goes on at once, a part at a time; who waits for the agents waits for many of them.
     const busy = placing.placed.length > 0 || decision.stops.length > 0;
     if (entry.tasks.size > 500 && !busy) nextPass.set(key, clock.now() + Math.min(1000, entry.tasks.size / 50));
@@ -169,7 +176,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   async function launchOf({ scope, cluster, name, deployments, taskSets }: ServiceEntry, service: ServiceRecord, group: string) {
     const number = group.slice(group.lastIndexOf("/") + 1);
     const revision = deployments.get(number)?.revision;
-    const spec: RevisionSpec | undefined =
+    const spec: RevisionSpec | ServiceRevisionRecord | undefined =
       revision === undefined
         ? taskSets.get(number)
         : (await store.get<ServiceRevisionRecord>(ecsKeys.serviceRevision(scope, cluster, name, revision)))?.value;
@@ -177,7 +184,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     if (!spec || !match) return undefined;
     const definition = (await store.get<TaskDefinitionRecord>(ecsKeys.taskDefinition(scope, match[1]!, Number(match[2]))))?.value;
     if (!definition) return undefined;
-    const loadBalancers = await taskLoadBalancers(store, scope, spec.loadBalancers ?? []);
+    const loadBalancers = await taskLoadBalancers(store, scope, chosenLoadBalancers(spec));
     const made = options.taskOf({ scope, service, group, spec, definition, loadBalancers });
     return { ...made, strategy: spec.capacityProviderStrategy ?? [] };
   }
@@ -316,6 +323,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       cancelFull();
       for (const { cancel } of alarms.values()) cancel();
       await queue.stop();
+      await hooks.idle();
       await following;
       await followingHealth;
     },

@@ -13,6 +13,7 @@ export function snapshotOf(
   /** For a task of the group that is to have them: undefined when its task definition is gone. */
   request: PlacementRequest | undefined,
   now: number,
+  trafficProblem?: string,
 ): ServiceSnapshot {
   const machines = new Map<string, InstanceFacts | undefined>();
   const instanceOf = (id: string) => cluster.instances.get(id) ?? index.fargate.instances.get(id);
@@ -35,6 +36,7 @@ export function snapshotOf(
     rules: { strategy: request?.strategy ?? [], node: (id) => nodeIn(instanceOf(id)) },
     tasks: [...entry.tasks.values()].map(facts),
     ...(daemon ? { homes: request ? homesOf(cluster, request, now) : [] } : {}),
+    ...(trafficProblem === undefined ? {} : { trafficProblem }),
     ...(service.availabilityZoneRebalancing === "ENABLED" && request ? { openZones: () => zonesFor(cluster, request) } : {}),
   };
 }

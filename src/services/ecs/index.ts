@@ -2,6 +2,7 @@ import type { Handler, RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
+import type { CallHook } from "#reconcilers/services/hooks.ts";
 import { createMeter } from "#reconcilers/meter/meter.ts";
 import { createWriter } from "#store/unit.ts";
 import { deleteAccountSetting, listAccountSettings, putAccountSetting, putAccountSettingDefault } from "./account-settings.ts";
@@ -37,9 +38,9 @@ import { createEcsServices } from "./services/index.ts";
 import { createEcsTasks, type EcsTasks } from "./tasks/index.ts";
 import { ServiceIndex } from "#reconcilers/services/index.ts";
 
-/** Amazon ECS: clusters, definitions and instances here; tasks and the agents' doors in tasks/, services in services/. */
-export function createEcs(serverDeps: ServerDeps): EcsTasks {
-  const deps: EcsDeps = { ...serverDeps, writer: createWriter(serverDeps.store) };
+/** Amazon ECS: clusters, definitions and instances here; tasks and the agents' doors in tasks/, services in services/. `callHook`: what lifecycle hooks call, instead of the configured URLs. */
+export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHook }): EcsTasks {
+  const deps: EcsDeps & { readonly callHook?: CallHook } = { ...serverDeps, writer: createWriter(serverDeps.store) };
   const tasks = createEcsTasks(serverDeps, deps.writer);
   const services = createEcsServices(deps, new ServiceIndex());
   const sweep = createDefinitionSweep(deps);

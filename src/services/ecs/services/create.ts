@@ -16,6 +16,7 @@ import { serviceArns } from "./names.ts";
 import { checkConnections } from "./load-balancers.ts";
 import { deploy, revisionSpec } from "./revision.ts";
 import { checkCreate, checkRevision, deploymentConfiguration } from "./rules.ts";
+import { checkHookTargets } from "./strategy-rules.ts";
 import { describeService } from "./view.ts";
 
 /** What a clientToken of CreateService stands for. */
@@ -42,7 +43,8 @@ export async function createService(
   const given = useDefault ? { ...input, capacityProviderStrategy: strategy } : input;
   checkRevision(given, cluster, definition);
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
-  await checkConnections(deps.store, scope, input, definition?.definition as TaskDefinition | undefined);
+  await checkHookTargets(deps.config, input.deploymentConfiguration);
+  await checkConnections(deps.store, scope, input, definition?.definition as TaskDefinition | undefined, configuration.strategy);
   const name = input.serviceName!;
   const spec = revisionSpec(
     given.capacityProviderStrategy?.length ? given : { ...given, launchType: given.launchType ?? "EC2" },

@@ -10,22 +10,20 @@ import type {
   ServiceDeployment,
   ServiceDeploymentBrief,
   ServiceRevision,
-  StopServiceDeploymentRequest,
-  StopServiceDeploymentResponse,
   TaskDefinition,
 } from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { TaskDefinitionRecord } from "#model/ecs-records.ts";
-import type { DeploymentRecord, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
+import type { DeploymentRecord, HookRecord, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
 import { breakerThreshold } from "#reconcilers/services/failures.ts";
-import { clusterQueue } from "#reconcilers/task-writes.ts";
+import { chosenLoadBalancers } from "#reconcilers/task-targets.ts";
 import { scopeOf, textPage } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
 import { ecsArn } from "../tasks/identifiers.ts";
 import { clusterOf, findTaskDefinition } from "../tasks/lookup.ts";
 import type { ServiceDeps } from "./context.ts";
-import { findService, parseServicePart, serviceArns, serviceErrors } from "./names.ts";
+import { findService, parseServicePart, serviceArns } from "./names.ts";
 import { none, readCounts, revisionSummary } from "./view.ts";
 
 async function deploymentsOf(deps: ServiceDeps, scope: Scope, cluster: string, service: string): Promise<DeploymentRecord[]> {
@@ -33,7 +31,7 @@ async function deploymentsOf(deps: ServiceDeps, scope: Scope, cluster: string, s
   return entries.map(({ value }) => value).sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
 }
 
-async function findDeployment(deps: ServiceDeps, scope: Scope, arn: string) {
+export async function findDeployment(deps: ServiceDeps, scope: Scope, arn: string) {
   const part = parseServicePart(scope, "service-deployment", arn);
   if (!part) return undefined;
   const service = (await deps.store.get<ServiceRecord>(ecsKeys.service(scope, part.cluster, part.service)))?.value;
@@ -112,15 +110,23 @@ function deploymentOf(deps: ServiceDeps, scope: Scope, service: ServiceRecord, r
   const over = record.outcome !== "IN_PROGRESS" && record.outcome !== "PENDING";
   const tripped = record.rollback !== undefined || (record.rolloutState === "FAILED" && record.outcome !== "STOPPED");
   const { alarms } = record.configuration;
+  const { shift } = record;
   return {
     ...briefOf(scope, service, record),
     stoppedAt: date(record.stoppedAt),
     updatedAt: new Date(record.updatedAt),
-    sourceServiceRevisions: record.sources.map(({ revision, deployment, tasks }) =>
-      revisionSummary(arnOf(revision), tasks, counts.get(deployment) ?? none, over ? 0 : 100),
-    ),
-    targetServiceRevision: revisionSummary(arnOf(record.revision), service.desiredCount, counts.get(record.id) ?? none, 100),
-    lifecycleStage: record.status === "INACTIVE" || record.rolloutState === "COMPLETED" ? "CLEAN_UP" : "SCALE_UP",
+    sourceServiceRevisions: record.sources.map(({ revision, deployment, tasks }) => ({
+      ...revisionSummary(arnOf(revision), tasks, counts.get(deployment) ?? none, shift ? 0 : over ? 0 : 100),
+      ...(shift?.blue === deployment ? weightsOf(100 - shift.production, 100 - shift.test) : {}),
+    })),
+    targetServiceRevision: {
+      ...revisionSummary(arnOf(record.revision), service.desiredCount, counts.get(record.id) ?? none, 100),
+      ...(shift ? weightsOf(shift.production, shift.test) : {}),
+    },
+    lifecycleStage: stageOf(record),
+    ...(shift && shift.hooks.length > 0 && record.rolloutState === "IN_PROGRESS"
+      ? { lifecycleHookDetails: shift.hooks.map(hookDetail) }
+      : {}),
     deploymentConfiguration: record.configuration as DeploymentConfiguration,
     ...(record.rollback
       ? {
@@ -142,6 +148,27 @@ function deploymentOf(deps: ServiceDeps, scope: Scope, service: ServiceRecord, r
     },
   };
 }
+
+/** Of the API's stages; one that has failed is cleaned up. */
+function stageOf({ status, rolloutState, shift }: DeploymentRecord): ServiceDeployment["lifecycleStage"] {
+  if (status === "INACTIVE" || rolloutState !== "IN_PROGRESS") return "CLEAN_UP";
+  const stage = shift?.stage ?? "SCALE_UP";
+  return stage === "PRE_PRODUCTION_TRAFFIC_SHIFT" ? "PRODUCTION_TRAFFIC_SHIFT" : stage;
+}
+
+const weightsOf = (production: number, test: number) => ({
+  requestedProductionTrafficWeight: production,
+  requestedTestTrafficWeight: test,
+});
+
+const hookDetail = ({ id, targetType, targetArn, status, expiresAt, timeoutAction }: HookRecord) => ({
+  hookId: id,
+  targetType,
+  ...(targetArn === undefined ? {} : { targetArn }),
+  status,
+  expiresAt: new Date(expiresAt),
+  timeoutAction,
+});
 
 export async function describeServiceRevisions(
   deps: ServiceDeps,
@@ -183,37 +210,18 @@ function revisionOf(
     ...(record.networkConfiguration ? { networkConfiguration: record.networkConfiguration as NetworkConfiguration } : {}),
     containerImages: containers.map(({ name, image }) => ({ containerName: name, image })),
     guardDutyEnabled: false,
+    ...(record.targetGroups
+      ? {
+          resolvedConfiguration: {
+            loadBalancers: chosenLoadBalancers(record).map(({ targetGroupArn, advancedConfiguration }) => ({
+              targetGroupArn,
+              ...(advancedConfiguration?.productionListenerRule
+                ? { productionListenerRule: advancedConfiguration.productionListenerRule }
+                : {}),
+            })),
+          },
+        }
+      : {}),
     createdAt: new Date(record.createdAt),
   };
-}
-
-/** Asks for it; the reconciler stops, or rolls back to the last deployment that completed. */
-export async function stopServiceDeployment(
-  deps: ServiceDeps,
-  input: StopServiceDeploymentRequest,
-  context: RequestContext,
-): Promise<StopServiceDeploymentResponse> {
-  const scope = scopeOf(context);
-  const arn = input.serviceDeploymentArn ?? "";
-  const found = await findDeployment(deps, scope, arn);
-  if (!found) throw serviceErrors.deploymentNotFound();
-  const stop = input.stopType ?? "ROLLBACK";
-  if (stop !== "ROLLBACK" && stop !== "ABORT") throw ecsErrors.invalid("stopType must be one of ROLLBACK, ABORT.");
-  const { cluster, name } = found.service;
-  await deps.writer.run(clusterQueue(scope, cluster), async (unit) => {
-    const key = ecsKeys.deployment(scope, cluster, name, found.deployment.id);
-    const known = await unit.get<DeploymentRecord>(key);
-    if (!known) throw serviceErrors.deploymentNotFound();
-    if (known.stop !== undefined) return;
-    if (known.outcome !== "IN_PROGRESS" && known.outcome !== "PENDING")
-      throw serviceErrors.conflict(`The service deployment can't be stopped: its status is ${known.outcome}.`);
-    const others = await unit.list<DeploymentRecord>(ecsKeys.deployments(scope, cluster, name));
-    const good = ({ id, outcome, status, rolloutState }: DeploymentRecord) =>
-      id !== known.id && (outcome === "SUCCESSFUL" || (status === "ACTIVE" && rolloutState !== "FAILED"));
-    if (stop === "ROLLBACK" && ![...others.values()].some(good))
-      throw serviceErrors.conflict("The service deployment can't be rolled back: no earlier deployment has completed.");
-    const outcome = stop === "ROLLBACK" ? ("ROLLBACK_REQUESTED" as const) : ("STOP_REQUESTED" as const);
-    unit.put(key, { ...known, stop, outcome, version: known.version + 1, updatedAt: context.now } satisfies DeploymentRecord);
-  });
-  return { serviceDeploymentArn: arn };
 }

@@ -2,14 +2,17 @@ import type { Handler, Question, RequestContext } from "#api/contract.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import type { ServiceIndex } from "#reconcilers/services/index.ts";
+import type { CallHook } from "#reconcilers/services/hooks.ts";
 import { createServiceReconciler, type ServiceReconciler } from "#reconcilers/services/reconciler.ts";
 import type { EcsDeps } from "../context.ts";
 import type { ServiceDeps } from "./context.ts";
 import { createService } from "./create.ts";
-import { describeServiceDeployments, describeServiceRevisions, listServiceDeployments, stopServiceDeployment } from "./deployments.ts";
+import { describeServiceDeployments, describeServiceRevisions, listServiceDeployments } from "./deployments.ts";
+import { continueServiceDeployment, stopServiceDeployment } from "./stop-deployment.ts";
 import { describeServices, listServices, listServicesByNamespace } from "./describe.ts";
 import { getTaskProtection, updateTaskProtection } from "./protection.ts";
 import { createTaskSet, deleteTaskSet, describeTaskSets, updateServicePrimaryTaskSet, updateTaskSet } from "./task-sets.ts";
+import { createCallHook } from "./lifecycle-hooks.ts";
 import { createTaskOf } from "./task.ts";
 import { deleteService, updateService } from "./update.ts";
 import { whyQuestion } from "./why.ts";
@@ -21,7 +24,7 @@ export interface EcsServices {
 }
 
 /** Services of ECS: the operations, and the reconciler that keeps them. */
-export function createEcsServices(deps: EcsDeps, index: ServiceIndex): EcsServices {
+export function createEcsServices(deps: EcsDeps & { readonly callHook?: CallHook }, index: ServiceIndex): EcsServices {
   const { store, writer, clock, random } = deps;
   const serviceDeps: ServiceDeps = { ...deps, index };
   const operation =
@@ -39,6 +42,7 @@ export function createEcsServices(deps: EcsDeps, index: ServiceIndex): EcsServic
     DescribeServiceDeployments: operation(describeServiceDeployments),
     DescribeServiceRevisions: operation(describeServiceRevisions),
     StopServiceDeployment: operation(stopServiceDeployment),
+    ContinueServiceDeployment: operation(continueServiceDeployment),
     CreateTaskSet: operation(createTaskSet),
     UpdateTaskSet: operation(updateTaskSet),
     DeleteTaskSet: operation(deleteTaskSet),
@@ -52,6 +56,7 @@ export function createEcsServices(deps: EcsDeps, index: ServiceIndex): EcsServic
     ...{ store, writer, clock, random, log, index },
     taskOf: createTaskOf(random),
     publicPool: deps.config.publicPool,
+    callHook: deps.callHook ?? createCallHook(deps.config),
   });
   return { handlers: handlers as Readonly<Record<string, Handler>>, questions: [whyQuestion(serviceDeps)], reconciler };
 }

@@ -1,10 +1,13 @@
 import type { CreateServiceRequest, CreateTaskSetRequest, UpdateServiceRequest } from "@aws-sdk/client-ecs";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import { shiftsTraffic } from "#model/lifecycle-stages.ts";
 import type { DeploymentRecord, RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
 import { fargateProviders } from "#reconcilers/launch.ts";
+import { firstStage } from "#reconcilers/services/stages.ts";
 import type { Random } from "#platform/random.ts";
 import type { Unit } from "#store/unit.ts";
 import { digits, serviceArns, shortId } from "./names.ts";
+import { chooseTargetGroups, isOpen, servingOf } from "./target-groups.ts";
 
 type Input = Pick<
   CreateServiceRequest & UpdateServiceRequest & CreateTaskSetRequest,
@@ -51,7 +54,7 @@ export function sameSpec(a: RevisionSpec, b: RevisionSpec): boolean {
   return members.every((member) => JSON.stringify(a[member]) === JSON.stringify(b[member]));
 }
 
-export function specOf({ id: _id, arn: _arn, createdAt: _at, ...spec }: ServiceRevisionRecord): RevisionSpec {
+export function specOf({ id: _id, arn: _arn, createdAt: _at, targetGroups: _groups, ...spec }: ServiceRevisionRecord): RevisionSpec {
   return spec;
 }
 
@@ -68,41 +71,52 @@ export async function deploy(
   now: number,
 ): Promise<string> {
   const { cluster, name } = service;
-  const revisionId = digits(random, 19);
-  const revision: ServiceRevisionRecord = {
-    id: revisionId,
-    arn: serviceArns.revision(scope, cluster, name, revisionId),
-    createdAt: now,
-    ...spec,
-  };
-  unit.put(ecsKeys.serviceRevision(scope, cluster, name, revisionId), revision);
+  const open: DeploymentRecord[] = [];
   const sources: { revision: string; deployment: string; tasks: number }[] = [];
   for (const key of (await unit.list<DeploymentRecord>(ecsKeys.deployments(scope, cluster, name))).keys()) {
     const before = await unit.get<DeploymentRecord>(key);
     if (!before || before.status === "INACTIVE") continue;
+    open.push(before);
     sources.push({ revision: before.revision, deployment: before.id, tasks: before.status === "PRIMARY" ? service.desiredCount : 0 });
-    const open =
-      before.outcome === "IN_PROGRESS" ||
-      before.outcome === "PENDING" ||
-      before.outcome === "ROLLBACK_IN_PROGRESS" ||
-      before.stop !== undefined;
+    const cut = isOpen(before);
+    const cleaning = cut && before.outcome === "IN_PROGRESS" && before.shift?.stage === "CLEAN_UP";
     unit.put(key, {
       ...before,
       status: "ACTIVE",
       version: before.version + 1,
       updatedAt: now,
       stop: undefined,
-      ...(open
-        ? {
-            outcome: "STOPPED" as const,
-            stoppedAt: now,
-            finishedAt: now,
-            outcomeReason: "A newer service deployment has replaced this one.",
-          }
-        : {}),
+      ...(cleaning
+        ? { outcome: "SUCCESSFUL" as const, finishedAt: now }
+        : cut
+          ? {
+              outcome: "STOPPED" as const,
+              stoppedAt: now,
+              finishedAt: now,
+              outcomeReason: "A newer service deployment has replaced this one.",
+            }
+          : {}),
     } satisfies DeploymentRecord);
   }
+  const blue = servingOf(open, service.deployment);
+  const blueRevision = blue && (await unit.get<ServiceRevisionRecord>(ecsKeys.serviceRevision(scope, cluster, name, blue.revision)));
+  const choice = chooseTargetGroups(spec, blueRevision, service.deploymentConfiguration.strategy);
+  const revisionId = digits(random, 19);
+  const revision: ServiceRevisionRecord = {
+    id: revisionId,
+    arn: serviceArns.revision(scope, cluster, name, revisionId),
+    createdAt: now,
+    ...spec,
+    ...(choice.targetGroups ? { targetGroups: choice.targetGroups } : {}),
+  };
+  unit.put(ecsKeys.serviceRevision(scope, cluster, name, revisionId), revision);
   const number = digits(random, 19);
+  const configuration = service.deploymentConfiguration;
+  const reconcile = open.some((each) => each !== blue);
+  const begun = { routes: choice.routes, ...(blue ? { blue: blue.id } : {}) };
+  const shift = shiftsTraffic(configuration.strategy)
+    ? { shift: firstStage(begun, reconcile, { configuration, deployment: number }, now) }
+    : {};
   const deployment: DeploymentRecord = {
     id: `ecs-svc/${number}`,
     serviceDeploymentArn: serviceArns.deployment(scope, cluster, name, shortId(random)),
@@ -117,6 +131,7 @@ export async function deploy(
     rolloutStateReason: `ECS deployment ecs-svc/${number} in progress.`,
     failedTasks: 0,
     outcome: "IN_PROGRESS",
+    ...shift,
     timeline: [{ at: now, phase: "created" }],
   };
   unit.put(ecsKeys.deployment(scope, cluster, name, number), deployment);

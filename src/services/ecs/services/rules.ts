@@ -5,12 +5,14 @@ import type {
   TaskDefinition,
   UpdateServiceRequest,
 } from "@aws-sdk/client-ecs";
+import { shiftsTraffic } from "#model/lifecycle-stages.ts";
 import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
 import type { DeploymentConfigurationRecord } from "#model/service-records.ts";
 import { ecsErrors } from "../errors.ts";
 import { compileExpression } from "../tasks/expressions.ts";
 import { checkLaunch } from "../tasks/launch-rules.ts";
 import { checkDefinition, checkPlacement } from "../tasks/rules.ts";
+import { checkStrategy } from "./strategy-rules.ts";
 
 /** What a service accepts. Messages are AWS's where they are known. What is not there yet is refused with 501, so that no service runs other than it was asked for. */
 const { invalid, notYet } = ecsErrors;
@@ -46,11 +48,7 @@ export function deploymentConfiguration(
   const threshold = breaker?.thresholdConfiguration;
   if (threshold && !(Number.isInteger(threshold.value) && threshold.value! >= 1))
     throw invalid("The circuit breaker's threshold value must be an integer of at least 1.");
-  const strategy = given?.strategy ?? before?.strategy;
-  if (strategy !== undefined && strategy !== "ROLLING") throw notYet(`the deployment strategy ${strategy}`);
-  if (given?.lifecycleHooks?.length) throw notYet("deployment lifecycle hooks");
-  if (given?.linearConfiguration || given?.canaryConfiguration)
-    throw invalid("Linear and canary configurations are for these deployment strategies only.");
+  checkStrategy(given, scheduling, before);
   const early = given?.earlySuccessCriteria;
   if (early?.healthyPercent !== undefined && (early.healthyPercent < minimumHealthyPercent || early.healthyPercent > 100))
     throw invalid("healthyPercent must be between minimumHealthyPercent and 100.");
@@ -109,6 +107,10 @@ export function checkCreate(input: CreateServiceRequest, definition: TaskDefinit
       throw invalid("Task definition is not supported for the EXTERNAL deployment controller: it belongs to the task sets.");
     if (input.loadBalancers?.length || input.launchType || input.capacityProviderStrategy?.length || input.networkConfiguration)
       throw invalid("Launch type, network configuration and load balancers of the EXTERNAL deployment controller belong to the task sets.");
+    if (shiftsTraffic(input.deploymentConfiguration?.strategy))
+      throw invalid(
+        `The ${input.deploymentConfiguration!.strategy} deployment strategy is supported with the ECS deployment controller only.`,
+      );
   } else if (!definition) throw invalid("TaskDefinition is required.");
   checkPlacementOf(input);
   checkRebalancing(input, input.placementStrategy, input.deploymentConfiguration?.maximumPercent ?? 200);

@@ -7,6 +7,7 @@ import type {
 } from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import { shiftsTraffic } from "#model/lifecycle-stages.ts";
 import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceRevisionRecord, TaskSetRecord } from "#model/service-records.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
@@ -20,6 +21,7 @@ import { findService, serviceErrors } from "./names.ts";
 import { checkConnections } from "./load-balancers.ts";
 import { deploy, revisionSpec, sameSpec, specOf } from "./revision.ts";
 import { checkDesiredCount, checkGrace, checkPlacementOf, checkRebalancing, checkRevision, deploymentConfiguration } from "./rules.ts";
+import { checkHookTargets } from "./strategy-rules.ts";
 import { describeService } from "./view.ts";
 
 /** What belongs to a revision is deployed; everything else takes effect at once. */
@@ -34,9 +36,11 @@ export async function updateService(
   if (found.status !== "ACTIVE") throw serviceErrors.notActive();
   const definition = input.taskDefinition === undefined ? undefined : await taskDefinitionOf(deps.store, scope, input.taskDefinition);
   checkUpdate(found, input);
+  await checkHookTargets(deps.config, input.deploymentConfiguration);
   await checkChange(deps, scope, cluster, found, input, definition);
   const record = await deps.writer.run(clusterQueue(scope, cluster.name), async (unit) => {
     const known = await activeService(unit, scope, found);
+    await checkStrategyChange(unit, scope, known, input.deploymentConfiguration?.strategy);
     const configuration = deploymentConfiguration(input.deploymentConfiguration, known.schedulingStrategy, known.deploymentConfiguration);
     checkRebalancing(
       { availabilityZoneRebalancing: input.availabilityZoneRebalancing ?? known.availabilityZoneRebalancing },
@@ -70,6 +74,18 @@ export async function activeService(unit: Unit, scope: Scope, { cluster, name }:
   if (!known) throw serviceErrors.notFound();
   if (known.status !== "ACTIVE") throw serviceErrors.notActive();
   return known;
+}
+
+/** Between rolling updates and those that shift traffic a service changes at rest only. Source: ECS Developer Guide, "Update the Amazon ECS deployment strategy". */
+async function checkStrategyChange(unit: Unit, scope: Scope, service: ServiceRecord, strategy: string | undefined): Promise<void> {
+  if (strategy === undefined || shiftsTraffic(strategy) === shiftsTraffic(service.deploymentConfiguration.strategy)) return;
+  if (service.deploymentController === "EXTERNAL")
+    throw ecsErrors.invalid(`The ${strategy} deployment strategy is supported with the ECS deployment controller only.`);
+  if (service.deployment === undefined) return;
+  const key = ecsKeys.deployment(scope, service.cluster, service.name, service.deployment);
+  const current = await unit.get<DeploymentRecord>(key);
+  if (current?.rolloutState === "IN_PROGRESS")
+    throw ecsErrors.invalid("The deployment strategy cannot be changed while a service deployment is in progress.");
 }
 
 function checkUpdate(service: ServiceRecord, input: UpdateServiceRequest): void {
@@ -130,10 +146,13 @@ async function checkChange(
   const networkConfiguration = spec.networkConfiguration as UpdateServiceRequest["networkConfiguration"];
   checkRevision({ ...input, ...launch, networkConfiguration }, cluster, definition);
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
-  const { loadBalancers, serviceRegistries } = changes
-    ? (spec as Pick<UpdateServiceRequest, "loadBalancers" | "serviceRegistries">)
-    : input;
-  await checkConnections(deps.store, scope, { loadBalancers, serviceRegistries }, definition?.definition as TaskDefinition | undefined);
+  const strategy = input.deploymentConfiguration?.strategy ?? service.deploymentConfiguration.strategy;
+  const { loadBalancers, serviceRegistries } =
+    changes || input.deploymentConfiguration?.strategy
+      ? (spec as Pick<UpdateServiceRequest, "loadBalancers" | "serviceRegistries">)
+      : input;
+  const connections = { loadBalancers, serviceRegistries };
+  await checkConnections(deps.store, scope, connections, definition?.definition as TaskDefinition | undefined, strategy);
 }
 
 async function redeploy(

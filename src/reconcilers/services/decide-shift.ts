@@ -1,0 +1,138 @@
+import type { DeploymentRecord, ShiftRecord } from "#model/service-records.ts";
+import type { Decision } from "./decide.ts";
+import { decideReplica, mostAtOnce, type Moves, type Stop } from "./decide-tasks.ts";
+import { distrusted, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
+import { failuresOf, startAfter } from "./failures.ts";
+import * as say from "./messages.ts";
+import { phaseOf } from "./phase.ts";
+import { changedOnly, complete, earliest, resets, timesOf, turn, withPhase } from "./rollout.ts";
+import { advance, expireHooks, openHooks, stageEndsAt } from "./stages.ts";
+import { trafficOf } from "./traffic.ts";
+
+/** Until here the new revision has no tasks. */
+const unscaled: readonly ShiftRecord["stage"][] = ["RECONCILE_SERVICE", "PRE_SCALE_UP"];
+
+/**
+ * A deployment that shifts traffic, while it is open. Both revisions have the whole desired count, each looked after by itself, until CLEAN_UP; traffic follows the
+ * stage; anything that fails gives all of it back to the one before. Source: ECS Developer Guide, "Amazon ECS blue/green service deployments workflow".
+ */
+export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, foundShift: ShiftRecord, now: number): Decision {
+  const expired = expireHooks(foundShift, now);
+  const known = expired === foundShift ? found : { ...found, shift: expired, updatedAt: now };
+  const snapshot = { ...before, deployments: before.deployments.map((each) => (each === found ? known : each)) };
+  const { service, state, tasks } = snapshot;
+  const turned = turn(snapshot, now);
+  const ended = turned.deployments.find(({ id }) => id === turned.primary)!;
+  // One step: the transaction that ends it moves the traffic. Tasks follow in the next pass.
+  if (turned.deployments !== snapshot.deployments)
+    return {
+      ...nothing,
+      deployments: changedOnly(before.deployments, turned.deployments),
+      ...(ended.id === found.id ? {} : { primary: ended.id, traffic: ended.shift ? trafficOf(ended.shift) : [] }),
+      state: { steady: false, ...(state?.stuck ? { stuck: true } : {}) },
+      events: turned.events,
+      wakeAt: undefined,
+    };
+
+  const primary = known;
+  const shift = expired;
+  const count = service.desiredCount;
+  const blue = shift.stage === "CLEAN_UP" ? undefined : shift.blue;
+  const failures = failuresOf(tasks, primary.id, now, { reset: resets(primary) });
+  const own = tasks.filter(({ group }) => group === primary.id).map((task) => (failures.count > 0 ? distrusted(task, now) : task));
+  const others = tasks.filter(({ group }) => group === blue);
+  const green = movesOf(snapshot, own, primary.id, unscaled.includes(shift.stage) ? 0 : count, now);
+  const kept = blue === undefined ? undefined : movesOf(snapshot, others, blue, count, now);
+  const strangers = tasks.filter(({ phase, group }) => phase !== "stopped" && group !== primary.id && group !== blue);
+  const present = strangers.filter(({ lost }) => !lost).length;
+
+  const pausedUntil = startAfter(failures, count);
+  const paused = pausedUntil > now;
+  const blueAt = blue === undefined ? 0 : startAfter(failuresOf(tasks, blue, now, { reset: true }), count);
+  const starts = [...(kept && blueAt <= now ? kept.starts : []), ...(paused ? [] : green.starts)];
+  const ready = green.kept === count && green.healthy === count;
+  const facts = { configuration: primary.configuration, deployment: primary.id.slice(primary.id.lastIndexOf("/") + 1), ready };
+  const next = advance(shift, { ...facts, strangers: present }, now);
+
+  const done = shift.stage === "CLEAN_UP" && ready && present === 0;
+  const phase = done
+    ? "completed"
+    : `${next.stage}: ${whatOf(next, green, { count, paused, pausedUntil, failures: failures.count, state, now })}`;
+  const changed: DeploymentRecord = {
+    ...primary,
+    ...(next === shift && failures.count === primary.failedTasks ? {} : { updatedAt: now }),
+    shift: next,
+    failedTasks: failures.count,
+  };
+  const unchanged = known === found && next === shift && failures.count === primary.failedTasks;
+  let deployments: readonly DeploymentRecord[] = unchanged
+    ? snapshot.deployments
+    : snapshot.deployments.map((each) => (each.id === primary.id ? changed : each));
+  if (done)
+    deployments = complete(
+      deployments,
+      deployments.find(({ id }) => id === primary.id)!,
+      now,
+    );
+  deployments = deployments.map((each) => (each.id === primary.id ? withPhase(each, phase, now) : each));
+
+  const wasImpaired = state?.impaired === primary.id && failures.count > 0;
+  const isImpaired = wasImpaired || (failures.count >= 3 && paused);
+  const waiting = openHooks(next);
+  return {
+    ...nothing,
+    starts,
+    stops: [...(kept?.stops ?? []), ...green.stops, ...stopsOf(strangers, primary.id, now)],
+    deployments: changedOnly(before.deployments, deployments),
+    traffic: trafficOf(next),
+    state: { steady: false, ...(isImpaired ? { impaired: primary.id } : {}) },
+    events: [
+      ...(done ? [say.deploymentCompleted(service.name, primary.id)] : []),
+      ...(isImpaired && !wasImpaired ? [say.impaired(service.name)] : []),
+    ],
+    wakeAt: earliest(now, [
+      paused ? pausedUntil : undefined,
+      blueAt,
+      stageEndsAt(next, primary.configuration),
+      ...waiting.flatMap(({ callAt, expiresAt }) => [callAt, expiresAt]),
+      ...timesOf(snapshot, failures.count > 0 ? primary.id : undefined),
+    ]),
+  };
+}
+
+const nothing = { starts: [], stops: [], deployments: [], deletedTaskSets: [], inactive: false, events: [] } as const;
+
+/** Each revision's tasks as if they were all of the service. */
+function movesOf(
+  { service, state, rules }: ServiceSnapshot,
+  tasks: readonly TaskFacts[],
+  group: string,
+  count: number,
+  now: number,
+): Moves {
+  const { minimumHealthyPercent, maximumPercent } = service.deploymentConfiguration;
+  return decideReplica(tasks, {
+    ...{ group, count, minimumHealthyPercent, rules, now },
+    // It speaks of rolling updates: each revision may have all that is wanted.
+    maximumPercent: Math.max(100, maximumPercent),
+    frozen: false,
+    noCapacity: state?.placement !== undefined,
+    rebalancing: undefined,
+  });
+}
+
+/** What belongs to neither revision goes, as soon as it may. */
+function stopsOf(tasks: readonly TaskFacts[], primary: string, now: number): Stop[] {
+  return tasks
+    .filter(({ phase, protectedUntil, lost }) => phase !== "stopping" && (protectedUntil <= now || lost))
+    .slice(0, mostAtOnce)
+    .map(({ id, group }) => ({ id, group, why: "deployment", reason: `Scaling activity initiated by (deployment ${primary})` }));
+}
+
+function whatOf(shift: ShiftRecord, moves: Moves, more: Omit<Parameters<typeof phaseOf>[0], "moves" | "done" | "frozen">): string {
+  const traffic = shift.production > 0 && shift.production < 100 ? `${shift.production} % of production traffic; ` : "";
+  const hooks = openHooks(shift);
+  const waits = hooks.map(({ targetType, targetArn }) => (targetType === "PAUSE" ? "ContinueServiceDeployment" : targetArn)).join(", ");
+  const tasks = unscaled.includes(shift.stage) ? undefined : phaseOf({ ...more, moves, done: false, frozen: false });
+  return `${traffic}${waits === "" ? (tasks ?? "all tasks are healthy") : `waiting for ${waits}`}`;
+}
