@@ -30,6 +30,12 @@ export interface StateChange {
     readonly status: string;
     readonly exitCode?: number;
     readonly reason?: string;
+    readonly networkBindings?: readonly {
+      readonly bindIP: string;
+      readonly containerPort: number;
+      readonly hostPort: number;
+      readonly protocol: "tcp";
+    }[];
   }[];
 }
 
@@ -39,6 +45,8 @@ interface Running {
   readonly containers: readonly string[];
   /** Those with a health check. */
   readonly checked: readonly string[];
+  /** Of its first container: any port of the host will do for them. */
+  readonly ports: readonly number[];
   health?: Health["status"];
   phase: "pulling" | "running" | "stopped";
   timer: () => void;
@@ -54,6 +62,7 @@ export class ScriptedAgent {
   readonly starts = new Map<string, number>();
   readonly log: string[] = [];
   dismissed = false;
+  #nextPort = 32_768;
   #alive = true;
   #channel: Channel | undefined;
   #connecting = false;
@@ -219,7 +228,15 @@ export class ScriptedAgent {
       if (known) this.#stop(task.arn);
       else {
         const containers = task.containers.map(({ name }) => name);
-        this.tasks.set(task.arn, { arn: task.arn, family: task.family, containers, checked: [], phase: "stopped", timer: () => {} });
+        this.tasks.set(task.arn, {
+          arn: task.arn,
+          family: task.family,
+          containers,
+          checked: [],
+          ports: [],
+          phase: "stopped",
+          timer: () => {},
+        });
         this.#report(task.arn, "STOPPED", {});
       }
       return;
@@ -230,6 +247,9 @@ export class ScriptedAgent {
       family: task.family,
       containers: task.containers.map(({ name }) => name),
       checked: task.containers.filter(({ healthCheckType }) => healthCheckType !== undefined).map(({ name }) => name),
+      ports: (task.containers[0]?.portMappings ?? []).flatMap(({ hostPort, containerPort }) =>
+        hostPort === 0 && containerPort !== undefined ? [containerPort] : [],
+      ),
       phase: "pulling",
       timer: () => {},
     };
@@ -300,7 +320,9 @@ export class ScriptedAgent {
   }
 
   #report(arn: string, status: string, container: { exitCode?: number; reason?: string }): void {
-    const containers = this.tasks.get(arn)!.containers.map((containerName) => ({ containerName, status, ...container }));
+    const task = this.tasks.get(arn)!;
+    const bindings = status === "RUNNING" && task.ports.length > 0 ? { networkBindings: task.ports.map((port) => this.#bind(port)) } : {};
+    const containers = task.containers.map((containerName, at) => ({ containerName, status, ...container, ...(at === 0 ? bindings : {}) }));
     const time = new Date(this.#clock.now());
     const change: StateChange = {
       cluster: this.cluster,
@@ -312,6 +334,10 @@ export class ScriptedAgent {
     // Late: what comes after it overtakes it.
     if (this.#happens(0.1)) this.#clock.after(20_000 * this.#random.next(), () => this.#queue(change));
     else this.#queue(change);
+  }
+
+  #bind(containerPort: number) {
+    return { bindIP: "0.0.0.0", containerPort, hostPort: this.#nextPort++, protocol: "tcp" as const };
   }
 
   #queue(change: StateChange): void {

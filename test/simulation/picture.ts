@@ -8,7 +8,11 @@ import type {
   TaskProtectionRecord,
   TaskSetRecord,
 } from "#model/service-records.ts";
+import { elbKeys } from "#model/elb-keys.ts";
+import type { TargetHealthRecord } from "#model/elb-records.ts";
+import { targetsOf } from "#reconcilers/task-targets.ts";
 import type { WatchBatch } from "#store/store.ts";
+import { scope } from "./records.ts";
 
 /** What lies on the disk of the simulated cluster, kept up to date write by write, so that checking a write costs what it changed. */
 export class Picture {
@@ -28,11 +32,17 @@ export class Picture {
   readonly taskSets = new Map<string, TaskSetRecord>();
   /** By `<service>/<id>`. */
   readonly revisions = new Map<string, ServiceRevisionRecord>();
+  readonly #healthy = new Set<string>();
   readonly #byInstance = new Map<string, Set<string>>();
   readonly #byGroup = new Map<string, Set<string>>();
 
   apply({ events }: WatchBatch, now: number): void {
     for (const event of events) {
+      if (event.key.startsWith(elbKeys.everyHealth)) {
+        const seen = event.type === "put" ? (event.entry.value as TargetHealthRecord) : undefined;
+        this.#takeHealth(event.key, seen?.state === "healthy", now);
+        continue;
+      }
       const parsed = parseEcsKey(event.key);
       const map = parsed && this.#mapOf(parsed.kind);
       if (!map) continue;
@@ -46,6 +56,25 @@ export class Picture {
         if (parsed.kind === "task" || parsed.kind === "task-observed") this.changedAt.set(name, now);
       }
     }
+  }
+
+  #takeHealth(key: string, healthy: boolean, now: number): void {
+    if (healthy) this.#healthy.add(key);
+    else this.#healthy.delete(key);
+    for (const task of this.tasks.values())
+      if (task.loadBalancers && this.#targetKeys(task).includes(key)) this.changedAt.set(task.id, now);
+  }
+
+  #targetKeys(task: TaskRecord): string[] {
+    return targetsOf(task, this.observed.get(task.id)).map(({ group, id, port }) => elbKeys.health(scope, group, id, port));
+  }
+
+  /** Its load balancers, where it has any, find all of its targets healthy. */
+  isReached(task: TaskRecord): boolean {
+    const expected = task.loadBalancers?.length ?? 0;
+    if (expected === 0) return true;
+    const keys = this.#targetKeys(task);
+    return keys.length === expected && keys.every((key) => this.#healthy.has(key));
   }
 
   /** Not STOPPED. */

@@ -29,7 +29,7 @@ export function instanceRecord(
     arn: arn(`container-instance/${cluster}/${id}`),
     id,
     cluster,
-    ec2InstanceId: `i-${id.slice(0, 8)}`,
+    ec2InstanceId: `i-${id.slice(-8)}`,
     status: "ACTIVE",
     registeredAt: 0,
     registeredResources: { cpu, memory, portsTcp: [22, 2375, 2376, 51678, 51679], portsUdp: [], ...(gpus ? { gpus } : {}) },

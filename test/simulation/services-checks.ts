@@ -93,10 +93,11 @@ function lookAt(picture: Picture, name: string, now: number): Look {
 const isBack = (picture: Picture, instance: string, now: number) =>
   picture.connected(instance) && picture.connections.get(instance)!.since < now;
 
-/** It runs, is not about to stop, and its checks (if there are any) say HEALTHY. */
+/** It runs, is not about to stop, and its checks and load balancers (if there are any) say that it is well. */
 export function isHealthy(picture: Picture, task: TaskRecord): boolean {
   const observation = picture.observed.get(task.id);
   if (observation?.lastStatus !== "RUNNING" || desiredStatus(task, observation) === "STOPPED") return false;
+  if (!picture.isReached(task)) return false;
   const checked = task.containers.some(({ essential, healthCheck }) => essential && healthCheck);
   return !checked || taskHealth(task, observation) === "HEALTHY";
 }
@@ -136,7 +137,23 @@ function checkStarts(picture: Picture, name: string, started: readonly TaskRecor
   // Each task set has its own share and limit.
   if (service?.deploymentController === "EXTERNAL") return;
   const limit = Math.max(upper(before.service), upper(service));
+  if (picture.deploymentsOf(name).some(({ shift }) => shift)) {
+    checkEachRevision(picture, name, started, before, after);
+    return;
+  }
   assert.ok(count <= limit, `${name}: ${count} tasks after a start, and the maximum percent allows ${limit}`);
+}
+
+/** Where traffic shifts, each revision may have all that is wanted. */
+function checkEachRevision(picture: Picture, name: string, started: readonly TaskRecord[], before: Look, after: Look): void {
+  const wanted = (service: ServiceRecord | undefined) => Math.max(upper(service), (service?.desiredCount ?? 0) * 2);
+  const limit = Math.max(wanted(before.service), wanted(after.service));
+  const startedIds = new Set(started.map(({ id }) => id));
+  for (const group of new Set(started.map(({ startedBy }) => startedBy))) {
+    const own = picture.liveOf(name).filter(({ startedBy }) => startedBy === group);
+    const count = own.filter(({ id }) => after.present.has(id) && (before.present.has(id) || startedIds.has(id))).length;
+    assert.ok(count <= limit, `${name}: ${count} tasks of ${group} after a start, and ${limit} are its most`);
+  }
 }
 
 function checkStops(

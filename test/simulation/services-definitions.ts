@@ -6,19 +6,22 @@ const revisions = (count: number, more: object) =>
     containerDefinitions: [container({ environment: [{ name: "REVISION", value: String(index + 1) }], ...more })],
   }));
 
+/** Any port of the host: what load balancers lead to. */
+const portMappings = [{ containerPort: 80, hostPort: 0 }];
+
 export const serviceDefinitions = {
-  app: revisions(3, {}),
-  checked: revisions(2, { healthCheck }),
+  app: revisions(3, { portMappings }),
+  checked: revisions(2, { healthCheck, portMappings }),
   /** One for each instance. */
   ported: revisions(2, { portMappings: [{ containerPort: 80, hostPort: 9090 }] }),
   /** Exits as soon as it runs. */
-  "app-crash": revisions(1, {}),
+  "app-crash": revisions(1, { portMappings }),
   /** Its image cannot be pulled. */
-  "app-nostart": revisions(1, {}),
+  "app-nostart": revisions(1, { portMappings }),
   /** Never healthy. */
-  "app-ill": revisions(1, { healthCheck }),
+  "app-ill": revisions(1, { healthCheck, portMappings }),
   /** Healthy first, not for long. */
-  "app-sick": revisions(1, { healthCheck }),
+  "app-sick": revisions(1, { healthCheck, portMappings }),
   big: [{ cpu: "512", memory: "512", containerDefinitions: [{ name: "big", image: "busybox", essential: true }] }],
   /** Fargate's smallest: eight to a machine of the simulation. */
   small: [1, 2].map(() => ({

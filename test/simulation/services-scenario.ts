@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { Service } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
+import { shiftsTraffic } from "#model/lifecycle-stages.ts";
 import type { ScriptedAgent } from "./agent.ts";
 import { checkServiceEnds, checkServiceRest } from "./services-ends.ts";
 import { isBroken, serviceDefinitions } from "./services-definitions.ts";
@@ -68,11 +69,16 @@ class Life {
   readonly #world: World;
   readonly #wishes = new Map<string, Wish>();
   #deaths = 0;
+  #healing = false;
 
   constructor(seed: number) {
     this.#seed = seed;
     this.#chaos = seed % 4 === 0 ? 0 : 0.2 + 0.6 * ((seed * 0.618) % 1);
-    this.#world = new World(seed, { instances: 1 + (seed % 4), chaos: this.#chaos, definitions: serviceDefinitions });
+    this.#world = new World(seed, {
+      ...{ instances: 1 + (seed % 4), chaos: this.#chaos, definitions: serviceDefinitions },
+      balanced: ["front"],
+      callHook: (_target, _payload, signal) => this.#hook(signal),
+    });
   }
 
   #chance(probability: number): boolean {
@@ -122,7 +128,7 @@ class Life {
   async #act(act: number): Promise<void> {
     if (act <= 5) return this.#update();
     if (act === 6) return this.#chance(0.6) ? this.#update() : this.#stopDeployment();
-    if (act === 7) return this.#delete();
+    if (act === 7) return this.#chance(0.5) ? this.#delete() : this.#continue(this.#chance(0.7) ? "CONTINUE" : "ROLLBACK");
     if (act === 8) return this.#create(this.#pick(names));
     if (act <= 10) return this.#stopTask();
     if (act === 11) return this.#protect();
@@ -141,7 +147,48 @@ class Life {
   #settings(): object {
     const [minimumHealthyPercent, maximumPercent] = this.#pick(percents);
     const deploymentCircuitBreaker = { enable: this.#chance(0.5), rollback: this.#chance(0.7) };
-    return { deploymentConfiguration: { minimumHealthyPercent, maximumPercent, deploymentCircuitBreaker } };
+    const strategy = this.#chance(0.6) ? this.#strategy() : {};
+    return { deploymentConfiguration: { minimumHealthyPercent, maximumPercent, deploymentCircuitBreaker, ...strategy } };
+  }
+
+  /** Mostly content, but some say no, take their time, answer nonsense or never. */
+  async #hook(signal: AbortSignal): Promise<unknown> {
+    const way = this.#healing ? 0 : this.#below(14);
+    if (way <= 7) return { hookStatus: "SUCCEEDED" };
+    if (way <= 10) return { hookStatus: "IN_PROGRESS", callBackDelay: this.#below(20), hookDetails: { seen: way } };
+    if (way === 11) return { hookStatus: "FAILED" };
+    if (way === 12) throw new Error("connection refused");
+    return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted")), { once: true }));
+  }
+
+  /** Rolling, or one of those that shift traffic. */
+  #strategy(): object {
+    const strategy = this.#pick(["ROLLING", "BLUE_GREEN", "BLUE_GREEN", "LINEAR", "CANARY"]);
+    if (strategy === "ROLLING") return { strategy };
+    const stages = [
+      "RECONCILE_SERVICE",
+      "PRE_SCALE_UP",
+      "POST_SCALE_UP",
+      "POST_TEST_TRAFFIC_SHIFT",
+      "PRE_PRODUCTION_TRAFFIC_SHIFT",
+      "POST_PRODUCTION_TRAFFIC_SHIFT",
+    ];
+    const more = ["TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT"];
+    const timeoutConfiguration = { timeoutInMinutes: 1, action: this.#pick(["CONTINUE", "ROLLBACK"]) };
+    const lambda = {
+      hookTargetArn: "arn:aws:lambda:us-east-1:000000000000:function:hook",
+      lifecycleStages: [this.#pick([...stages, ...more]), this.#pick(stages)],
+      timeoutConfiguration,
+    };
+    const pause = { targetType: "PAUSE", lifecycleStages: [this.#pick(stages)], timeoutConfiguration };
+    const minutes = () => this.#below(2);
+    return {
+      strategy,
+      bakeTimeInMinutes: minutes(),
+      lifecycleHooks: [...(this.#chance(0.5) ? [lambda] : []), ...(this.#chance(0.2) ? [pause] : [])],
+      ...(strategy === "LINEAR" ? { linearConfiguration: { stepPercent: this.#pick([33.3, 50]), stepBakeTimeInMinutes: minutes() } } : {}),
+      ...(strategy === "CANARY" ? { canaryConfiguration: { canaryPercent: 12.5, canaryBakeTimeInMinutes: minutes() } } : {}),
+    };
   }
 
   async #create(serviceName: string): Promise<void> {
@@ -155,6 +202,7 @@ class Life {
           desiredCount,
           availabilityZoneRebalancing: this.#pick(["ENABLED", "DISABLED"]),
           ...this.#settings(),
+          ...(this.#chance(0.7) ? { loadBalancers: this.#world.balanced.get(serviceName)?.loadBalancers } : {}),
         };
     const answer = await this.#call<{ service: Service }>("CreateService", { serviceName, taskDefinition, launchType: "EC2", ...input });
     if (answer === undefined) this.#doubt(serviceName);
@@ -183,6 +231,15 @@ class Life {
     if (open.length === 0) return;
     const { serviceDeploymentArn } = this.#pick(open);
     await this.#call("StopServiceDeployment", { serviceDeploymentArn, stopType: this.#pick(["ROLLBACK", "ABORT"]) });
+  }
+
+  /** Somebody looks after those that are paused. */
+  async #continue(action: "CONTINUE" | "ROLLBACK"): Promise<void> {
+    for (const { serviceDeploymentArn, shift, rolloutState, status } of this.#world.picture.deployments.values()) {
+      const hook = shift?.hooks.find((each) => each.status === "AWAITING_ACTION");
+      if (hook && rolloutState === "IN_PROGRESS" && status === "PRIMARY")
+        await this.#call("ContinueServiceDeployment", { serviceDeploymentArn, hookId: hook.id, action });
+    }
   }
 
   async #delete(): Promise<void> {
@@ -253,6 +310,7 @@ class Life {
   /** From here on nothing goes wrong; what needs a hand gets one. */
   async heal(): Promise<void> {
     const world = this.#world;
+    this.#healing = true;
     world.disarm();
     world.diskFull = false;
     for (const agent of world.agents) agent.chaos = 0;
@@ -275,6 +333,7 @@ class Life {
     const enough = rebalances ? 13 : quietSteps;
     for (let quiet = 0; quiet < enough;) {
       const { revision } = world.disk;
+      await this.#continue("CONTINUE");
       await this.#wait(5000);
       const services = await this.#describe();
       const unsettled = services.filter((service) => !isSettled(world, service));
@@ -286,7 +345,11 @@ class Life {
         const primary = service.deployments?.find(({ status }) => status === "PRIMARY");
         const breaker = service.deploymentConfiguration?.deploymentCircuitBreaker;
         // The breaker has its turn first.
-        const hopeless = isBroken(service.taskDefinition!) && (primary?.rolloutState !== "IN_PROGRESS" || !breaker?.enable);
+        // Two revisions with the same fixed port have no room side by side.
+        const cramped =
+          shiftsTraffic(service.deploymentConfiguration?.strategy) &&
+          service.deployments!.some(({ taskDefinition }) => /ported:\d+$/.test(taskDefinition!));
+        const hopeless = cramped || (isBroken(service.taskDefinition!) && (primary?.rolloutState !== "IN_PROGRESS" || !breaker?.enable));
         const stuck = primary?.rolloutState === "FAILED";
         if (service.status !== "ACTIVE" || mended.has(name) || !(hopeless || stuck)) continue;
         const answer = await this.#call("UpdateService", { service: name, taskDefinition: "app:1", forceNewDeployment: true });
@@ -332,6 +395,7 @@ class Life {
       if (!this.#wishes.has(name)) assert.notEqual(status, "ACTIVE", `${name} was deleted and is there`);
     }
     checkServiceEnds(world, services);
+    for (const name of names) world.balancers.checkEnd(name);
     await checkServiceRest(world);
     if (this.#seed % 2 === 0) await this.#deleteAll();
     if (world.violations.length > 0) throw world.violations[0]!;

@@ -8,9 +8,11 @@ import { seededRandom, type Random } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
 import type { Channel } from "#services/ecs/agent-endpoint/channel.ts";
 import { admit } from "#services/ecs/agent-endpoint/doors.ts";
+import type { CallHook } from "#reconcilers/services/hooks.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { StoreError, type WatchBatch } from "#store/store.ts";
 import { ScriptedAgent, type Health, type ServerDoor, type StateChange } from "./agent.ts";
+import { type Balanced, Balancers } from "./balancers.ts";
 import { checkTasks } from "./checks.ts";
 import { QuickClock } from "./clock.ts";
 import { Picture } from "./picture.ts";
@@ -42,6 +44,10 @@ export interface WorldOptions {
   readonly fargate?: boolean;
   /** By family: its revisions. */
   readonly definitions?: Readonly<Record<string, readonly Record<string, unknown>[]>>;
+  /** What lifecycle hooks are answered: any Lambda function `hook`. */
+  readonly callHook?: CallHook;
+  /** Services that get a load balancer: by their names. */
+  readonly balanced?: readonly string[];
 }
 
 const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
@@ -74,16 +80,21 @@ export class World {
   #fuse: number | undefined;
   #fuseAfter = false;
 
+  readonly balancers = new Balancers(this);
+  readonly balanced = new Map<string, Balanced>();
   readonly #fargate: boolean;
+  readonly #callHook: CallHook;
 
   constructor(seed: number, options: WorldOptions) {
     this.#fargate = options.fargate ?? false;
+    this.#callHook = options.callHook ?? (async () => ({ hookStatus: "SUCCEEDED" }));
     this.random = seededRandom(seed);
     this.disk.onWrite = (batch) => this.#check(batch);
     const capacityProviders = this.#fargate ? ["FARGATE", "FARGATE_SPOT"] : [];
     this.#put(ecsKeys.cluster(scope, cluster), { ...clusterRecord(cluster), capacityProviders });
     for (const [family, revisions] of Object.entries(options.definitions ?? taskDefinitions))
       for (const write of definitionWrites(family, ...revisions)) this.#put(write.put, write.value);
+    for (const name of options.balanced ?? []) this.balanced.set(name, this.balancers.add(name));
     for (let i = 0; i < options.instances; i++) this.addInstance(seed * 1000 + i, options.chaos);
   }
 
@@ -140,7 +151,8 @@ export class World {
       clock,
       random: this.random,
       sealer: createSealer(new Uint8Array(32)),
-      config: readConfig({}),
+      config: readConfig({ GANTRY_LIFECYCLE_HOOKS: '{"hook":"http://127.0.0.1:9/"}' }),
+      callHook: this.#callHook,
       log: silentLogger,
     });
     const handlers: Record<string, Handler> = {};
@@ -337,9 +349,14 @@ export class World {
   #check(batch: WatchBatch): void {
     if (process.env.TRACE !== undefined) console.log(traceOf(batch, this.clock.now()));
     try {
-      const after = [checkTasks(this.picture, batch), checkServices(this.picture, batch, this.clock.now(), this.counts)];
+      const after = [
+        checkTasks(this.picture, batch),
+        checkServices(this.picture, batch, this.clock.now(), this.counts),
+        this.balancers.check(batch),
+      ];
       this.picture.apply(batch, this.clock.now());
       for (const check of after) check();
+      this.balancers.follow(batch);
     } catch (error) {
       this.violations.push(error as Error);
     }

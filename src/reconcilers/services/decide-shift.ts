@@ -1,6 +1,6 @@
 import type { DeploymentRecord, ShiftRecord } from "#model/service-records.ts";
 import type { Decision } from "./decide.ts";
-import { decideReplica, mostAtOnce, type Moves, type Stop } from "./decide-tasks.ts";
+import { decideReplica, type Moves } from "./decide-tasks.ts";
 import { distrusted, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
 import { failuresOf, startAfter } from "./failures.ts";
 import * as say from "./messages.ts";
@@ -13,7 +13,7 @@ import { trafficOf } from "./traffic.ts";
 const unscaled: readonly ShiftRecord["stage"][] = ["RECONCILE_SERVICE", "PRE_SCALE_UP"];
 
 /**
- * A deployment that shifts traffic, while it is open. Both revisions have the whole desired count, each looked after by itself, until CLEAN_UP; traffic follows the
+ * A deployment that shifts traffic, while it is open. Both revisions have the whole desired count until CLEAN_UP; traffic follows the
  * stage; anything that fails gives all of it back to the one before. Source: ECS Developer Guide, "Amazon ECS blue/green service deployments workflow".
  */
 export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, foundShift: ShiftRecord, now: number): Decision {
@@ -39,22 +39,38 @@ export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, fo
   const count = service.desiredCount;
   const blue = shift.stage === "CLEAN_UP" ? undefined : shift.blue;
   const failures = failuresOf(tasks, primary.id, now, { reset: resets(primary) });
-  const own = tasks.filter(({ group }) => group === primary.id).map((task) => (failures.count > 0 ? distrusted(task, now) : task));
-  const others = tasks.filter(({ group }) => group === blue);
-  const green = movesOf(snapshot, own, primary.id, unscaled.includes(shift.stage) ? 0 : count, now);
-  const kept = blue === undefined ? undefined : movesOf(snapshot, others, blue, count, now);
-  const strangers = tasks.filter(({ phase, group }) => phase !== "stopped" && group !== primary.id && group !== blue);
-  const present = strangers.filter(({ lost }) => !lost).length;
+  const unscaledNow = unscaled.includes(shift.stage);
+  const trusted = failures.count > 0 ? tasks.map((task) => (task.group === primary.id ? distrusted(task, now) : task)) : tasks;
+  // What belongs to neither revision leaves as in a rolling update: as soon as the one that stays can do without.
+  const green = movesOf(
+    snapshot,
+    blue === undefined ? trusted : trusted.filter(({ group }) => group === primary.id),
+    primary.id,
+    count,
+    now,
+  );
+  const kept =
+    blue === undefined
+      ? undefined
+      : movesOf(
+          snapshot,
+          trusted.filter(({ group }) => group !== primary.id),
+          blue,
+          count,
+          now,
+        );
+  const stays = kept ?? green;
+  const others = tasks.filter(({ phase, lost, group }) => phase !== "stopped" && !lost && group !== primary.id).length;
 
   const pausedUntil = startAfter(failures, count);
   const paused = pausedUntil > now;
   const blueAt = blue === undefined ? 0 : startAfter(failuresOf(tasks, blue, now, { reset: true }), count);
-  const starts = [...(kept && blueAt <= now ? kept.starts : []), ...(paused ? [] : green.starts)];
+  const starts = [...(kept && blueAt <= now ? kept.starts : []), ...(paused || unscaledNow ? [] : green.starts)];
   const ready = green.kept === count && green.healthy === count;
   const facts = { configuration: primary.configuration, deployment: primary.id.slice(primary.id.lastIndexOf("/") + 1), ready };
-  const next = advance(shift, { ...facts, strangers: present }, now);
+  const next = advance(shift, { ...facts, reconciled: stays.stops.length === 0 && stays.stopping === 0 }, now);
 
-  const done = shift.stage === "CLEAN_UP" && ready && present === 0;
+  const done = shift.stage === "CLEAN_UP" && ready && others === 0;
   const phase = done
     ? "completed"
     : `${next.stage}: ${whatOf(next, green, { count, paused, pausedUntil, failures: failures.count, state, now })}`;
@@ -82,7 +98,7 @@ export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, fo
   return {
     ...nothing,
     starts,
-    stops: [...(kept?.stops ?? []), ...green.stops, ...stopsOf(strangers, primary.id, now)],
+    stops: [...(kept?.stops ?? []), ...green.stops],
     deployments: changedOnly(before.deployments, deployments),
     traffic: trafficOf(next),
     state: { steady: false, ...(isImpaired ? { impaired: primary.id } : {}) },
@@ -102,7 +118,7 @@ export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, fo
 
 const nothing = { starts: [], stops: [], deployments: [], deletedTaskSets: [], inactive: false, events: [] } as const;
 
-/** Each revision's tasks as if they were all of the service. */
+/** Each revision is looked after by itself. */
 function movesOf(
   { service, state, rules }: ServiceSnapshot,
   tasks: readonly TaskFacts[],
@@ -113,20 +129,12 @@ function movesOf(
   const { minimumHealthyPercent, maximumPercent } = service.deploymentConfiguration;
   return decideReplica(tasks, {
     ...{ group, count, minimumHealthyPercent, rules, now },
-    // It speaks of rolling updates: each revision may have all that is wanted.
-    maximumPercent: Math.max(100, maximumPercent),
+    // It speaks of rolling updates; here both revisions have all that is wanted.
+    maximumPercent: Math.max(200, maximumPercent),
     frozen: false,
     noCapacity: state?.placement !== undefined,
     rebalancing: undefined,
   });
-}
-
-/** What belongs to neither revision goes, as soon as it may. */
-function stopsOf(tasks: readonly TaskFacts[], primary: string, now: number): Stop[] {
-  return tasks
-    .filter(({ phase, protectedUntil, lost }) => phase !== "stopping" && (protectedUntil <= now || lost))
-    .slice(0, mostAtOnce)
-    .map(({ id, group }) => ({ id, group, why: "deployment", reason: `Scaling activity initiated by (deployment ${primary})` }));
 }
 
 function whatOf(shift: ShiftRecord, moves: Moves, more: Omit<Parameters<typeof phaseOf>[0], "moves" | "done" | "frozen">): string {

@@ -17,8 +17,8 @@ export interface StageFacts {
   readonly deployment: string;
   /** As many healthy tasks as are wanted. */
   readonly ready: boolean;
-  /** Live tasks that are neither this deployment's nor those of the one before. */
-  readonly strangers: number;
+  /** What earlier deployments have left behind is gone, but for tasks that stand in for missing ones. */
+  readonly reconciled: boolean;
 }
 
 /** How a deployment begins. */
@@ -47,12 +47,12 @@ export function stageEndsAt(shift: ShiftRecord, configuration: DeploymentConfigu
   return undefined;
 }
 
-function nextStage(shift: ShiftRecord, { configuration, ready, strangers }: StageFacts, now: number): LifecycleStage | undefined {
+function nextStage(shift: ShiftRecord, { configuration, ready, reconciled }: StageFacts, now: number): LifecycleStage | undefined {
   if (!shift.hooks.every((hook) => isOver(hook))) return undefined;
   if ((stageEndsAt(shift, configuration) ?? 0) > now) return undefined;
   switch (shift.stage) {
     case "RECONCILE_SERVICE":
-      return strangers === 0 ? "PRE_SCALE_UP" : undefined;
+      return reconciled ? "PRE_SCALE_UP" : undefined;
     case "PRE_SCALE_UP":
       return "SCALE_UP";
     case "SCALE_UP":
@@ -90,7 +90,8 @@ function enter(
     since: now,
     step,
     ...(stage === "TEST_TRAFFIC_SHIFT" ? { test: 100 } : {}),
-    ...(stage === "PRODUCTION_TRAFFIC_SHIFT" ? { production: percentAt(configuration, step) } : {}),
+    // The first deployment has nobody to share with.
+    ...(stage === "PRODUCTION_TRAFFIC_SHIFT" ? { production: shift.blue === undefined ? 100 : percentAt(configuration, step) } : {}),
     hooks: hooksOf(configuration, stage, `${deployment}-${stage}-${step}`, now),
   };
 }

@@ -1,4 +1,4 @@
-import { shiftsTraffic } from "#model/lifecycle-stages.ts";
+import { type LifecycleStage, shiftsTraffic } from "#model/lifecycle-stages.ts";
 import type { DeploymentRecord, RevisionSpec, RouteRecord, ServiceRevisionRecord } from "#model/service-records.ts";
 import { chosenLoadBalancers, type GivenLoadBalancer } from "#reconcilers/task-targets.ts";
 
@@ -7,9 +7,12 @@ import { chosenLoadBalancers, type GivenLoadBalancer } from "#reconcilers/task-t
 export const isOpen = ({ outcome, stop }: DeploymentRecord): boolean =>
   outcome === "IN_PROGRESS" || outcome === "PENDING" || outcome === "ROLLBACK_IN_PROGRESS" || stop !== undefined;
 
+/** So far nothing of a deployment was ever healthy as a whole. */
+const starting = ["RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP"] satisfies LifecycleStage[];
+
 /**
- * The deployment that a new one replaces: the last that completed, or whose traffic has all shifted for good; before any has, the first one once production traffic is
- * its own. `current`: the PRIMARY's id.
+ * The deployment that a new one replaces: the last that completed, or whose traffic has all shifted for good; before any has, the first one once its tasks were
+ * healthy, whose target group listeners may lead to from the beginning. `current`: the PRIMARY's id.
  */
 export function servingOf(deployments: readonly DeploymentRecord[], current: string | undefined): DeploymentRecord | undefined {
   const good = deployments.filter(
@@ -20,7 +23,7 @@ export function servingOf(deployments: readonly DeploymentRecord[], current: str
   const primary = deployments.find(({ id }) => id === current);
   if (!primary) return undefined;
   // Of a rolling deployment nobody knows how far it has come: what it has is kept.
-  const serves = primary.shift ? primary.shift.production === 100 : primary.rolloutState !== "FAILED";
+  const serves = primary.rolloutState !== "FAILED" && (!primary.shift || !(starting as readonly string[]).includes(primary.shift.stage));
   return serves ? primary : undefined;
 }
 
