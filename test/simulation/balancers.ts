@@ -119,6 +119,13 @@ export class Balancers {
     return weightsOf(found.defaultActions);
   }
 
+  /** Somebody deletes it. */
+  removeTestListener(service: string): void {
+    const rule = this.#all.get(service)!.test;
+    const [, , , loadBalancer, listener] = rule.split("/");
+    this.#world.disk.apply({ writes: [{ delete: elbKeys.listener(scope, loadBalancer!, listener!) }] });
+  }
+
   /** Percent of a rule's traffic that goes to the target group in which the task definition's tasks are; each task's group says so. */
   shareOf(service: string, rule: "production" | "test", revision: string): number {
     const weights = this.weights(this.#all.get(service)![rule]);

@@ -4,7 +4,7 @@ import { ApiError } from "#api/contract.ts";
 import type { TaskRecord } from "#model/ecs-records.ts";
 import { isHealthy } from "./services-checks.ts";
 import { serviceDefinitions } from "./services-definitions.ts";
-import { World } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 const cluster = "sim";
 
@@ -12,12 +12,12 @@ const cluster = "sim";
 export class ServiceWorld {
   readonly world: World;
 
-  constructor(instances: number, fargate = false) {
-    this.world = new World(1, { instances, chaos: 0, fargate, definitions: serviceDefinitions });
+  constructor(instances: number, fargate = false, more: Pick<WorldOptions, "balanced" | "callHook"> = {}) {
+    this.world = new World(1, { instances, chaos: 0, fargate, definitions: serviceDefinitions, ...more });
   }
 
-  static async with(instances: number, fargate = false): Promise<ServiceWorld> {
-    const self = new ServiceWorld(instances, fargate);
+  static async with(instances: number, fargate = false, more: Pick<WorldOptions, "balanced" | "callHook"> = {}): Promise<ServiceWorld> {
+    const self = new ServiceWorld(instances, fargate, more);
     await self.world.startServer();
     for (const agent of self.world.agents) agent.start();
     await self.pass(2000);

@@ -40,7 +40,8 @@ export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, fo
   const blue = shift.stage === "CLEAN_UP" ? undefined : shift.blue;
   const failures = failuresOf(tasks, primary.id, now, { reset: resets(primary) });
   const unscaledNow = unscaled.includes(shift.stage);
-  const trusted = failures.count > 0 ? tasks.map((task) => (task.group === primary.id ? distrusted(task, now) : task)) : tasks;
+  // Where both revisions run there is time to see whether the new one stays.
+  const trusted = tasks.map((task) => (task.group === primary.id ? distrusted(task, now) : task));
   // What belongs to neither revision leaves as in a rolling update: as soon as the one that stays can do without.
   const green = movesOf(
     snapshot,
@@ -111,7 +112,7 @@ export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, fo
       blueAt,
       stageEndsAt(next, primary.configuration),
       ...waiting.flatMap(({ callAt, expiresAt }) => [callAt, expiresAt]),
-      ...timesOf(snapshot, failures.count > 0 ? primary.id : undefined),
+      ...timesOf(snapshot, primary.id),
     ]),
   };
 }
