@@ -210,7 +210,8 @@ export class Balancers {
         checks.push(() => {
           const service = picture.services.get(name);
           const primary = picture.deploymentsOf(name).find(({ id: each }) => each === service?.deployment);
-          if (service?.status !== "ACTIVE" || !primary?.shift || primary.rolloutState !== "IN_PROGRESS") return;
+          if (service?.status !== "ACTIVE" || service.desiredCount === 0 || !primary?.shift || primary.rolloutState !== "IN_PROGRESS")
+            return;
           const weights = this.#last.get(production);
           for (const task of stops) {
             const of = picture.deploymentsOf(name).find(({ id: each }) => each === task.startedBy);

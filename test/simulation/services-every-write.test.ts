@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Service } from "@aws-sdk/client-ecs";
+import type { DeploymentConfiguration, Service } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
+import type { HookPayload } from "#reconcilers/services/hooks.ts";
 import { serviceDefinitions } from "./services-definitions.ts";
 import { World } from "./world.ts";
 
@@ -15,8 +16,16 @@ interface End {
  * One whole life of a service (created, steady, rolled to a new revision, deleted) with the server killed at each of its writes in turn. The caller
  * repeats what was not answered until it sees what it asked for, as a deployment script does.
  */
-async function live(killAt: number | undefined, after: boolean): Promise<End> {
-  const world = new World(1, { instances: 2, chaos: 0, definitions: serviceDefinitions });
+async function live(killAt: number | undefined, after: boolean, strategy?: DeploymentConfiguration): Promise<End> {
+  const asked: HookPayload[] = [];
+  const world = new World(1, {
+    ...{ instances: 2, chaos: 0, definitions: serviceDefinitions },
+    ...(strategy ? { balanced: ["web"] } : {}),
+    callHook: async (_target, payload) => {
+      asked.push(payload);
+      return { hookStatus: "SUCCEEDED" };
+    },
+  });
   const before = world.disk.revision;
   if (killAt !== undefined) world.killAtWrite(killAt, after);
   const pass = async (ms: number) => {
@@ -62,12 +71,24 @@ async function live(killAt: number | undefined, after: boolean): Promise<End> {
     desiredCount: 2,
     launchType: "EC2",
     clientToken: "once",
-    deploymentConfiguration: { minimumHealthyPercent: 50, maximumPercent: 150 },
+    deploymentConfiguration: { minimumHealthyPercent: 50, maximumPercent: 150, ...strategy },
+    ...(strategy ? { loadBalancers: world.balanced.get("web")!.loadBalancers } : {}),
   };
   await call("CreateService", input, "InvalidParameterException");
   await stable("app:1");
+  asked.length = 0;
   await call("UpdateService", { service: "web", taskDefinition: "app:2" });
   const rolled = await stable("app:2");
+  if (strategy) {
+    assert.deepEqual(
+      ["production", "test"].map((rule) => world.balancers.shareOf("web", rule as "test", "app:2")),
+      [100, 100],
+    );
+    // Each at least once, in their order, and by one name each.
+    const stages = asked.map(({ lifecycleStage }) => lifecycleStage).filter((stage, at, all) => stage !== all[at - 1]);
+    assert.deepEqual(stages, strategy.lifecycleHooks![0]!.lifecycleStages);
+    assert.equal(new Set(asked.map(({ executionId }) => executionId)).size, stages.length);
+  }
   assert.ok(rolled.events!.some(({ message }) => message === "(service web) has reached a steady state."));
   await call("DeleteService", { service: "web", force: true }, "ServiceNotActiveException");
   await until(({ status }) => status === "INACTIVE");
@@ -87,16 +108,33 @@ async function live(killAt: number | undefined, after: boolean): Promise<End> {
   return { writes: revision - before, started };
 }
 
-test("a service's life with the server killed before and behind each write comes to the same end", async (t) => {
-  const { writes, started } = await live(undefined, false);
-  assert.deepEqual(started, { "app:1": 2, "app:2": 2 });
-  for (let killAt = 0; killAt < writes; killAt++) {
-    for (const after of [false, true]) {
-      const end = await live(killAt, after).catch((error: unknown) => {
-        throw new Error(`killed ${after ? "behind" : "before"} write ${killAt}: ${(error as Error).message}`, { cause: error });
-      });
-      assert.deepEqual(end.started, started, `killed ${after ? "behind" : "before"} write ${killAt}: other tasks were started`);
+const shifting: DeploymentConfiguration = {
+  strategy: "CANARY",
+  bakeTimeInMinutes: 0,
+  canaryConfiguration: { canaryPercent: 20, canaryBakeTimeInMinutes: 0 },
+  lifecycleHooks: [
+    {
+      hookTargetArn: "arn:aws:lambda:us-east-1:000000000000:function:hook",
+      lifecycleStages: ["PRE_SCALE_UP", "POST_TEST_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"],
+    },
+  ],
+};
+
+for (const [name, strategy] of [
+  ["rolling", undefined],
+  ["canary, behind a load balancer", shifting],
+] as const) {
+  test(`a service's life (${name}) with the server killed before and behind each write comes to the same end`, async (t) => {
+    const { writes, started } = await live(undefined, false, strategy);
+    assert.deepEqual(started, { "app:1": 2, "app:2": 2 });
+    for (let killAt = 0; killAt < writes; killAt++) {
+      for (const after of [false, true]) {
+        const end = await live(killAt, after, strategy).catch((error: unknown) => {
+          throw new Error(`killed ${after ? "behind" : "before"} write ${killAt}: ${(error as Error).message}`, { cause: error });
+        });
+        assert.deepEqual(end.started, started, `killed ${after ? "behind" : "before"} write ${killAt}: other tasks were started`);
+      }
     }
-  }
-  t.diagnostic(`${writes} writes`);
-});
+    t.diagnostic(`${writes} writes`);
+  });
+}

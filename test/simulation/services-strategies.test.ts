@@ -346,6 +346,7 @@ test("a new UpdateService while green runs: traffic goes back to blue, green mak
     await w.update("web", { taskDefinition: "app:2" });
     const replaced = await w.stage(stage);
     await w.update("web", { taskDefinition: "app:3", deploymentConfiguration: { lifecycleHooks: [], bakeTimeInMinutes: 0 } });
+    await w.pass(50);
     await w.stage("RECONCILE_SERVICE");
     assert.equal(w.share("production", "app:1"), 100);
     await w.stage("SCALE_UP");

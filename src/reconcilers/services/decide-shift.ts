@@ -69,7 +69,12 @@ export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, fo
   const starts = [...(kept && blueAt <= now ? kept.starts : []), ...(paused || unscaledNow ? [] : green.starts)];
   const ready = green.kept === count && green.healthy === count;
   const facts = { configuration: primary.configuration, deployment: primary.id.slice(primary.id.lastIndexOf("/") + 1), ready };
-  const next = advance(shift, { ...facts, reconciled: stays.stops.length === 0 && stays.stopping === 0 }, now);
+  // A protected one is in a target group that is to have this revision's tasks: it has to be gone first.
+  const held = tasks.some(
+    ({ group, phase, lost, protectedUntil }) =>
+      phase !== "stopped" && !lost && group !== primary.id && group !== blue && protectedUntil > now,
+  );
+  const next = advance(shift, { ...facts, reconciled: stays.stops.length === 0 && stays.stopping === 0 && !held }, now);
 
   const done = shift.stage === "CLEAN_UP" && ready && others === 0;
   const phase = done

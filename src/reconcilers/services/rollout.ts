@@ -21,9 +21,10 @@ export function turn({ service, deployments, tasks, trafficProblem }: ServiceSna
   const rollingBack = deployments.find(
     ({ outcome, rollback }) => outcome === "ROLLBACK_IN_PROGRESS" && rollback?.deployment === primary.id,
   );
-  // From here on nothing is left to go back to.
-  if (primary.shift?.stage === "CLEAN_UP") return none;
-  if (primary.stop) {
+  // From here on there is no way back; only of what was gone back to it may still turn out that it does not run.
+  const cleaning = primary.shift?.stage === "CLEAN_UP";
+  if (cleaning && primary.shift?.blue !== undefined) return none;
+  if (primary.stop && !cleaning) {
     const what = primary.stop === "ROLLBACK" ? "rollback requested" : "deployment stopped";
     return fail(
       none,
@@ -33,7 +34,7 @@ export function turn({ service, deployments, tasks, trafficProblem }: ServiceSna
       now,
     );
   }
-  const broken = primary.shift && (hookFailure(primary.shift) ?? trafficProblem);
+  const broken = primary.shift && !cleaning ? (hookFailure(primary.shift) ?? trafficProblem) : undefined;
   if (broken !== undefined) return fail(none, tasks, primary, { rollback: true, why: broken, by: "stage" }, now);
   const breaker = service.deploymentConfiguration.deploymentCircuitBreaker;
   if (!breaker?.enable) return none;
