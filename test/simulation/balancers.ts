@@ -183,14 +183,12 @@ export class Balancers {
         const healthyBefore = gains.map((group) => this.#healthyIn(name, group));
         checks.push(() => {
           const service = picture.services.get(name);
-          const goesBack = picture
-            .deploymentsOf(name)
-            .some(
-              ({ id: each, shift }) =>
-                each === service?.deployment && (shift?.stage === "CLEAN_UP" || shift?.stage === "RECONCILE_SERVICE"),
-            );
-          if (!service || goesBack) return;
+          const primary = picture.deploymentsOf(name).find(({ id: each }) => each === service?.deployment);
+          if (!service || !primary?.shift || primary.shift.stage === "CLEAN_UP") return;
+          const { routes } = primary.shift;
           for (const [at, group] of gains.entries()) {
+            // What goes back goes back in any case.
+            if (!routes.some(({ targetGroup }) => targetGroup === group)) continue;
             const healthy = Math.max(healthyBefore[at]!, this.#healthyIn(name, group));
             assert.ok(
               healthy >= service.desiredCount,

@@ -1,0 +1,227 @@
+/** Issue 5 on real tasks: blue/green deployments of a service of six under 200 requests a second, one that comes through and one that is rolled back, and not a request lost. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { AuthorizeSecurityGroupIngressCommand, CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import {
+  CreateServiceCommand,
+  DeleteServiceCommand,
+  DescribeServiceDeploymentsCommand,
+  DescribeServicesCommand,
+  ListServiceDeploymentsCommand,
+  type ServiceDeployment,
+  UpdateServiceCommand,
+  waitUntilServicesInactive,
+} from "@aws-sdk/client-ecs";
+import {
+  CreateListenerCommand,
+  CreateLoadBalancerCommand,
+  CreateTargetGroupCommand,
+  DescribeRulesCommand,
+  ElasticLoadBalancingV2Client,
+  ModifyTargetGroupAttributesCommand,
+} from "@aws-sdk/client-elastic-load-balancing-v2";
+import { type RunningGantry, startGantry } from "../support/gantry.ts";
+import { type Load, startLoad } from "../support/load.ts";
+import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+
+let gantry: RunningGantry;
+let work: string;
+let t: Tasks;
+let subnets: string[];
+let group: string;
+let url: string;
+let testUrl: string;
+let groups: string[];
+let rules: string[];
+
+/** The lifecycle hook: looks at what its stage is about, and answers. */
+interface Asked {
+  readonly stage: string;
+  /** What the test listener answered ten times. */
+  readonly tested: readonly string[];
+  /** What production has answered so far. */
+  readonly served: readonly string[];
+}
+const asked: Asked[] = [];
+let load: Load | undefined;
+let verdict: (stage: string) => string = () => "SUCCEEDED";
+const hook = createServer((request, response) => {
+  let text = "";
+  request.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+  request.on("end", async () => {
+    const stage = (JSON.parse(text) as { lifecycleStage: string }).lifecycleStage;
+    // HAProxy is told right after the record is written.
+    await sleep(500);
+    const tested: string[] = [];
+    for (let i = 0; i < 10; i++) tested.push((await (await fetch(testUrl)).text()).trim());
+    asked.push({ stage, tested, served: [...(load?.answers.keys() ?? [])] });
+    response.end(JSON.stringify({ hookStatus: verdict(stage) }));
+  });
+});
+
+before(async () => {
+  await new Promise<void>((resolve) => hook.listen(0, "127.0.0.1", resolve));
+  work = await mkdtemp(join(tmpdir(), "gantry-blue-green-"));
+  gantry = await startGantry({
+    open: true,
+    env: {
+      GANTRY_CPU_OVERCOMMIT: "8",
+      GANTRY_FARGATE_RUNTIME: "runc",
+      GANTRY_LIFECYCLE_HOOKS: JSON.stringify({ look: `http://127.0.0.1:${(hook.address() as AddressInfo).port}/` }),
+    },
+  });
+  t = await openTasks(gantry, work);
+  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+  const options = { endpoint: gantry.endpoint, region: "us-east-1", credentials, maxAttempts: 1 };
+  const ec2 = new EC2Client(options);
+  const elb = new ElasticLoadBalancingV2Client(options);
+  const { Subnets } = await ec2.send(new DescribeSubnetsCommand({}));
+  subnets = Subnets!.map(({ SubnetId }) => SubnetId!);
+  const VpcId = Subnets![0]!.VpcId!;
+  group = (await ec2.send(new CreateSecurityGroupCommand({ GroupName: "public", Description: "public" }))).GroupId!;
+  const everywhere = { IpProtocol: "tcp", FromPort: 80, ToPort: 8080, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
+  await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: group, IpPermissions: [everywhere] }));
+  const made = await elb.send(new CreateLoadBalancerCommand({ Name: "web", Subnets: subnets, SecurityGroups: [group] }));
+  const { LoadBalancerArn, DNSName } = made.LoadBalancers![0]!;
+  url = `http://${DNSName}/`;
+  testUrl = `http://${DNSName}:8080/`;
+  const targetGroup = async (Name: string) => {
+    const { TargetGroups } = await elb.send(
+      new CreateTargetGroupCommand({
+        ...{ Name, Protocol: "HTTP", Port: 8080, VpcId, TargetType: "ip" },
+        ...{ HealthCheckIntervalSeconds: 5, HealthCheckTimeoutSeconds: 2, HealthyThresholdCount: 2, UnhealthyThresholdCount: 2 },
+      }),
+    );
+    const { TargetGroupArn } = TargetGroups![0]!;
+    const Attributes = [{ Key: "deregistration_delay.timeout_seconds", Value: "5" }];
+    await elb.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn, Attributes }));
+    return TargetGroupArn!;
+  };
+  groups = [await targetGroup("web-1"), await targetGroup("web-2")];
+  const rule = async (Port: number) => {
+    const DefaultActions = [{ Type: "forward" as const, TargetGroupArn: groups[0]! }];
+    const { Listeners } = await elb.send(new CreateListenerCommand({ LoadBalancerArn, Protocol: "HTTP", Port, DefaultActions }));
+    const { Rules } = await elb.send(new DescribeRulesCommand({ ListenerArn: Listeners![0]!.ListenerArn! }));
+    return Rules![0]!.RuleArn!;
+  };
+  rules = [await rule(80), await rule(8080)];
+});
+after(async () => {
+  await load?.stop();
+  hook.close();
+  await gantry?.stop();
+  await rm(work, { recursive: true, force: true });
+});
+
+const size = {
+  cpu: "256",
+  memory: "512",
+  networkMode: "awsvpc" as const,
+  requiresCompatibilities: ["FARGATE" as const],
+  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
+};
+const define = (version: string) => {
+  const script = `mkdir -p /www && echo ${version} >/www/index.html && exec httpd -f -p 8080 -h /www`;
+  return t.define([{ ...sh(script), portMappings: [{ containerPort: 8080 }] }], size);
+};
+
+async function newest(): Promise<ServiceDeployment> {
+  const { serviceDeployments } = await t.ecs.send(new ListServiceDeploymentsCommand({ service: "web" }));
+  const serviceDeploymentArns = [serviceDeployments![0]!.serviceDeploymentArn!];
+  return (await t.ecs.send(new DescribeServiceDeploymentsCommand({ serviceDeploymentArns }))).serviceDeployments![0]!;
+}
+
+/** Waits for the newest deployment's end, and collects the stages that it is seen in. */
+async function ended(status: string, ms = 90_000): Promise<string[]> {
+  const stages: string[] = [];
+  const end = Date.now() + ms;
+  for (;;) {
+    const now = await newest();
+    if (now.status === "IN_PROGRESS" && now.lifecycleStage !== stages.at(-1)) stages.push(now.lifecycleStage!);
+    if (now.status === status) return stages;
+    const { services } = await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }));
+    const said = () => `${now.status} at ${now.lifecycleStage}: ${now.statusReason}; ${JSON.stringify(services![0]!.events!.slice(0, 4))}`;
+    assert.ok(Date.now() < end, `not ${status} within ${ms} ms: ${said()}`);
+    await sleep(100);
+  }
+}
+
+test("a blue/green deployment loses no request, and the test listener sees green before production does", async () => {
+  await t.ecs.send(
+    new CreateServiceCommand({
+      serviceName: "web",
+      taskDefinition: await define("one"),
+      desiredCount: 6,
+      launchType: "FARGATE",
+      loadBalancers: [
+        {
+          targetGroupArn: groups[0]!,
+          containerName: "main",
+          containerPort: 8080,
+          advancedConfiguration: {
+            alternateTargetGroupArn: groups[1]!,
+            productionListenerRule: rules[0]!,
+            testListenerRule: rules[1]!,
+            roleArn: "arn:aws:iam::000000000000:role/ecsInfrastructureRole",
+          },
+        },
+      ],
+      networkConfiguration: { awsvpcConfiguration: { subnets, securityGroups: [group] } },
+      healthCheckGracePeriodSeconds: 30,
+      deploymentConfiguration: {
+        strategy: "BLUE_GREEN",
+        bakeTimeInMinutes: 0,
+        lifecycleHooks: [
+          {
+            hookTargetArn: "arn:aws:lambda:us-east-1:000000000000:function:look",
+            roleArn: "arn:aws:iam::000000000000:role/hook",
+            lifecycleStages: ["POST_TEST_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"],
+          },
+        ],
+      },
+    }),
+  );
+  await ended("SUCCESSFUL");
+  asked.length = 0;
+  load = startLoad(url, 200, 120);
+  await sleep(1000);
+  await t.ecs.send(new UpdateServiceCommand({ service: "web", taskDefinition: await define("two") }));
+  const stages = await ended("SUCCESSFUL");
+  await sleep(1000);
+  await load.stop();
+  assert.deepEqual(load.failures.slice(0, 10), []);
+  assert.deepEqual([...load.answers.keys()], ["one", "two"]);
+  assert.ok(load.sent > 1000, `${load.sent}`);
+  const two = Array.from({ length: 10 }, () => "two");
+  assert.deepEqual(asked, [
+    { stage: "POST_TEST_TRAFFIC_SHIFT", tested: two, served: ["one"] },
+    { stage: "POST_PRODUCTION_TRAFFIC_SHIFT", tested: two, served: ["one", "two"] },
+  ]);
+  for (const stage of ["SCALE_UP", "POST_TEST_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "CLEAN_UP"])
+    assert.ok(stages.includes(stage), stages.join());
+});
+
+test("a deployment that its hook refuses when production has shifted goes back in one step, and loses no request", async () => {
+  verdict = (stage) => (stage === "POST_PRODUCTION_TRAFFIC_SHIFT" ? "FAILED" : "SUCCEEDED");
+  asked.length = 0;
+  load = startLoad(url, 200, 120);
+  await t.ecs.send(new UpdateServiceCommand({ service: "web", taskDefinition: await define("three") }));
+  await ended("ROLLBACK_SUCCESSFUL");
+  const atEnd = load.answers.get("three");
+  await sleep(1000);
+  await load.stop();
+  assert.deepEqual(load.failures.slice(0, 10), []);
+  assert.deepEqual([...load.answers.keys()], ["two", "three"]);
+  assert.equal(load.answers.get("three"), atEnd, "nobody sees it any more");
+  assert.match((await newest()).statusReason!, /function:look failed at POST_PRODUCTION_TRAFFIC_SHIFT: it answered FAILED/);
+  const { services } = await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }));
+  assert.equal(services![0]!.runningCount, 6);
+  assert.equal(services![0]!.deployments!.length, 1);
+  await t.ecs.send(new DeleteServiceCommand({ service: "web", force: true }));
+  await waitUntilServicesInactive({ client: t.ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 }, { services: ["web"] });
+});
