@@ -1,6 +1,7 @@
 /**
  * Elastic Load Balancing's records as they lie in the store (keys: ./elb-keys.ts). Writer of each: the operations of `src/services/elbv2`, unless it
- * says otherwise. An `id` is the 16 hexadecimal digits that end an ARN. Times are milliseconds since the epoch, durations seconds as in the API.
+ * says otherwise; of forward actions in listeners and rules also ECS's service reconciler, for deployments that shift traffic. An `id` is the 16 hexadecimal digits that
+ * end an ARN. Times are milliseconds since the epoch, durations seconds as in the API.
  * Source: Elastic Load Balancing API Reference, version 2015-12-01.
  */
 import type { Tag } from "./ecs-records.ts";

@@ -53,16 +53,21 @@ let verdict: (stage: string) => string = () => "SUCCEEDED";
 const hook = createServer((request, response) => {
   let text = "";
   request.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-  request.on("end", async () => {
+  request.on("end", () => {
     const stage = (JSON.parse(text) as { lifecycleStage: string }).lifecycleStage;
-    // HAProxy is told right after the record is written.
-    await sleep(500);
-    const tested: string[] = [];
-    for (let i = 0; i < 10; i++) tested.push((await (await fetch(testUrl)).text()).trim());
-    asked.push({ stage, tested, served: [...(load?.answers.keys() ?? [])] });
-    response.end(JSON.stringify({ hookStatus: verdict(stage) }));
+    look(stage).then(
+      () => response.end(JSON.stringify({ hookStatus: verdict(stage) })),
+      (error: Error) => response.writeHead(500).end(error.message),
+    );
   });
 });
+async function look(stage: string): Promise<void> {
+  // HAProxy is told right after the record is written.
+  await sleep(500);
+  const tested: string[] = [];
+  for (let i = 0; i < 10; i++) tested.push((await (await fetch(testUrl)).text()).trim());
+  asked.push({ stage, tested, served: [...(load?.answers.keys() ?? [])] });
+}
 
 before(async () => {
   await new Promise<void>((resolve) => hook.listen(0, "127.0.0.1", resolve));
