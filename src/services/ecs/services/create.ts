@@ -44,6 +44,7 @@ export async function createService(
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   await checkConnections(deps.store, scope, input, definition?.definition as TaskDefinition | undefined);
   const name = input.serviceName!;
+  const grace = input.healthCheckGracePeriodSeconds ?? (input.loadBalancers?.length ? 0 : undefined);
   const spec = revisionSpec(
     given.capacityProviderStrategy?.length ? given : { ...given, launchType: given.launchType ?? "EC2" },
     definition?.arn,
@@ -77,7 +78,7 @@ export async function createService(
       deploymentConfiguration: configuration,
       placementConstraints: input.placementConstraints ?? [],
       placementStrategy: input.placementStrategy ?? [],
-      ...(input.healthCheckGracePeriodSeconds === undefined ? {} : { healthCheckGracePeriodSeconds: input.healthCheckGracePeriodSeconds }),
+      ...(grace === undefined ? {} : { healthCheckGracePeriodSeconds: grace }),
       availabilityZoneRebalancing: input.availabilityZoneRebalancing ?? "DISABLED",
       enableECSManagedTags: input.enableECSManagedTags ?? false,
       propagateTags: (input.propagateTags as ServiceRecord["propagateTags"] | undefined) ?? "NONE",
