@@ -24,7 +24,7 @@ export interface LoadBalancer {
   readonly clientKeepAlive?: number;
   readonly attributes?: LoadBalancerAttributes;
   /** Whether requests are reported to `onAccess`. */
-  readonly accessLog?: boolean;
+  readonly accessLog?: { readonly bucket: string; readonly prefix: string };
   readonly listeners: readonly Listener[];
 }
 

@@ -30,7 +30,9 @@ test("TLS: the certificate by the client's name, the default else; HTTP/2 to cli
     certificate(made.directory, "*.wild.test"),
   ];
   const apply = (certificates: (typeof first)[]) =>
-    made.balancers.apply(single(port, [groupOf("g", [one])], { protocol: "HTTPS", certificates }, { accessLog: true }));
+    made.balancers.apply(
+      single(port, [groupOf("g", [one])], { protocol: "HTTPS", certificates }, { accessLog: { bucket: "logs", prefix: "" } }),
+    );
   await apply([first, second, wild]);
   await made.state(one.port, "healthy");
   assert.equal((await handshake(port, "second.test")).names, "DNS:second.test");
@@ -182,7 +184,7 @@ test("a network load balancer: TCP and TLS to TCP targets, fail-over, draining t
         healthCheck: { protocol: "TCP", interval: 0.2, unhealthyThreshold: 2 },
       });
       const secure = { id: "tls", port: tls, protocol: "TLS", certificates: [cert], defaultAction: forward("g") } as const;
-      const base = single(port, [group], { protocol: "TCP" }, { kind: "network", accessLog: true });
+      const base = single(port, [group], { protocol: "TCP" }, { kind: "network", accessLog: { bucket: "logs", prefix: "" } });
       return { ...base, loadBalancers: base.loadBalancers.map((each) => ({ ...each, listeners: [...each.listeners, secure] })) };
     };
     const cert = certificate(made.directory, "tcp.test");

@@ -2,10 +2,12 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import type { LoadBalancerStateMessage, TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
 import type { TargetHealth } from "#load-balancer/config.ts";
-import { createLoadBalancers, type LoadBalancers, type LoadBalancersOptions } from "#load-balancer/load-balancers.ts";
+import { createLoadBalancers, type LoadBalancers, type LoadBalancersOptions, SnapshotRefused } from "#load-balancer/load-balancers.ts";
+import { servable } from "#load-balancer/servable.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
+import { createAccessLogs, type LogPlace } from "./access-logs.ts";
 import { writeNames } from "./hosts-file.ts";
 import { localize, toControlPlane } from "./localize.ts";
 
@@ -50,10 +52,10 @@ export function createLoadBalancing(options: {
   readonly hostsFile?: string;
   readonly driver?: (options: LoadBalancersOptions) => LoadBalancers;
 }): LoadBalancing {
-  const { instance, network, clock, random } = options;
+  const { instance, network, clock, random, dataDir } = options;
   const log = options.log.child({ part: "load-balancing" });
   const directory = join(options.home, "load-balancers");
-  const file = join(options.dataDir, "load-balancers.json");
+  const file = join(dataDir, "load-balancers.json");
   let driver: LoadBalancers | undefined;
   let wanted: Kept | undefined;
   /** What the driver has. */
@@ -67,6 +69,16 @@ export function createLoadBalancing(options: {
   let started = false;
   let over = false;
 
+  /** Those of load balancers that have gone stay: their last lines may still wait. */
+  const logPlaces = new Map<string, LogPlace>();
+  const accessLogs = createAccessLogs({
+    buckets: join(options.home, "buckets"),
+    directory: join(dataDir, "access-logs"),
+    placeOf: (arn) => logPlaces.get(arn),
+    clock,
+    random,
+    log,
+  });
   const machine = { address: () => network.gateway ?? "127.0.0.1" };
 
   const open = (): LoadBalancers =>
@@ -81,6 +93,7 @@ export function createLoadBalancing(options: {
         changed.set(`${health.targetGroupId} ${health.address}:${health.port}`, health);
         tellSoon();
       },
+      onAccess: accessLogs.take,
     }));
 
   function tellSoon(): void {
@@ -139,7 +152,27 @@ export function createLoadBalancing(options: {
     }
     const vpcs = new Set(snapshot.loadBalancers.flatMap((each) => each.network?.namespace ?? []));
     const namespaces = new Map(await Promise.all([...vpcs].map(async (vpcId) => [vpcId, await network.vpcStands(vpcId)] as const)));
-    await open().apply(localize(snapshot, { address: machine.address(), namespaceOf: (vpcId) => namespaces.get(vpcId) ?? vpcId }));
+    const local = localize(snapshot, { address: machine.address(), namespaceOf: (vpcId) => namespaces.get(vpcId) ?? vpcId });
+    await open()
+      .apply(local)
+      .catch(async (error: unknown) => {
+        if (!(error instanceof SnapshotRefused)) throw error;
+        const { snapshot: rest, dropped } = servable(local);
+        for (const problem of dropped) log.error({ problem }, "this cannot be served, the rest is");
+        await open().apply(rest);
+      });
+  }
+
+  function want(next: Kept): void {
+    wanted = next;
+    const before = logPlaces.size;
+    let still = 0;
+    for (const { id, accessLog, addresses } of next.snapshot.loadBalancers) {
+      if (!accessLog) continue;
+      if (logPlaces.has(id)) still++;
+      logPlaces.set(id, { ...accessLog, address: addresses[0] ?? "-" });
+    }
+    if (still < before) void accessLogs.publish();
   }
 
   function keep(next: Kept): void {
@@ -153,7 +186,7 @@ export function createLoadBalancing(options: {
       started = true;
       if (!wanted && existsSync(file)) {
         try {
-          wanted = JSON.parse(readFileSync(file, "utf8")) as Kept;
+          want(JSON.parse(readFileSync(file, "utf8")) as Kept);
         } catch (error) {
           log.error({ err: error }, "the load balancers of before can't be read; the control plane tells them again");
         }
@@ -162,8 +195,9 @@ export function createLoadBalancing(options: {
     },
     update({ revision, snapshot, names }) {
       if (over) return;
-      wanted = { revision, snapshot, names };
-      keep(wanted);
+      const next = { revision, snapshot, names };
+      want(next);
+      keep(next);
       bring();
     },
     connected(next) {
@@ -181,6 +215,7 @@ export function createLoadBalancing(options: {
       cancelRetry?.();
       await running;
       await driver?.close();
+      await accessLogs.close();
     },
     async tearDown() {
       over = true;
@@ -192,6 +227,8 @@ export function createLoadBalancing(options: {
       await writeNames({ path: options.hostsFile, instance, clock }, []);
       if (driver || existsSync(directory)) await open().tearDown();
       driver = undefined;
+      await accessLogs.publish();
+      await accessLogs.close();
     },
   };
 }

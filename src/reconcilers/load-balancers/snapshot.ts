@@ -74,6 +74,9 @@ function balancerOf(record: LoadBalancerRecord, parts: Parts): Balancer {
           },
         }
       : {}),
+    ...(flag("access_logs.s3.enabled")
+      ? { accessLog: { bucket: attribute("access_logs.s3.bucket") ?? "", prefix: attribute("access_logs.s3.prefix") ?? "" } }
+      : {}),
     listeners: listeners.flatMap((listener) => listenerOf(listener, record.type, parts)),
   };
 }

@@ -46,6 +46,7 @@ export async function createService(
   await checkHookTargets(deps.config, input.deploymentConfiguration);
   await checkConnections(deps.store, scope, input, definition?.definition as TaskDefinition | undefined, configuration.strategy);
   const name = input.serviceName!;
+  const grace = input.healthCheckGracePeriodSeconds ?? (input.loadBalancers?.length ? 0 : undefined);
   const spec = revisionSpec(
     given.capacityProviderStrategy?.length ? given : { ...given, launchType: given.launchType ?? "EC2" },
     definition?.arn,
@@ -79,7 +80,7 @@ export async function createService(
       deploymentConfiguration: configuration,
       placementConstraints: input.placementConstraints ?? [],
       placementStrategy: input.placementStrategy ?? [],
-      ...(input.healthCheckGracePeriodSeconds === undefined ? {} : { healthCheckGracePeriodSeconds: input.healthCheckGracePeriodSeconds }),
+      ...(grace === undefined ? {} : { healthCheckGracePeriodSeconds: grace }),
       availabilityZoneRebalancing: input.availabilityZoneRebalancing ?? "DISABLED",
       enableECSManagedTags: input.enableECSManagedTags ?? false,
       propagateTags: (input.propagateTags as ServiceRecord["propagateTags"] | undefined) ?? "NONE",
