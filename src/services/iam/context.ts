@@ -27,6 +27,8 @@ export interface Change extends Records {
   readonly random: Random;
   readonly sealer: Sealer;
   readonly now: number;
+  /** Where this Gantry is: IAM itself is asked in us-east-1. */
+  readonly homeRegion: string;
 }
 
 /** What an operation that only reads is given. */
@@ -46,6 +48,7 @@ export function changing<I, O>(deps: IamDeps, operation: (change: Change, input:
         random: deps.random,
         sealer: deps.sealer,
         now: context.now,
+        homeRegion: deps.config.region,
         get: (key) => unit.get(key),
         list: async <T>(prefix: string) => [...(await unit.list<T>(prefix)).values()],
       };
@@ -128,5 +131,3 @@ export function page<T>(
 /** Names sort as their keys do. */
 export const byName = ({ name }: { readonly name: string }) => name.toLowerCase();
 
-/** Five bits for each of the 17 characters behind the prefix. */
-export { newId } from "#identity/ids.ts";
