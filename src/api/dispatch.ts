@@ -77,7 +77,13 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
       ? { principal: anonymousPrincipal(options.account), region: options.region, proof: undefined }
       : await authenticate(
           options,
-          { request: signed, signature, protocol, signingName: table?.signingName, payloadHash: () => payloadHash(declared, body, protocol) },
+          {
+            request: signed,
+            signature,
+            protocol,
+            signingName: table?.signingName,
+            payloadHash: () => payloadHash(declared, body, protocol),
+          },
           now,
         );
     if (streaming) {

@@ -130,4 +130,3 @@ export function page<T>(
 
 /** Names sort as their keys do. */
 export const byName = ({ name }: { readonly name: string }) => name.toLowerCase();
-

@@ -52,10 +52,7 @@ export async function listGroups(question: Question, input: Sdk.ListGroupsReques
   return { Groups: items.map((group) => groupView(question.account, group)), ...rest };
 }
 
-export async function listGroupsForUser(
-  question: Question,
-  input: Sdk.ListGroupsForUserRequest,
-): Promise<Sdk.ListGroupsForUserResponse> {
+export async function listGroupsForUser(question: Question, input: Sdk.ListGroupsForUserRequest): Promise<Sdk.ListGroupsForUserResponse> {
   const { items, ...rest } = await groupsOf(question, input);
   return { Groups: items.map((group) => groupView(question.account, group)), ...rest };
 }
@@ -97,8 +94,7 @@ export async function addUserToGroup(change: Change, input: Sdk.AddUserToGroupRe
 export async function removeUserFromGroup(change: Change, input: Sdk.RemoveUserFromGroupRequest): Promise<void> {
   const group = await need(change, "group", input.GroupName);
   const user = await need(change, "user", input.UserName);
-  if (!user.groups.includes(group.name))
-    throw errors.noSuchEntity(`User ${user.name} is not in group ${group.name}.`);
+  if (!user.groups.includes(group.name)) throw errors.noSuchEntity(`User ${user.name} is not in group ${group.name}.`);
   put(change, "group", { ...group, users: group.users.filter((name) => name !== user.name) });
   put(change, "user", { ...user, groups: user.groups.filter((name) => name !== group.name) });
 }

@@ -58,8 +58,7 @@ export async function getPolicy(question: Question, { PolicyArn }: Sdk.GetPolicy
 export async function allPolicies(question: Question, scope: string): Promise<readonly ManagedPolicy[]> {
   const { account } = question;
   const found: ManagedPolicy[] = [];
-  if (scope !== "AWS")
-    for (const own of await question.list<PolicyRecord>(iamKeys.policies(account))) found.push(managed(account, own));
+  if (scope !== "AWS") for (const own of await question.list<PolicyRecord>(iamKeys.policies(account))) found.push(managed(account, own));
   if (scope !== "Local")
     for (const aws of awsPolicies.values()) {
       const use = await question.get<PolicyUse>(iamKeys.awsPolicyUse(account, aws.name));
@@ -101,16 +100,11 @@ export async function deletePolicy(change: Change, { PolicyArn }: Sdk.DeletePoli
   change.unit.delete(iamKeys.policy(change.account, policy.name));
 }
 
-export async function createPolicyVersion(
-  change: Change,
-  input: Sdk.CreatePolicyVersionRequest,
-): Promise<Sdk.CreatePolicyVersionResponse> {
+export async function createPolicyVersion(change: Change, input: Sdk.CreatePolicyVersionRequest): Promise<Sdk.CreatePolicyVersionResponse> {
   const policy = await needOwnPolicy(change, input.PolicyArn!);
   checkManaged(input.PolicyDocument!);
   if (policy.versions.length >= quotas.versions)
-    throw errors.limit(
-      "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.",
-    );
+    throw errors.limit("A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.");
   const id = `v${policy.nextVersion}`;
   put(change, {
     ...policy,

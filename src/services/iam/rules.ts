@@ -62,8 +62,7 @@ export function checkPathPrefix(prefix: string | undefined): string {
 }
 
 export function checkDescription(text: string | undefined): void {
-  if (text !== undefined)
-    checkText("description", text, { min: 0, max: 1000, pattern: /^[\t\n\r -~\u00a1-\u00ff]*$/ });
+  if (text !== undefined) checkText("description", text, { min: 0, max: 1000, pattern: /^[\t\n\r -~\u00a1-\u00ff]*$/ });
 }
 
 export function maxSessionDurationOf(seconds: number | undefined): number {

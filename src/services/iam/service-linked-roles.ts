@@ -68,9 +68,7 @@ export async function createServiceLinkedRole(
   checkDescription(input.Description);
   const linked = Object.hasOwn(services, service) ? services[service] : undefined;
   if (!linked)
-    throw errors.invalidInput(
-      `${service} is not a service whose service-linked role Gantry knows: ${Object.keys(services).join(", ")}`,
-    );
+    throw errors.invalidInput(`${service} is not a service whose service-linked role Gantry knows: ${Object.keys(services).join(", ")}`);
   if (input.CustomSuffix !== undefined) {
     checkText("customSuffix", input.CustomSuffix, { max: 64, pattern: /^[\w+=,.@-]+$/ });
     if (!linked.suffix) throw errors.invalidInput(`Custom suffix is not allowed for ${service}`);
@@ -111,7 +109,9 @@ async function usedIn(change: Change, role: RoleRecord): Promise<readonly string
   const regions = [...new Set([region, change.homeRegion])];
   const used: string[] = [];
   for (const each of regions)
-    for (const cluster of await change.list<{ readonly name: string; readonly status?: string }>(ecsKeys.clusters({ account, region: each })))
+    for (const cluster of await change.list<{ readonly name: string; readonly status?: string }>(
+      ecsKeys.clusters({ account, region: each }),
+    ))
       if (cluster.status !== "INACTIVE") used.push(`arn:aws:ecs:${each}:${account}:cluster/${cluster.name}`);
   return used;
 }
@@ -121,8 +121,7 @@ export async function deleteServiceLinkedRole(
   { RoleName }: Sdk.DeleteServiceLinkedRoleRequest,
 ): Promise<Sdk.DeleteServiceLinkedRoleResponse> {
   const role = await need(change, "role", RoleName);
-  if (role.service === undefined)
-    throw errors.invalidInput(`The role ${role.name} is not a service-linked role: DeleteRole deletes it.`);
+  if (role.service === undefined) throw errors.invalidInput(`The role ${role.name} is not a service-linked role: DeleteRole deletes it.`);
   const used = await usedIn(change, role);
   if (used.length === 0) {
     for (const arn of role.attached) await countUse(change, arn, "attachments", -1);
@@ -141,9 +140,7 @@ export async function getServiceLinkedRoleDeletionStatus(
   checkText("deletionTaskId", DeletionTaskId, { max: 1000 });
   const [, service, role, sealed] = /^task\/aws-service-role\/([^/]+)\/([^/]+)\/([\w-]+)$/.exec(DeletionTaskId) ?? [];
   const outcome =
-    sealed === undefined
-      ? undefined
-      : (question.deps.sealer.open(deletionScope(question.account, role!), sealed) as Deletion | undefined);
+    sealed === undefined ? undefined : (question.deps.sealer.open(deletionScope(question.account, role!), sealed) as Deletion | undefined);
   if (!outcome) throw errors.noSuchEntity(`Deletion task ${DeletionTaskId} cannot be found.`);
   if (!outcome.regions) return { Status: "SUCCEEDED" };
   return {
