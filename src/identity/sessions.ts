@@ -2,7 +2,7 @@ import { iamArn } from "#model/iam-keys.ts";
 import type { RoleRecord } from "#model/iam-records.ts";
 import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
-import { newAccessKeyId, newSecret } from "./ids.ts";
+import { newSessionKeyId, newSecret } from "./ids.ts";
 
 /**
  * Temporary credentials. The session token says, sealed, all that there is to know of a session: nothing is kept of it, so sessions cost no room and
@@ -79,7 +79,7 @@ export function issueSession(
     ...terms,
     account,
     holder,
-    accessKeyId: newAccessKeyId(random, "ASIA", account),
+    accessKeyId: newSessionKeyId(random, account),
     secretAccessKey: newSecret(random),
     issuedAt: now,
     expiresAt: now + durationSeconds * 1000,

@@ -13,7 +13,7 @@ export async function createAccessKey(change: Change, { UserName }: Sdk.CreateAc
   const { account, random, sealer, now } = change;
   const user = await need(change, "user", UserName ?? callersName(change));
   if (user.accessKeys.length >= quotas.accessKeysPerUser) throw errors.quota("AccessKeysPerUser", quotas.accessKeysPerUser);
-  const id = newAccessKeyId(random, "AKIA", account);
+  const id = newAccessKeyId(random);
   // Compared: should chance ever give an id twice, this is tried again with another.
   if (await change.get(iamKeys.accessKey(id))) return createAccessKey(change, { UserName });
   const secret = newSecret(random);

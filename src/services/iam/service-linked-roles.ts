@@ -15,7 +15,6 @@ interface LinkedService {
   readonly role: string;
   /** Name of AWS's policy. */
   readonly policy: string;
-  readonly description?: string;
   /** The service takes a CustomSuffix. */
   readonly suffix?: true;
 }
@@ -24,7 +23,6 @@ const services: Readonly<Record<string, LinkedService>> = {
   "ecs.amazonaws.com": {
     role: "AWSServiceRoleForECS",
     policy: "AmazonECSServiceRolePolicy",
-    description: "Role to enable Amazon ECS to manage your cluster.",
   },
   "ecs-compute.amazonaws.com": { role: "AWSServiceRoleForECSCompute", policy: "AmazonECSComputeServiceRolePolicy" },
   "ecs.application-autoscaling.amazonaws.com": {
@@ -34,12 +32,10 @@ const services: Readonly<Record<string, LinkedService>> = {
   "elasticloadbalancing.amazonaws.com": {
     role: "AWSServiceRoleForElasticLoadBalancing",
     policy: "AWSElasticLoadBalancingServiceRolePolicy",
-    description: "Allows ELB to call AWS services on your behalf.",
   },
   "autoscaling.amazonaws.com": {
     role: "AWSServiceRoleForAutoScaling",
     policy: "AutoScalingServiceRolePolicy",
-    description: "Default Service-Linked Role enables access to AWS Services and Resources used or managed by Auto Scaling",
     suffix: true,
   },
   "replication.ecr.amazonaws.com": { role: "AWSServiceRoleForECRReplication", policy: "ECRReplicationServiceRolePolicy" },
@@ -76,13 +72,12 @@ export async function createServiceLinkedRole(
   const name = input.CustomSuffix === undefined ? linked.role : `${linked.role}_${input.CustomSuffix}`;
   if (await change.get(iamKeys.entity(account, "role", name)))
     throw errors.invalidInput(`Service role name ${name} has been taken in this account, please try a different suffix.`);
-  const description = input.Description ?? linked.description;
   const policy = iamArn("aws", `policy${serviceRolePath}${linked.policy}`);
   const role = await addRole(change, {
     name,
     path: `${serviceRolePath}${service}/`,
     trust: trustOf(service),
-    ...(description === undefined ? {} : { description }),
+    ...(input.Description === undefined ? {} : { description: input.Description }),
     maxSessionDuration: 3600,
     tags: [],
     attached: [policy],

@@ -23,7 +23,7 @@ export function createSts(deps: ServerDeps): ServerPart {
       if (AccessKeyId === principal.accessKeyId) return { Account: principal.account };
       const key = await store.get<AccessKeyRecord>(iamKeys.accessKey(AccessKeyId));
       // Of sessions nothing is kept: their ids say whose they are.
-      const account = key?.value.account ?? (AccessKeyId.startsWith("ASIA") ? accountOfKey(AccessKeyId) : undefined);
+      const account = key?.value.account ?? accountOfKey(AccessKeyId);
       if (account !== undefined) return { Account: account };
       if (config.open) return { Account: config.account };
       throw errors.invalidClientToken("The security token included in the request is invalid.");
