@@ -38,7 +38,9 @@ export function needsOf(service: string, operation: string, input: Input, where:
   if (unchecked.has(`${table.prefix}:${operation}`)) return [];
   const found = table.operations[operation]!;
   const rule = typeof found === "object" ? found : { on: found };
-  const account = (rule.registry === undefined ? undefined : textAt(input, rule.registry)) ?? where.account;
+  const registry = rule.registry === undefined ? undefined : textAt(input, rule.registry);
+  // What is no account's id is the handler's to refuse.
+  const account = registry !== undefined && /^\d{12}$/.test(registry) ? registry : where.account;
   const at: Where = { ...where, account };
   const tags = requestTags(input);
   const keys = { ...tags.keys, ...rule.keys?.(input, at) };
