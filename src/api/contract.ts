@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "#platform/log.ts";
 import type { Write } from "#store/store.ts";
+import type { Need } from "./authorization/table.ts";
+import type { PolicySource, ResourceFacts, ResourcePolicySource } from "./authorize.ts";
 
 /** Who signed the request. Always verified, except in `--open` mode, where any access key is taken. */
 export interface Principal {
@@ -83,18 +85,24 @@ export interface RawRequestInfo {
   readonly endpoint: string;
   readonly now: number;
   readonly log: Logger;
+  /** Asks the same evaluator as the AWS APIs do: undefined when it is allowed, else AWS's sentence. Everything is in open mode. */
+  denial(principal: Principal, need: Need, region: string): Promise<string | undefined>;
 }
 
-/** A websocket door. The front door has verified SigV4 (service `ecs`) before `upgrade` is called; on failure it answered by itself. */
 /** A question of Gantry's own tools that no AWS operation answers: GET at exactly this path, signed for ECS. */
 export interface Question {
   readonly path: string;
+  /** What it takes, e.g. `ecs:DescribeContainerInstances`. */
+  readonly action: string;
   /** The answer is JSON. Throws ApiError. */
   answer(query: URLSearchParams, asker: { readonly account: string; readonly region: string; readonly now: number }): Promise<unknown>;
 }
 
+/** A websocket door. The front door has verified SigV4 (service `ecs`) before `upgrade` is called; on failure it answered by itself. */
 export interface UpgradeRoute {
   readonly prefix: string;
+  /** What it takes to come in. */
+  need(query: URLSearchParams, where: { readonly account: string; readonly region: string }): Need;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: UpgradeInfo): void;
 }
 
@@ -113,6 +121,12 @@ export interface ServerPart {
   readonly routes?: readonly RawRoute[];
   readonly upgrades?: readonly UpgradeRoute[];
   readonly questions?: readonly Question[];
+  /** Who may do what: IAM's part has it. */
+  readonly policies?: PolicySource;
+  /** Policies that hang on this part's resources. */
+  readonly resourcePolicies?: readonly ResourcePolicySource[];
+  /** What policies may ask about this part's resources. */
+  readonly resources?: readonly ResourceFacts[];
   /** Begins background work. Called once the front door listens. */
   start?(): Promise<void>;
   /** Ends background work and waits for it. */

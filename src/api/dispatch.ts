@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import { requestFacts } from "./arrival.ts";
 import { authenticate, type AuthenticatorOptions } from "./authenticate.ts";
+import type { Authorizer } from "./authorize.ts";
 import { decodeAwsChunked } from "./aws-chunked.ts";
 import { readBody } from "./body.ts";
 import { ApiError, type Handler, type Principal, type RequestContext } from "./contract.ts";
@@ -20,6 +22,7 @@ export interface DispatchOptions extends AuthenticatorOptions {
   /** `<service>:<operation>` of those that nobody signs. */
   readonly anonymous: ReadonlySet<string>;
   readonly throttle: (account: string, operation: string) => boolean;
+  readonly authorizer: Authorizer;
 }
 
 /** A request as it came in. */
@@ -98,7 +101,10 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
     if (!options.throttle(who.principal.account, `${call.table.service}:${call.operation}`))
       throw commonErrors.throttled(protocol, "Rate exceeded");
     const input = readInput(call, body, query, headers);
-    const output = await handler(input as never, arrival.context(who.principal, who.region));
+    const context = arrival.context(who.principal, who.region);
+    const asked = { service: call.table.service, operation: call.operation, protocol, input };
+    await options.authorizer.authorize(who.principal, asked, requestFacts(context, request));
+    const output = await handler(input as never, context);
     const wire = writeOutput(call, (output ?? {}) as Record<string, unknown>, requestId);
     return { ...wire, service: call.table.service, operation: call.operation };
   } catch (error) {

@@ -1,18 +1,14 @@
-import type { Principal } from "#api/contract.ts";
+import type { PolicySource } from "#api/authorize.ts";
 import { iamKeys, parseIamArn } from "#model/iam-keys.ts";
 import type { EntityRecord, GroupRecord, PolicyRecord, RoleRecord, UserRecord } from "#model/iam-records.ts";
 import { type NamedPolicy, parsePolicy } from "#model/policy/index.ts";
 import type { Store } from "#store/store.ts";
 import { awsPolicies } from "./aws-policies.ts";
 
+/** The same object until something changes, so that what is made of it can be kept beside it. */
 export interface PoliciesOfPrincipal {
   readonly identity: readonly NamedPolicy[];
   readonly boundary?: NamedPolicy;
-}
-
-export interface PolicySource {
-  /** What hangs on who asks. The same object until something changes, so that what is made of it can be kept beside it. */
-  policiesOf(principal: Principal): Promise<PoliciesOfPrincipal>;
 }
 
 const none: PoliciesOfPrincipal = { identity: [] };

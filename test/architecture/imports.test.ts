@@ -14,7 +14,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   "agent-protocol": { may: [], because: "messages only: both ends import it" },
   store: { may: ["platform"], because: "state knows nothing of what is kept in it" },
   scheduler: { may: ["model"], because: "pure: a snapshot in, assignments and reasons out" },
-  api: { may: ["platform", "store"], because: "the front door serves any service and knows none" },
+  api: { may: ["model", "platform", "store"], because: "the front door serves any service and knows none; policies are pure" },
   identity: { may: ["platform", "store", "api", "model"], because: "who asks, and what they may do: whoever answers a request needs it" },
   registry: { may: ["platform", "store", "api", "model", "identity"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {

@@ -2,6 +2,7 @@ import type { Handler, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { IamOperations } from "#api/generated/iam.types.ts";
 import type { Handlers } from "#api/handlers.ts";
+import { policySource } from "#identity/policies-of.ts";
 import { createWriter } from "#store/unit.ts";
 import { absent } from "./absent.ts";
 import * as keys from "./access-keys.ts";
@@ -9,6 +10,7 @@ import * as account from "./account.ts";
 import * as attachments from "./attachments.ts";
 import { asking, type Change, changing, type Question } from "./context.ts";
 import { getAccountAuthorizationDetails } from "./details.ts";
+import { iamFacts } from "./facts.ts";
 import * as groups from "./groups.ts";
 import * as inline from "./inline.ts";
 import * as profiles from "./instance-profiles.ts";
@@ -135,7 +137,11 @@ export function createIam(serverDeps: ServerDeps): ServerPart {
     GetAccountSummary: ask(account.getAccountSummary),
     GetAccountAuthorizationDetails: ask(getAccountAuthorizationDetails),
   };
-  return { registrations: [{ service: "iam", handlers: handlers as Readonly<Record<string, Handler>> }] };
+  return {
+    registrations: [{ service: "iam", handlers: handlers as Readonly<Record<string, Handler>> }],
+    policies: policySource(serverDeps.store),
+    resources: [iamFacts(serverDeps.store)],
+  };
 }
 
 /** Answers nothing, whatever the operation returned. */
