@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as Sdk from "@aws-sdk/client-iam";
 import { GetCallerIdentityCommand } from "@aws-sdk/client-sts";
-import { account, type Iam, said, startIam } from "./support.ts";
+import { account, allow, type Iam, said, startIam } from "./support.ts";
 
 let it_: Iam;
 before(async () => {
@@ -144,6 +144,15 @@ describe("access keys", () => {
     const { User } = await send(new Sdk.GetUserCommand({ UserName: "cara" }));
     const me = await sts.send(new GetCallerIdentityCommand());
     assert.deepEqual([me.UserId, me.Account, me.Arn], [User?.UserId, account, `arn:aws:iam::${account}:user/ops/cara`]);
+    await assert.rejects(
+      iam.send(new Sdk.GetUserCommand({})),
+      said(
+        "AccessDenied",
+        `User: arn:aws:iam::${account}:user/ops/cara is not authorized to perform: iam:GetUser on resource: arn:aws:iam::${account}:user/ops/cara because no identity-based policy allows the iam:GetUser action`,
+      ),
+    );
+    const PolicyDocument = allow(["iam:GetUser", "iam:ListAccessKeys"], `arn:aws:iam::${account}:user/ops/\${aws:username}`);
+    await send(new Sdk.PutUserPolicyCommand({ UserName: "cara", PolicyName: "self", PolicyDocument }));
     assert.equal((await iam.send(new Sdk.GetUserCommand({}))).User?.UserName, "cara", "without a name: who asks");
     const records = JSON.stringify((await it_.server.deps.store.list("/")).entries);
     assert.ok(!records.includes(AccessKey!.SecretAccessKey!));
@@ -180,6 +189,7 @@ describe("access keys", () => {
     for (const { AccessKeyId } of (await send(new Sdk.ListAccessKeysCommand({ UserName: "clara" }))).AccessKeyMetadata!)
       await send(new Sdk.DeleteAccessKeyCommand({ UserName: "clara", AccessKeyId }));
     await assert.rejects(sts.send(new GetCallerIdentityCommand()), said("InvalidClientTokenId", /security token/));
+    await send(new Sdk.DeleteUserPolicyCommand({ UserName: "clara", PolicyName: "self" }));
     await send(new Sdk.DeleteUserCommand({ UserName: "clara" }));
     const left = (await it_.server.deps.store.list("/iam")).entries.map(({ key }) => key);
     assert.deepEqual(left, [`/iam-changed/${account}`]);

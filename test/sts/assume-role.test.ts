@@ -242,10 +242,12 @@ describe("GetSessionToken and GetFederationToken", () => {
     await iam(new IamSdk.CreateUserCommand({ UserName: "fay" }));
     const keys = await keysOf("fay");
     const fay = it_.as(keys);
+    const PolicyDocument = allow(["sts:GetFederationToken", "ecs:*"]);
+    await iam(new IamSdk.PutUserPolicyCommand({ UserName: "fay", PolicyName: "p", PolicyDocument }));
     const session = it_.as(sdkCredentials((await fay.sts.send(new Sdk.GetSessionTokenCommand())).Credentials!));
     const arn = `arn:aws:iam::${account}:user/fay`;
     assert.equal((await session.sts.send(new Sdk.GetCallerIdentityCommand())).Arn, arn);
-    const federated = await fay.sts.send(new Sdk.GetFederationTokenCommand({ Name: "guest", Policy: allow("ecs:List*") }));
+    const federated = await fay.sts.send(new Sdk.GetFederationTokenCommand({ Name: "guest", Policy: allow(["ecs:List*", "sts:*"]) }));
     assert.deepEqual(federated.FederatedUser, {
       FederatedUserId: `${account}:guest`,
       Arn: `arn:aws:sts::${account}:federated-user/guest`,
@@ -270,6 +272,7 @@ describe("GetSessionToken and GetFederationToken", () => {
     );
     await iam(new IamSdk.DeleteAccessKeyCommand({ UserName: "fay", AccessKeyId: keys.accessKeyId }));
     await session.sts.send(new Sdk.GetCallerIdentityCommand());
+    await iam(new IamSdk.DeleteUserPolicyCommand({ UserName: "fay", PolicyName: "p" }));
     await iam(new IamSdk.DeleteUserCommand({ UserName: "fay" }));
     for (const { sts } of [session, guest])
       await assert.rejects(sts.send(new Sdk.GetCallerIdentityCommand()), said("InvalidClientTokenId", /security token/));
