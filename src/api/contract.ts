@@ -66,6 +66,8 @@ export type Handler<I = never, O = unknown> = (input: I, context: RequestContext
 export interface ServiceRegistration {
   readonly service: string;
   readonly handlers: Readonly<Record<string, Handler>>;
+  /** Operations that nobody signs, because they are how one comes by credentials: who asks is their own matter. */
+  readonly anonymous?: readonly string[];
 }
 
 /** An HTTP door beside the AWS APIs (`/v2/`, `/_gantry/…`). It does its own authentication and answers every request it is given. */
