@@ -80,7 +80,7 @@ function simulate(
 
   const results = ActionNames.flatMap((action) =>
     ResourceArns.map((arn): EvaluationResult => {
-      const decision = evaluate({ principal: who, action, resource: arn, resourceAccount: owner, context: given }, set);
+      const decision = evaluate({ principal: who, action, resource: arn, resourceAccount: owner, context: given }, set, { all: true });
       return {
         EvalActionName: action,
         EvalResourceName: arn,
