@@ -6,50 +6,43 @@ import type { Principal } from "./contract.ts";
 export interface RequestFacts {
   /** Milliseconds since the epoch. */
   readonly now: number;
-  readonly sourceIp: string;
-  readonly userAgent: string;
   readonly region: string;
+  /** Undefined: nobody from outside asks. */
+  readonly sourceIp?: string;
+  readonly userAgent?: string;
   readonly secure: boolean;
 }
 
+/** A principal as policies see it. */
 export function factsOf({ account, arn, userId, identity }: Principal): PrincipalFacts {
-  const common = { account, arn, userId };
-  if (!identity) return { ...common, kind: "Account" };
+  if (!identity) return { kind: "Account", account, arn, userId };
   switch (identity.kind) {
     case "Anonymous":
       return { kind: "Anonymous", account: "", arn: "anonymous", userId: "anonymous" };
     case "AssumedRole":
-      return { ...common, kind: "AssumedRole", roleArn: identity.roleArn };
+      return { kind: "AssumedRole", account, arn, userId, roleArn: identity.roleArn };
     case "AWSService":
-      return { ...common, kind: "AWSService", service: identity.service };
+      return { kind: "AWSService", account: "", arn: identity.service, userId: identity.service, service: identity.service };
     default:
-      return { ...common, kind: identity.kind };
+      return { kind: identity.kind, account, arn, userId };
   }
 }
 
-/** The global condition keys. Source: IAM User Guide, "AWS global condition context keys". */
-export function requestContext(principal: Principal, request: RequestFacts): Record<string, readonly string[]> {
+export type Context = Record<string, readonly string[]>;
+
+/** What conditions may ask about who asks. Source: IAM User Guide, "AWS global condition context keys". */
+export function principalContext(principal: Principal): Context {
   const { identity, session } = principal;
-  const context: Record<string, readonly string[]> = {
-    "aws:SourceIp": [plain(request.sourceIp)],
-    "aws:CurrentTime": [new Date(request.now).toISOString()],
-    "aws:EpochTime": [String(Math.floor(request.now / 1000))],
-    "aws:SecureTransport": [String(request.secure)],
-    "aws:RequestedRegion": [request.region],
-    "aws:PrincipalIsAWSService": [String(identity?.kind === "AWSService")],
-    "aws:ViaAWSService": ["false"],
+  if (identity?.kind === "AWSService") return { "aws:PrincipalIsAWSService": ["true"], "aws:PrincipalServiceName": [identity.service] };
+  if (identity?.kind === "Anonymous") return { "aws:PrincipalType": ["Anonymous"] };
+  const context: Context = {
+    // A session's PrincipalArn is its role's.
+    "aws:PrincipalArn": [identity?.kind === "AssumedRole" ? identity.roleArn : principal.arn],
+    "aws:PrincipalAccount": [principal.account],
+    "aws:PrincipalType": [identity?.kind ?? "Account"],
+    "aws:PrincipalIsAWSService": ["false"],
+    "aws:userid": [principal.userId],
   };
-  if (request.userAgent !== "") context["aws:UserAgent"] = [request.userAgent];
-  if (identity?.kind === "AWSService") {
-    context["aws:PrincipalServiceName"] = [identity.service];
-    return context;
-  }
-  context["aws:PrincipalType"] = [identity?.kind ?? "Account"];
-  if (identity?.kind === "Anonymous") return context;
-  context["aws:PrincipalAccount"] = [principal.account];
-  context["aws:userid"] = [principal.userId];
-  // A session's PrincipalArn is its role's.
-  context["aws:PrincipalArn"] = [identity?.kind === "AssumedRole" ? identity.roleArn : principal.arn];
   if (identity?.kind === "User") context["aws:username"] = [identity.userName];
   for (const [key, value] of Object.entries({ ...principal.tags, ...session?.tags })) context[`aws:PrincipalTag/${key}`] = [value];
   if (session) {
@@ -61,10 +54,25 @@ export function requestContext(principal: Principal, request: RequestFacts): Rec
   return context;
 }
 
-/** The IPv4 client of a socket for both families. */
-const plain = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, "");
+/** What they may ask about how and when a request came. */
+export function requestContext({ now, region, sourceIp, userAgent, secure }: RequestFacts): Context {
+  const context: Context = {
+    "aws:CurrentTime": [new Date(now).toISOString()],
+    "aws:EpochTime": [String(Math.floor(now / 1000))],
+    "aws:RequestedRegion": [region],
+    "aws:SecureTransport": [String(secure)],
+    "aws:ViaAWSService": ["false"],
+  };
+  // The IPv4 client of a socket for both families is an IPv4 client.
+  if (sourceIp !== undefined) context["aws:SourceIp"] = [sourceIp.replace(/^::ffff:(?=\d+\.)/i, "")];
+  if (userAgent !== undefined && userAgent !== "") context["aws:UserAgent"] = [userAgent];
+  return context;
+}
 
-export function addKeys(context: Record<string, readonly string[]>, keys: Keys): void {
+export const tagContext = (prefix: string, tags: Readonly<Record<string, string>>): Context =>
+  Object.fromEntries(Object.entries(tags).map(([key, value]) => [`${prefix}/${key}`, [value]]));
+
+export function addKeys(context: Context, keys: Keys): void {
   for (const [key, value] of Object.entries(keys)) {
     if (value === undefined) continue;
     context[key] = typeof value === "object" ? value : [String(value)];
@@ -72,14 +80,11 @@ export function addKeys(context: Record<string, readonly string[]>, keys: Keys):
 }
 
 export function addResourceKeys(
-  context: Record<string, readonly string[]>,
+  context: Context,
   prefix: string,
   account: string,
   tags: Readonly<Record<string, string>> | undefined,
 ): void {
   if (account !== "") context["aws:ResourceAccount"] = [account];
-  for (const [key, value] of Object.entries(tags ?? {})) {
-    context[`aws:ResourceTag/${key}`] = [value];
-    context[`${prefix}:ResourceTag/${key}`] = [value];
-  }
+  if (tags) Object.assign(context, tagContext("aws:ResourceTag", tags), tagContext(`${prefix}:ResourceTag`, tags));
 }

@@ -1,14 +1,22 @@
 import { denialMessage, evaluate, type NamedPolicy, parsePolicy, type PolicySet } from "#model/policy/index.ts";
 import { needsOf } from "./authorization/index.ts";
 import type { Input, Need, Where } from "./authorization/table.ts";
-import { addKeys, addResourceKeys, factsOf, type RequestFacts, requestContext } from "./authorize-context.ts";
+import {
+  addKeys,
+  addResourceKeys,
+  type Context,
+  factsOf,
+  principalContext,
+  type RequestFacts,
+  requestContext,
+} from "./authorize-context.ts";
 import type { ApiError, Principal } from "./contract.ts";
 import { commonErrors } from "./errors.ts";
 import type { Protocol } from "./schema.ts";
 
-/** The policies of identities: IAM's. Asked for each request, so what it gives is kept ready. */
+/** The policies of identities: IAM's (src/identity). */
 export interface PolicySource {
-  /** Of a user with those of its groups, or of a role; nothing for who is gone. */
+  /** Of a user with those of its groups, or of a role; nothing for who is gone. The same object until something changes: it is asked for each request. */
   policiesOf(principal: Principal): Promise<{ readonly identity: readonly NamedPolicy[]; readonly boundary?: NamedPolicy }>;
 }
 
@@ -86,7 +94,7 @@ export function createAuthorizer({ open, policies, resourcePolicies, resources }
   /** The first of the needs that is not met. Whoever is known to need no asking about a resource is not asked about it. */
   async function firstDenial(principal: Principal, needs: readonly Need[], request: RequestFacts): Promise<Denied | undefined> {
     let set: PolicySet | undefined;
-    let common: Record<string, readonly string[]> | undefined;
+    let common: Context | undefined;
     for (const need of needs) {
       for (const named of need.resources) {
         const service = named.startsWith("arn:") ? (named.split(":", 3)[2] ?? "") : "";
@@ -97,7 +105,7 @@ export function createAuthorizer({ open, policies, resourcePolicies, resources }
         if (!principal.identity && (!foreign || !source)) continue;
         if (need.action === "iam:PassRole" && foreign) return { action: need.action, message: "Cross-account pass role is not allowed." };
         set ??= await policiesOf(principal);
-        common ??= requestContext(principal, request);
+        common ??= { ...requestContext(request), ...principalContext(principal) };
         const described = await facts.get(service)?.describe(named);
         const resource = described?.arn ?? named;
         const context = { ...common };

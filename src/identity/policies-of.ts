@@ -1,15 +1,11 @@
 import type { PolicySource } from "#api/authorize.ts";
 import { iamKeys, parseIamArn } from "#model/iam-keys.ts";
-import type { EntityRecord, GroupRecord, PolicyRecord, RoleRecord, UserRecord } from "#model/iam-records.ts";
+import type { EntityKind, EntityRecord, GroupRecord, PolicyRecord, RoleRecord, UserRecord } from "#model/iam-records.ts";
 import { type NamedPolicy, parsePolicy } from "#model/policy/index.ts";
 import type { Store } from "#store/store.ts";
 import { awsPolicies } from "./aws-policies.ts";
 
-/** The same object until something changes, so that what is made of it can be kept beside it. */
-export interface PoliciesOfPrincipal {
-  readonly identity: readonly NamedPolicy[];
-  readonly boundary?: NamedPolicy;
-}
+export type PoliciesOfPrincipal = Awaited<ReturnType<PolicySource["policiesOf"]>>;
 
 const none: PoliciesOfPrincipal = { identity: [] };
 const mostPrincipals = 10_000;
@@ -20,10 +16,15 @@ interface Known {
   readonly of: Map<string, PoliciesOfPrincipal>;
 }
 
-const sources = new WeakMap<Store, PolicySource>();
+export interface IdentityPolicies extends PolicySource {
+  /** Of a user, role or group by ARN, for those who ask about others; undefined: there is none. */
+  policiesOfEntity(arn: string): Promise<PoliciesOfPrincipal | undefined>;
+}
+
+const sources = new WeakMap<Store, IdentityPolicies>();
 
 /** One for each store: whoever asks shares what was read. */
-export function policySource(store: Store): PolicySource {
+export function policySource(store: Store): IdentityPolicies {
   let source = sources.get(store);
   if (!source) {
     source = createPolicySource(store);
@@ -36,7 +37,7 @@ export function policySource(store: Store): PolicySource {
  * A request costs one read of a key: as long as the account's revision stands, so does what was gathered. After a change documents whose records are
  * the same are not parsed again.
  */
-export function createPolicySource(store: Store): PolicySource {
+export function createPolicySource(store: Store): IdentityPolicies {
   const accounts = new Map<string, Known>();
   const inline = new WeakMap<EntityRecord, readonly NamedPolicy[]>();
   const managed = new WeakMap<PolicyRecord, NamedPolicy>();
@@ -101,6 +102,15 @@ export function createPolicySource(store: Store): PolicySource {
   }
 
   return {
+    async policiesOfEntity(arn) {
+      const parsed = parseIamArn(arn);
+      if (!parsed || !isKind(parsed.kind)) return undefined;
+      const { account, kind, name, path } = parsed;
+      const record = await get<EntityRecord>(iamKeys.entity(account, kind, name));
+      if (record?.name !== name || record.path !== path) return undefined;
+      if (kind === "group") return { identity: await ofEntity(account, record) };
+      return kind === "user" ? ofUser(account, name) : ofRole(account, name);
+    },
     async policiesOf({ account, identity, session }) {
       const [kind, name] =
         identity?.kind === "User"
@@ -133,6 +143,8 @@ export function createPolicySource(store: Store): PolicySource {
     },
   };
 }
+
+const isKind = (text: string): text is EntityKind => text === "user" || text === "role" || text === "group";
 
 function named(name: string, text: string, arn?: string): NamedPolicy {
   const { document, problem } = parsePolicy(text, "identity");

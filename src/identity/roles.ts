@@ -1,4 +1,3 @@
-import { addResourceKeys, factsOf, requestContext } from "#api/authorize-context.ts";
 import type { Principal } from "#api/contract.ts";
 import { iamKeys, parseIamArn } from "#model/iam-keys.ts";
 import type { RoleRecord } from "#model/iam-records.ts";
@@ -13,11 +12,9 @@ import {
 import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Store } from "#store/store.ts";
+import { type Context, factsOf, principalContext, requestContext, tagContext } from "#api/authorize-context.ts";
 import { type PoliciesOfPrincipal, policySource } from "./policies-of.ts";
 import { issueSession, roleHolder, type SessionCredentials } from "./sessions.ts";
-
-/** Condition keys of a request and their values. */
-export type Context = Readonly<Record<string, readonly string[]>>;
 
 /** Roles and who may become one: what their trust policies say. */
 
@@ -57,14 +54,18 @@ export function mayAssume(
   context: Context,
   policies: PoliciesOfPrincipal & { readonly session?: readonly NamedPolicy[] },
 ): { readonly request: AuthorizationRequest; readonly decision: Decision } {
-  const keys = { ...context };
-  addResourceKeys(keys, "iam", account, Object.fromEntries(role.tags.map(({ key, value }) => [key, value])));
+  const tags = Object.fromEntries(role.tags.map(({ key, value }) => [key, value]));
   const request: AuthorizationRequest = {
     principal,
     action,
     resource: arn,
     resourceAccount: account,
-    context: keys,
+    context: {
+      ...context,
+      "aws:ResourceAccount": [account],
+      ...tagContext("aws:ResourceTag", tags),
+      ...tagContext("iam:ResourceTag", tags),
+    },
     resourcePolicyRequired: true,
   };
   return { request, decision: evaluate(request, { ...policies, resource: [trustOf(role)] }) };
@@ -86,10 +87,6 @@ export const policiesFor = async (store: Store, principal: Principal) => ({
   ...(await policySource(store).policiesOf(principal)),
   ...sessionPolicies(principal),
 });
-
-/** e.g. `aws:RequestTag/team`. */
-export const tagContext = (prefix: string, tags: Readonly<Record<string, string>>): Context =>
-  Object.fromEntries(Object.entries(tags).map(([key, value]) => [`${prefix}/${key}`, [value]]));
 
 export interface ServiceRequest {
   readonly roleArn: string;
@@ -114,7 +111,8 @@ export async function assumeRoleForService(
   if (!found) return { problem: "NoSuchRole" };
   const principal: Principal = { account: "", arn: "", userId: "", accessKeyId: "", identity: { kind: "AWSService", service } };
   const context: Context = {
-    ...requestContext(principal, { now, region, sourceIp: "127.0.0.1", userAgent: service, secure: true }),
+    ...principalContext(principal),
+    ...requestContext({ now, region, secure: true }),
     "sts:RoleSessionName": [sessionName],
     ...(source ? { "aws:SourceArn": [source.arn], "aws:SourceAccount": [source.account] } : {}),
   };

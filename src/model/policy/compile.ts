@@ -4,81 +4,28 @@ import type { PolicyDocument, Selection, Statement } from "./document.ts";
 import { glob, type Matcher, matcherOf } from "./pattern.ts";
 import { fill, isFixed, type Template, templateOf } from "./variables.ts";
 
-/** A statement made ready: what it says of a resource and of the rest of the request. The action has been looked at by then. */
+/** A statement made ready, once for each document. */
 export interface CompiledStatement {
   readonly statement: Statement;
+  /** Its place in the document, from 0. */
   readonly index: number;
+  /** Lower-case action. */
+  readonly matchesAction: Matcher;
   matchesResource(resource: string, context: Context): boolean;
   holds(context: Context): boolean;
-  /** All resources that it can match, when it names them without wildcards and variables. */
-  readonly names: readonly string[] | undefined;
+  /** How its resources are written; undefined when it names none, or all but some. */
+  readonly resources: readonly Template[] | undefined;
 }
 
-/** The statements of a policy that speak of one action, by what can be known of their resources beforehand. */
-export interface Relevant {
-  /** By the exact resource. */
-  readonly named: ReadonlyMap<string, readonly CompiledStatement[]>;
-  readonly others: readonly CompiledStatement[];
-}
+const compiled = new WeakMap<PolicyDocument, readonly CompiledStatement[]>();
 
-export interface CompiledPolicy {
-  /** Lower-case action. */
-  relevant(action: string, effect: Statement["effect"]): Relevant;
-}
-
-const compiled = new WeakMap<PolicyDocument, CompiledPolicy>();
-
-/** Actions come out of operations' tables, but the simulator takes any: so many are remembered for each policy. */
-const mostActions = 500;
-
-export function compile(document: PolicyDocument): CompiledPolicy {
-  let policy = compiled.get(document);
-  if (!policy) {
-    policy = makeReady(document);
-    compiled.set(document, policy);
+export function compile(document: PolicyDocument): readonly CompiledStatement[] {
+  let statements = compiled.get(document);
+  if (!statements) {
+    statements = document.statements.map((statement, index) => readyStatement(statement, index, document.version));
+    compiled.set(document, statements);
   }
-  return policy;
-}
-
-function makeReady(document: PolicyDocument): CompiledPolicy {
-  const statements = document.statements.map((statement, index) => ({
-    action: actionMatcher(statement.action),
-    effect: statement.effect,
-    ready: readyStatement(statement, index, document.version),
-  }));
-  const known = { Allow: new Map<string, Relevant>(), Deny: new Map<string, Relevant>() };
-  return {
-    relevant(action, effect) {
-      const cache = known[effect];
-      let found = cache.get(action);
-      if (!found) {
-        found = sorted(statements.filter((each) => each.effect === effect && each.action(action)).map(({ ready }) => ready));
-        if (cache.size >= mostActions) cache.clear();
-        cache.set(action, found);
-      }
-      return found;
-    },
-  };
-}
-
-function sorted(statements: readonly CompiledStatement[]): Relevant {
-  const named = new Map<string, CompiledStatement[]>();
-  const others: CompiledStatement[] = [];
-  for (const statement of statements) {
-    if (!statement.names) others.push(statement);
-    for (const name of new Set(statement.names)) {
-      const list = named.get(name);
-      if (list) list.push(statement);
-      else named.set(name, [statement]);
-    }
-  }
-  return { named, others };
-}
-
-/** Actions are compared without regard to case. */
-function actionMatcher({ not, patterns }: Selection): Matcher {
-  const matchers = patterns.map((pattern) => glob(pattern.toLowerCase()));
-  return (action) => matchers.some((matches) => matches(action)) !== not;
+  return statements;
 }
 
 function readyStatement(statement: Statement, index: number, version: string): CompiledStatement {
@@ -88,23 +35,17 @@ function readyStatement(statement: Statement, index: number, version: string): C
   return {
     statement,
     index,
+    matchesAction: actionMatcher(statement.action),
     matchesResource: resource ? resourceMatcher(templates, resource.not) : () => true,
     holds: (context) => checks.every((check) => check(context)),
-    names: resource && !resource.not ? namesOf(templates) : undefined,
+    resources: resource && !resource.not ? templates : undefined,
   };
 }
 
-function namesOf(templates: readonly Template[]): readonly string[] | undefined {
-  const names: string[] = [];
-  for (const template of templates) {
-    let name = "";
-    for (const piece of template) {
-      if (!("literal" in piece)) return undefined;
-      name += piece.literal;
-    }
-    names.push(name);
-  }
-  return names;
+/** Actions are compared without regard to case. */
+function actionMatcher({ not, patterns }: Selection): Matcher {
+  const matchers = patterns.map((pattern) => glob(pattern.toLowerCase()));
+  return (action) => matchers.some((matches) => matches(action)) !== not;
 }
 
 function resourceMatcher(templates: readonly Template[], not: boolean): CompiledStatement["matchesResource"] {

@@ -1,7 +1,7 @@
-import { type CompiledStatement, compile } from "./compile.ts";
 import { type Context, contextOf } from "./context.ts";
 import type { NamedPolicy, Statement } from "./document.ts";
 import { type Grant, grantOf, type PrincipalFacts, stronger } from "./principals.ts";
+import { candidates } from "./relevant.ts";
 
 /** One question: may this principal do this to that? */
 export interface AuthorizationRequest {
@@ -51,14 +51,16 @@ export interface Decision {
  * AWS's evaluation logic. An explicit deny anywhere ends it. In the resource's own account either the identity's policies (within boundary and session) or
  * the resource's allow; for another account's resource both must. A resource policy that names the account leaves it to the account's own
  * policies; one that names a role is limited by boundary and session; one that names the user or session itself, or everybody, is not.
+ * `all`: `matched` has every statement, not just the first of each kind of policy that is enough.
  * Source: IAM User Guide, "Policy evaluation logic" and "Permissions boundaries for IAM entities".
  */
-export function evaluate(request: AuthorizationRequest, policies: PolicySet): Decision {
+export function evaluate(request: AuthorizationRequest, policies: PolicySet, { all = false } = {}): Decision {
   const question: Question = {
     who: request.principal,
     action: request.action.toLowerCase(),
     resource: request.resource,
     context: contextOf(request.context),
+    all,
   };
   const identity = policies.identity;
   const boundary = policies.boundary && [policies.boundary];
@@ -76,7 +78,7 @@ export function evaluate(request: AuthorizationRequest, policies: PolicySet): De
     if (denies.length > 0) return { outcome: "explicitDeny", by: source, matched: denies, allowedBy: nothing };
   }
 
-  const all = rootAllows(request.principal);
+  const root = rootAllows(request.principal);
   const byIdentity = matching(question, identity, "identity", "Allow");
   const byResource = matching(question, resource, "resource", "Allow");
   const grant = byResource.reduce<Grant>(
@@ -84,8 +86,8 @@ export function evaluate(request: AuthorizationRequest, policies: PolicySet): De
     "none",
   );
   const allowedBy = {
-    identity: all || byIdentity.length > 0,
-    boundary: all || !boundary || matching(question, boundary, "boundary", "Allow").length > 0,
+    identity: root || byIdentity.length > 0,
+    boundary: root || !boundary || matching(question, boundary, "boundary", "Allow").length > 0,
     session: !session || matching(question, session, "session", "Allow").length > 0,
     resource: grant !== "none",
   };
@@ -115,6 +117,7 @@ interface Question {
   readonly action: string;
   readonly resource: string;
   readonly context: Context;
+  readonly all: boolean;
 }
 
 function matching(
@@ -123,26 +126,15 @@ function matching(
   source: PolicySource,
   effect: Statement["effect"],
 ): readonly MatchedStatement[] {
+  const { who, action, resource, context } = question;
   const matched: MatchedStatement[] = [];
-  for (const policy of policies) {
-    const { named, others } = compile(policy.document).relevant(question.action, effect);
-    if (named.size > 0) add(matched, question, policy, source, named.get(question.resource));
-    if (others.length > 0) add(matched, question, policy, source, others);
+  for (const { policy, ready } of candidates(policies, effect, action, resource)) {
+    const { statement, index } = ready;
+    if (source === "resource" && (!statement.principal || grantOf(statement.principal, who) === "none")) continue;
+    if (!ready.matchesResource(resource, context) || !ready.holds(context)) continue;
+    matched.push({ source, policy, statement, index });
+    // Of an identity's policies one that allows is enough, unless all are asked for.
+    if (!question.all && source !== "resource") break;
   }
   return matched;
-}
-
-function add(
-  matched: MatchedStatement[],
-  question: Question,
-  policy: NamedPolicy,
-  source: PolicySource,
-  candidates: readonly CompiledStatement[] | undefined,
-): void {
-  for (const candidate of candidates ?? []) {
-    const { statement, index } = candidate;
-    if (source === "resource" && (!statement.principal || grantOf(statement.principal, question.who) === "none")) continue;
-    if (candidate.matchesResource(question.resource, question.context) && candidate.holds(question.context))
-      matched.push({ source, policy, statement, index });
-  }
 }

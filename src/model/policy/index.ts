@@ -11,4 +11,5 @@ export {
 } from "./evaluate.ts";
 export { denialMessage } from "./message.ts";
 export { parsePolicy } from "./parse.ts";
+export { type Position, type Span, statementSpans } from "./positions.ts";
 export type { PrincipalFacts } from "./principals.ts";

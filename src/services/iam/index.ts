@@ -18,6 +18,7 @@ import * as oidc from "./oidc-providers.ts";
 import * as policies from "./policies.ts";
 import * as roles from "./roles.ts";
 import * as linked from "./service-linked-roles.ts";
+import { simulationHandlers } from "./simulate.ts";
 import * as tags from "./tags.ts";
 import * as users from "./users.ts";
 
@@ -137,9 +138,16 @@ export function createIam(serverDeps: ServerDeps): ServerPart {
     GetAccountSummary: ask(account.getAccountSummary),
     GetAccountAuthorizationDetails: ask(getAccountAuthorizationDetails),
   };
+  const identities = policySource(serverDeps.store);
+  const simulation = simulationHandlers((arn) => identities.policiesOfEntity(arn));
   return {
-    registrations: [{ service: "iam", handlers: handlers as Readonly<Record<string, Handler>> }],
-    policies: policySource(serverDeps.store),
+    registrations: [
+      {
+        service: "iam",
+        handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...(simulation as Readonly<Record<string, Handler>>) },
+      },
+    ],
+    policies: identities,
     resources: [iamFacts(serverDeps.store)],
   };
 }

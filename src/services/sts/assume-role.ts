@@ -1,8 +1,8 @@
 import type * as Sdk from "@aws-sdk/client-sts";
-import { factsOf, requestContext } from "#api/authorize-context.ts";
 import type { Principal, RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
-import { type Context, findRole, type FoundRole, mayAssume, policiesFor, tagContext } from "#identity/roles.ts";
+import { type Context, factsOf, principalContext, requestContext, tagContext } from "#api/authorize-context.ts";
+import { type FoundRole, findRole, mayAssume, policiesFor } from "#identity/roles.ts";
 import { issueSession, roleHolder, type SessionCredentials, type SessionTerms } from "#identity/sessions.ts";
 import { parseIamArn } from "#model/iam-keys.ts";
 import { errors } from "./errors.ts";
@@ -25,9 +25,9 @@ export function checkRoleArn(arn: string): void {
   if (parseIamArn(arn)?.kind !== "role") throw errors.validation(`${arn} is invalid`);
 }
 
-/** Who asks and from where, as conditions see it. */
-export const surroundingsOf = ({ principal, now, region, sourceIp, userAgent }: RequestContext): Context =>
-  requestContext(principal, { now, region, sourceIp, userAgent, secure: false });
+/** Where the request comes from, as conditions see it. */
+export const surroundingsOf = ({ now, region, sourceIp, userAgent }: RequestContext): Context =>
+  requestContext({ now, region, sourceIp, userAgent, secure: false });
 
 /** A denial says no more of a role than that it is not to be had, as AWS does: not even whether there is one. */
 const denied = ({ arn }: Principal, action: string, roleArn: string) =>
@@ -113,6 +113,7 @@ async function authorize(
   const keys = Object.keys(tags);
   const context: Context = {
     ...surroundingsOf(request),
+    ...principalContext(principal),
     "sts:RoleSessionName": [input.RoleSessionName!],
     ...(input.ExternalId === undefined ? {} : { "sts:ExternalId": [input.ExternalId] }),
     ...(input.SourceIdentity === undefined ? {} : { "sts:SourceIdentity": [input.SourceIdentity] }),

@@ -1,7 +1,8 @@
 import type * as Sdk from "@aws-sdk/client-sts";
 import type { RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
-import { type Context, findRole, mayAssume, tagContext } from "#identity/roles.ts";
+import { type Context, tagContext } from "#api/authorize-context.ts";
+import { findRole, mayAssume } from "#identity/roles.ts";
 import { issueSession, roleHolder, type SessionTerms } from "#identity/sessions.ts";
 import { iamArn, iamKeys, parseIamArn } from "#model/iam-keys.ts";
 import type { OidcProviderRecord } from "#model/iam-records.ts";
