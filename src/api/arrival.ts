@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { RequestFacts } from "./authorize-context.ts";
 import type { Principal, RequestContext } from "./contract.ts";
 import type { Arrival } from "./dispatch.ts";
 
@@ -53,6 +54,14 @@ export function arrivalOf(
     };
   };
   return { ...rest, request, rawPath: path, rawQuery: query, continue: goOn, context };
+}
+
+/** What conditions may ask about how a request came. */
+export function requestFacts(
+  { now, region, sourceIp, userAgent }: Omit<RequestFacts, "secure">,
+  { socket }: IncomingMessage,
+): RequestFacts {
+  return { now, region, sourceIp, userAgent, secure: "encrypted" in socket && socket.encrypted === true };
 }
 
 function abortOnLeave(response: ServerResponse): AbortController {

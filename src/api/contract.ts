@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "#platform/log.ts";
 import type { Write } from "#store/store.ts";
+import type { Need } from "./authorization/table.ts";
+import type { PolicySource, ResourceFacts, ResourcePolicySource } from "./authorize.ts";
 
 /** Who signed the request. Always verified, except in `--open` mode, where any access key is taken. */
 export interface Principal {
@@ -12,6 +14,28 @@ export interface Principal {
   /** The `UserId` of GetCallerIdentity. */
   readonly userId: string;
   readonly accessKeyId: string;
+  /** Undefined: the root user (all is allowed). */
+  readonly identity?:
+    | { readonly kind: "User"; readonly userName: string }
+    | { readonly kind: "AssumedRole"; readonly roleName: string; readonly roleArn: string; readonly sessionName: string }
+    /** `userName`: whose credentials asked for the token; undefined for the root user's. */
+    | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string }
+    /** e.g. `ecs-tasks.amazonaws.com`. */
+    | { readonly kind: "AWSService"; readonly service: string }
+    /** Nobody signed: operations of `ServiceRegistration.anonymous` only. */
+    | { readonly kind: "Anonymous" };
+  /** Of temporary credentials. */
+  readonly session?: {
+    /** JSON. None: the session is not limited. */
+    readonly policies: readonly string[];
+    readonly tags: Readonly<Record<string, string>>;
+    readonly transitiveTagKeys: readonly string[];
+    readonly sourceIdentity?: string;
+    /** Milliseconds. */
+    readonly issuedAt: number;
+  };
+  /** aws:PrincipalTag. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** What a handler knows of its request besides the input. */
@@ -42,6 +66,8 @@ export type Handler<I = never, O = unknown> = (input: I, context: RequestContext
 export interface ServiceRegistration {
   readonly service: string;
   readonly handlers: Readonly<Record<string, Handler>>;
+  /** Operations that nobody signs, because they are how one comes by credentials: who asks is their own matter. */
+  readonly anonymous?: readonly string[];
 }
 
 /** An HTTP door beside the AWS APIs (`/v2/`, `/_gantry/…`). It does its own authentication and answers every request it is given. */
@@ -59,18 +85,24 @@ export interface RawRequestInfo {
   readonly endpoint: string;
   readonly now: number;
   readonly log: Logger;
+  /** Asks the same evaluator as the AWS APIs do: undefined when it is allowed, else AWS's sentence. Everything is in open mode. */
+  denial(principal: Principal, need: Need, region: string): Promise<string | undefined>;
 }
 
-/** A websocket door. The front door has verified SigV4 (service `ecs`) before `upgrade` is called; on failure it answered by itself. */
 /** A question of Gantry's own tools that no AWS operation answers: GET at exactly this path, signed for ECS. */
 export interface Question {
   readonly path: string;
+  /** What it takes, e.g. `ecs:DescribeContainerInstances`. */
+  readonly action: string;
   /** The answer is JSON. Throws ApiError. */
   answer(query: URLSearchParams, asker: { readonly account: string; readonly region: string; readonly now: number }): Promise<unknown>;
 }
 
+/** A websocket door. The front door has verified SigV4 (service `ecs`) before `upgrade` is called; on failure it answered by itself. */
 export interface UpgradeRoute {
   readonly prefix: string;
+  /** What it takes to come in. */
+  need(query: URLSearchParams, where: { readonly account: string; readonly region: string }): Need;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: UpgradeInfo): void;
 }
 
@@ -89,6 +121,12 @@ export interface ServerPart {
   readonly routes?: readonly RawRoute[];
   readonly upgrades?: readonly UpgradeRoute[];
   readonly questions?: readonly Question[];
+  /** Who may do what: IAM's part has it. */
+  readonly policies?: PolicySource;
+  /** Policies that hang on this part's resources. */
+  readonly resourcePolicies?: readonly ResourcePolicySource[];
+  /** What policies may ask about this part's resources. */
+  readonly resources?: readonly ResourceFacts[];
   /** Begins background work. Called once the front door listens. */
   start?(): Promise<void>;
   /** Ends background work and waits for it. */

@@ -34,6 +34,7 @@ export const commonErrors = {
   incompleteSignature: common(["IncompleteSignatureException", 400], ["IncompleteSignature", 400], authFailure, 403),
   unknownClient: common(["UnrecognizedClientException", 400], ["InvalidClientTokenId", 403], authFailure, 403),
   badSignature: common(["InvalidSignatureException", 400], ["SignatureDoesNotMatch", 403], authFailure, 403),
+  accessDenied: common(["AccessDeniedException", 400], ["AccessDenied", 403], ["UnauthorizedOperation", 403], 403),
   expiredToken: common(["ExpiredTokenException", 400], ["ExpiredToken", 403], ["RequestExpired", 400], 403),
   expiredRequest: common(["RequestExpired", 400], ["RequestExpired", 400], ["RequestExpired", 400]),
   throttled: common(["ThrottlingException", 400], ["Throttling", 400], ["RequestLimitExceeded", 503], 429),

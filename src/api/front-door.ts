@@ -1,13 +1,16 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { arrivalOf, isForeign, splitTarget } from "./arrival.ts";
+import { arrivalOf, isForeign, requestFacts, splitTarget } from "./arrival.ts";
 import { authenticate } from "./authenticate.ts";
-import { ApiError, type Handler, type Question, type RawRoute, type ServerPart, type UpgradeRoute } from "./contract.ts";
+import { createAuthorizer } from "./authorize.ts";
+import { ApiError, type Handler, type Principal, type Question, type RawRoute, type ServerPart, type UpgradeRoute } from "./contract.ts";
 import type { CredentialSource } from "./credentials.ts";
 import type { ServerDeps } from "./deps.ts";
 import { drain } from "./body.ts";
+import type { Need } from "./authorization/table.ts";
 import { dispatch, type DispatchOptions } from "./dispatch.ts";
+import { commonErrors } from "./errors.ts";
 import { createMetrics } from "./metrics.ts";
 import { ownRoutes, reply } from "./own-routes.ts";
 import { writeError } from "./protocols.ts";
@@ -34,18 +37,26 @@ export interface FrontDoor {
 export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOptions): FrontDoor {
   const { config, clock, random, log } = deps;
   const handlers = new Map<string, Record<string, Handler>>();
-  for (const { service, handlers: more } of parts.flatMap((part) => part.registrations ?? []))
-    handlers.set(service, { ...handlers.get(service), ...more });
+  const registrations = parts.flatMap((part) => part.registrations ?? []);
+  for (const { service, handlers: more } of registrations) handlers.set(service, { ...handlers.get(service), ...more });
   const routes = byLength(parts.flatMap((part) => part.routes ?? []));
   const upgrades = byLength(parts.flatMap((part) => part.upgrades ?? []));
   const questions = new Map(parts.flatMap((part) => part.questions ?? []).map((question) => [question.path, question]));
   const metrics = createMetrics(clock.now());
+  const authorizer = createAuthorizer({
+    open: config.open,
+    policies: parts.find((part) => part.policies)?.policies,
+    resourcePolicies: parts.flatMap((part) => part.resourcePolicies ?? []),
+    resources: parts.flatMap((part) => part.resources ?? []),
+  });
   const options: DispatchOptions = {
+    authorizer,
     credentials,
     open: config.open,
     account: config.account,
     region: config.region,
     handlers,
+    anonymous: new Set(registrations.flatMap(({ service, anonymous = [] }) => anonymous.map((operation) => `${service}:${operation}`))),
     throttle: createThrottle(config.requestsPerSecond, clock),
   };
   const own = ownRoutes(parts, metrics.text, config.open ? reset : undefined);
@@ -96,7 +107,9 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
         goOn?.();
         const where = route?.prefix ?? target.path;
         response.once("close", () => metrics.observe("http", where, response.statusCode, (performance.now() - began) / 1000));
-        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query) });
+        const denial = (principal: Principal, need: Need, region: string) =>
+          authorizer.denial(principal, need, plainFacts(request, base.now, region));
+        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query), denial });
         return;
       }
       const question = questions.get(target.path);
@@ -140,6 +153,9 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
   ) {
     try {
       const { principal, region } = await askerOf(request, target);
+      const need = { action: question.action, resources: ["*"], account: principal.account, keys: {} };
+      const denied = await authorizer.denial(principal, need, plainFacts(request, clock.now(), region));
+      if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
       const asker = { account: principal.account, region, now: clock.now() };
       reply(response, 200, JSON.stringify(await question.answer(new URLSearchParams(target.query), asker)));
     } catch (error) {
@@ -158,6 +174,9 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
       if (isForeign(request, false)) throw foreign;
       const who = await askerOf(request, target);
       const info = { requestId, path: target.path, query: new URLSearchParams(target.query), log };
+      const need = route.need(info.query, { account: who.principal.account, region: who.region });
+      const denied = await authorizer.denial(who.principal, need, plainFacts(request, clock.now(), who.region));
+      if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
       route.upgrade(request, socket, head, { ...info, principal: who.principal, region: who.region });
     } catch (error) {
       if (!(error instanceof ApiError)) log.error({ err: error, requestId, path: target.path }, "an upgrade failed");
@@ -184,6 +203,10 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
       }),
   };
 }
+
+/** Of a request that is no AWS operation. */
+const plainFacts = (request: IncomingMessage, now: number, region: string) =>
+  requestFacts({ now, region, sourceIp: request.socket.remoteAddress ?? "", userAgent: request.headers["user-agent"] ?? "" }, request);
 
 const foreign = new ApiError("AccessDeniedException", "Requests from pages of other origins are refused.", 403);
 

@@ -40,6 +40,17 @@ export interface Config {
    * which is read each time. `GANTRY_LIFECYCLE_HOOKS`.
    */
   readonly lifecycleHooks: string | undefined;
+  /**
+   * OpenID Connect issuers whose tokens AssumeRoleWithWebIdentity takes, beside the providers of IAM. `GANTRY_OIDC_ISSUERS`: entries
+   * `<url>=<audience>[,<audience>…]` with spaces between them, e.g. `https://token.example.com=sts.amazonaws.com`.
+   */
+  readonly oidcIssuers: readonly OidcIssuer[];
+}
+
+export interface OidcIssuer {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly clientIds: readonly string[];
 }
 
 export class ConfigError extends Error {}
@@ -79,7 +90,16 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
     lifecycleHooks: hooksOf(env.GANTRY_LIFECYCLE_HOOKS),
+    oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
   };
+}
+
+function oidcIssuer(entry: string): OidcIssuer {
+  const [, url = "", audiences = ""] = /^(https?:\/\/[^=]+?)\/?=(.+)$/.exec(entry) ?? [];
+  const clientIds = audiences.split(",").filter(Boolean);
+  if (!URL.canParse(url) || clientIds.length === 0)
+    throw new ConfigError(`GANTRY_OIDC_ISSUERS has an entry that is not <url>=<audience>[,<audience>…]: ${entry}`);
+  return { url, clientIds };
 }
 
 function hooksOf(text: string | undefined): string | undefined {

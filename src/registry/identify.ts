@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { Principal } from "#api/contract.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { RegistryId } from "./records.ts";
 
@@ -6,8 +7,8 @@ import type { RegistryId } from "./records.ts";
 export interface TokenClaims {
   readonly account: string;
   readonly region: string;
-  /** Of the principal that asked for the token. */
-  readonly arn: string;
+  /** Who asked for the token. What they may do is asked of their policies with each request, not when the token was made. */
+  readonly principal: Principal;
   /** Milliseconds since the epoch. */
   readonly expires: number;
 }
@@ -15,17 +16,16 @@ export interface TokenClaims {
 /** Source: Amazon ECR API Reference, GetAuthorizationToken: "valid for 12 hours". */
 export const tokenLifetimeMs = 12 * 60 * 60 * 1000;
 
+/** Characters of a password: session policies and tags ride in it. */
+const longest = 24 * 1024;
+
 const tokenScope = "ecr-token";
 
 export const sealToken = (sealer: Sealer, claims: TokenClaims) => sealer.seal(tokenScope, claims);
 
-export interface Caller extends RegistryId {
-  /** Undefined: open mode, no credentials. */
-  readonly arn: string | undefined;
-}
-
 export type Identified =
-  | { readonly caller: Caller; readonly registry: RegistryId }
+  /** `principal`: undefined in open mode without credentials. */
+  | { readonly principal: Principal | undefined; readonly registry: RegistryId }
   /** 401: no credentials, or not ours, or no longer good. */
   | { readonly refused: string }
   /** 403: good credentials, but not for this registry. */
@@ -53,25 +53,27 @@ export function identify({ sealer, open, account, region }: IdentifyOptions, hea
       account: /^\d{12}$/.test(given?.user ?? "") ? given!.user : (valid?.account ?? account),
       region: valid?.region ?? region,
     };
-    return { caller: { ...home, arn: valid?.arn }, registry: named ?? home };
+    return { principal: valid?.principal, registry: named ?? home };
   }
   if (!given) return { refused: "Not Authorized" };
   if (claims && !valid) return { refused: "Your authorization token has expired. Reauthenticate and try again." };
   if (!valid) return { refused: "Not Authorized" };
   const registry = named ?? { account: valid.account, region: valid.region };
-  // Another account's registry takes a repository policy, another region's its own token.
-  if (registry.account !== valid.account || registry.region !== valid.region)
-    return { denied: `User: ${valid.arn} is not authorized to use the registry with id '${registry.account}' in ${registry.region}` };
-  return { caller: { account: valid.account, region: valid.region, arn: valid.arn }, registry };
+  // Another account's registry is for its repository policies to open, another region's takes its own token.
+  if (registry.region !== valid.region)
+    return { denied: `User: ${valid.principal.arn} is not authorized to use the registry in ${registry.region}` };
+  return { principal: valid.principal, registry };
 }
 
 function claimsOf(sealer: Sealer, password: string | undefined): TokenClaims | undefined {
-  if (!password || password.length > 4096) return undefined;
-  return sealer.open(tokenScope, password) as TokenClaims | undefined;
+  if (!password || password.length > longest) return undefined;
+  const claims = sealer.open(tokenScope, password) as Partial<TokenClaims> | undefined;
+  // A token of a Gantry that did not ask who it is for yet.
+  return claims?.principal ? (claims as TokenClaims) : undefined;
 }
 
 function basic(header: string | undefined): { user: string; password: string } | undefined {
-  const match = /^Basic +([A-Za-z0-9+/=_-]{1,8192})$/i.exec(header ?? "");
+  const match = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec((header ?? "").slice(0, 2 * longest));
   if (!match) return undefined;
   const text = Buffer.from(match[1]!, "base64").toString("utf8");
   const colon = text.indexOf(":");

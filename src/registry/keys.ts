@@ -2,6 +2,7 @@
  * The registry's records in the store:
  *
  *     /ecr/<account>/<region>/repositories/<name>                   RepositoryRecord
+ *     /ecr/<account>/<region>/policy                                RegistryPolicyRecord
  *     /ecr/<account>/<region>/images/<repository id>/<digest>       ImageRecord
  *     /ecr/<account>/<region>/tags/<repository id>/<tag>            TagRecord
  *     /ecr/<account>/<region>/referrers/<repository id>/<subject>/<digest>  ReferrerRecord
@@ -15,6 +16,7 @@ export const everything = "/ecr/";
 const base = ({ account, region }: RegistryId) => `${everything}${account}/${region}`;
 
 export const repositoriesPrefix = (registry: RegistryId) => `${base(registry)}/repositories/`;
+export const registryPolicyKey = (registry: RegistryId) => `${base(registry)}/policy`;
 export const repositoryKey = (registry: RegistryId, name: string) => `${repositoriesPrefix(registry)}${name}`;
 export const imagesPrefix = (repository: RepositoryRecord) => `${base(repository)}/images/${repository.id}/`;
 export const imageKey = (repository: RepositoryRecord, digest: Digest) => `${imagesPrefix(repository)}${digest}`;

@@ -25,8 +25,15 @@ export interface RepositoryRecord extends RegistryId {
   readonly scanOnPush: boolean;
   readonly encryption: { readonly encryptionType: "AES256" | "KMS" | "KMS_DSSE"; readonly kmsKey?: string };
   readonly tags: Readonly<Record<string, string>>;
+  /** Who else may use it: the text of SetRepositoryPolicy, as it was given. */
+  readonly policy?: string;
   /** How many images it holds. */
   readonly images: number;
+}
+
+/** Writer: PutRegistryPolicy and DeleteRegistryPolicy. */
+export interface RegistryPolicyRecord {
+  readonly policy: string;
 }
 
 /** A manifest in a repository. Its bytes are a blob. */

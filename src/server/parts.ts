@@ -5,6 +5,7 @@ import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
+import { createIam } from "#services/iam/index.ts";
 import { createLogs } from "#services/logs/logs.ts";
 import { createRoute53 } from "#services/route53/index.ts";
 import { createServiceDiscovery } from "#services/servicediscovery/index.ts";
@@ -14,6 +15,7 @@ import { createSts } from "#services/sts/index.ts";
 export function createParts(deps: ServerDeps): readonly ServerPart[] {
   return [
     createSts(deps),
+    createIam(deps),
     createEc2(deps),
     createEcr(deps),
     createEcs(deps),

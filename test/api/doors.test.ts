@@ -51,6 +51,7 @@ const parts = (): ServerPart[] => [
     upgrades: [
       {
         prefix: "/ws",
+        need: (_query, { account }) => ({ action: "ecs:Poll", resources: ["*"], account, keys: {} }),
         upgrade: (_request, socket) => socket.end("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"),
       },
     ],

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CreateRepositoryCommand, ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { FakeClock } from "#platform/fake-clock.ts";
+import { rootPrincipal } from "#api/credentials.ts";
 import { sealToken } from "#registry/identify.ts";
 import { raw, startRegistry, type TestRegistry } from "#test/registry/support.ts";
 
@@ -34,7 +35,8 @@ test("a password is good for twelve hours, then 401 until the next one", async (
 
 test("anything else gets 401 on every path, before anything is looked at", async () => {
   const { sealer } = registry.server.deps;
-  const claims = { account: "000000000000", region: "us-east-1", arn: "arn:aws:iam::000000000000:root", expires: clock.now() + 1000 };
+  const principal = rootPrincipal("000000000000", "AKIA");
+  const claims = { account: "000000000000", region: "us-east-1", principal, expires: clock.now() + 1000 };
   const good = sealToken(sealer, claims);
   const wrong = [
     undefined,
@@ -69,7 +71,7 @@ test("anything else gets 401 on every path, before anything is looked at", async
 test("a token of another account or region sees its own registry only", async () => {
   const { sealer } = registry.server.deps;
   const token = (account: string, region: string) =>
-    basic("AWS", sealToken(sealer, { account, region, arn: `arn:aws:iam::${account}:root`, expires: clock.now() + 1000 }));
+    basic("AWS", sealToken(sealer, { account, region, principal: rootPrincipal(account, "AKIA"), expires: clock.now() + 1000 }));
   for (const auth of [token("111111111111", "us-east-1"), token("000000000000", "eu-west-1")])
     assert.equal((await registry.call("GET", "/v2/app/tags/list", { auth })).code, "NAME_UNKNOWN");
   const host = "000000000000.dkr.ecr.us-east-1.example.com";

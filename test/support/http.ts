@@ -41,7 +41,7 @@ export interface TestServerOptions {
   readonly config?: Partial<Config>;
   readonly clock?: Clock;
   /** Instead of one root user who has `accessKeyId` and `secretAccessKey`. */
-  readonly credentials?: CredentialSource;
+  readonly credentials?: CredentialSource | ((deps: ServerDeps) => CredentialSource);
 }
 
 /** The CLIs of this machine: the one on the path, and Debian's, which is older. */
@@ -65,7 +65,10 @@ export async function startServer({ parts, open = false, config, clock = systemC
     log: silentLogger,
   };
   const made = await parts(deps);
-  const credentials = given.credentials ?? rootCredentials(full.account, accessKeyId, secretAccessKey);
+  const credentials =
+    typeof given.credentials === "function"
+      ? given.credentials(deps)
+      : (given.credentials ?? rootCredentials(full.account, accessKeyId, secretAccessKey));
   const door = createFrontDoor({ deps, credentials, parts: made, reset: () => resetServer(store, made) });
   await door.listen();
   for (const part of made) await part.start?.();

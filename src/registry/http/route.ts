@@ -8,6 +8,7 @@ import { repositoryNameInvalid } from "../repositories.ts";
 import type { RegistryId, RepositoryRecord } from "../records.ts";
 import type { RegistryCore } from "../registry.ts";
 import { handleBlob } from "./blobs.ts";
+import { actionOf, needOf } from "./access.ts";
 import { answerError, asOciError, isDiskFull, OciError } from "./errors.ts";
 import { answerJson, ClientGone, type Exchange, methodNotAllowed } from "./exchange.ts";
 import { handleReferrers, handleTags } from "./lists.ts";
@@ -33,17 +34,31 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
       answerJson({ request, response }, {});
       return;
     }
-    const { registry } = identified;
-    const repository = await repositoryOf(registry, target, request.method ?? "GET");
-    await handle({ request, response, info, core, registry, repository }, target);
+    const { registry, principal } = identified;
+    if (!isRepositoryName(target.name)) throw repositoryNameInvalid(target.name.slice(0, 300));
+    const may: Exchange["may"] = async (action, name) =>
+      principal === undefined ? undefined : info.denial(principal, needOf(registry, action, name), registry.region);
+    const must: Must = async (action, name) => {
+      const denied = await may(action, name);
+      if (denied !== undefined) throw new OciError(403, "DENIED", denied);
+    };
+    // Before anything is said of the repository, even whether it is there.
+    await must(actionOf(target.kind, request.method ?? "GET"), target.name);
+    const repository = await repositoryOf(registry, target, request.method ?? "GET", must);
+    await handle({ request, response, info, core, registry, repository, may }, target);
   }
 
-  async function repositoryOf(registry: RegistryId, target: Exclude<Target, { kind: "base" }>, method: string): Promise<RepositoryRecord> {
-    if (!isRepositoryName(target.name)) throw repositoryNameInvalid(target.name.slice(0, 300));
+  async function repositoryOf(
+    registry: RegistryId,
+    target: Exclude<Target, { kind: "base" }>,
+    method: string,
+    must: Must,
+  ): Promise<RepositoryRecord> {
     const repository = await core.repositories.find(registry, target.name);
     if (repository) return repository;
     const push = (target.kind === "uploads" && method === "POST") || (target.kind === "manifest" && method === "PUT");
     if (!push || !config.createOnPush) throw repositoryUnknown({ name: target.name, account: registry.account });
+    await must("ecr:CreateRepository", target.name);
     try {
       return await core.repositories.create(registry, target.name, {});
     } catch (error) {
@@ -95,6 +110,9 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
     },
   };
 }
+
+/** Throws DENIED. */
+type Must = (action: string, name: string) => Promise<void>;
 
 function failure(error: unknown): OciError {
   return isDiskFull(error)

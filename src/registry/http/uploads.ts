@@ -12,7 +12,9 @@ export async function handleUploads(exchange: Exchange): Promise<void> {
   const mount = info.query.get("mount");
   const from = info.query.get("from");
   if (mount !== null && isDigest(mount) && from !== null) {
-    const source = await core.repositories.find(registry, from);
+    // A layer that one may not read is one that is not there: the client sends its own.
+    const readable = (await exchange.may("ecr:GetDownloadUrlForLayer", from)) === undefined;
+    const source = readable ? await core.repositories.find(registry, from) : undefined;
     if (source && (await core.layers.mount(source, repository, mount))) {
       created(exchange, mount);
       return;

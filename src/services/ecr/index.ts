@@ -2,11 +2,13 @@ import { statfs } from "node:fs/promises";
 import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createRegistry, type RegistryOptions } from "#registry/registry.ts";
+import { ecrAccess } from "./access.ts";
 import { downloadRoute } from "./download.ts";
 import { asApiError } from "./errors.ts";
 import { imageHandlers } from "./images.ts";
 import { layerHandlers } from "./layers.ts";
 import type { EcrPart } from "./part.ts";
+import { policyHandlers } from "./policies.ts";
 import { putImageHandlers } from "./put-image.ts";
 import { repositoryHandlers } from "./repositories.ts";
 import { settingsHandlers } from "./settings.ts";
@@ -19,8 +21,9 @@ import { tokenHandlers } from "./token.ts";
  */
 export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): ServerPart {
   const registry = createRegistry(deps, options);
-  const { config, sealer, random, clock } = deps;
-  const part: EcrPart = { registry, config, sealer, random, clock };
+  const { config, sealer, random, clock, store } = deps;
+  const part: EcrPart = { registry, config, sealer, random, clock, store };
+  const access = ecrAccess(part);
   const handlers = {
     ...repositoryHandlers(part),
     ...settingsHandlers(part),
@@ -29,12 +32,15 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
     ...imageHandlers(part),
     ...putImageHandlers(part),
     ...layerHandlers(part),
+    ...policyHandlers(part),
   } as Readonly<Record<string, Handler>>;
 
   return {
     registrations: [
       { service: "ecr", handlers: Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, translated(handler)])) },
     ],
+    resourcePolicies: [access.policies],
+    resources: [access.facts],
     routes: [registry.route, downloadRoute(part)],
     start: () => registry.start(),
     stop: () => registry.stop(),

@@ -15,7 +15,7 @@ export function tokenHandlers({ config, sealer }: EcrPart) {
       return {
         authorizationData: registries.map((id) => {
           const registry = registryOf(id, context);
-          const password = sealToken(sealer, { account, region, arn: principal.arn, expires });
+          const password = sealToken(sealer, { account, region, principal, expires });
           return {
             authorizationToken: Buffer.from(`AWS:${password}`).toString("base64"),
             expiresAt: new Date(expires),

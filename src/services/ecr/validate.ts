@@ -4,11 +4,11 @@ import type { RegistryId } from "#registry/records.ts";
 import { repositoryNameInvalid } from "#registry/repositories.ts";
 import { asApiError, invalidParameter } from "./errors.ts";
 
-/** The registry that a request means: the caller's own. Another account's would take a registry policy. */
-export function registryOf(registryId: string | undefined, { account, region, principal }: RequestContext): RegistryId {
+/** The registry that a request means: the caller's own, or another account's, which the front door let them in by its policies. */
+export function registryOf(registryId: string | undefined, { account, region }: RequestContext): RegistryId {
   if (registryId === undefined || registryId === account) return { account, region };
   if (!/^[0-9]{12}$/.test(registryId)) throw invalidParameter("registryId", "must satisfy regular expression '[0-9]{12}'");
-  throw new ApiError("AccessDeniedException", `User: ${principal.arn} is not authorized to use the registry with id '${registryId}'`);
+  return { account: registryId, region };
 }
 
 export function repositoryName(name: string | undefined): string {

@@ -32,6 +32,7 @@ export interface CostAnswer extends CostReport {
 export function costQuestion({ store, config }: Pick<EcsDeps, "store" | "config">): Question {
   return {
     path: "/_gantry/cost",
+    action: "ce:GetCostAndUsage",
     async answer(query, { account, region, now }): Promise<CostAnswer> {
       const grouping = groupingOf(query.get("by") ?? "service");
       const period = periodOf(query.get("since"), query.get("until"), now);

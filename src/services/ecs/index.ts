@@ -26,6 +26,7 @@ import {
 } from "./container-instances/instances.ts";
 import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
+import { ecsFacts } from "./facts.ts";
 import { nodesQuestion } from "./nodes.ts";
 import { costQuestion } from "./cost.ts";
 import { survivingMachines } from "./survivors.ts";
@@ -92,6 +93,7 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
         handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...services.handlers, ...tasks.registrations![0]!.handlers },
       },
     ],
+    resources: [ecsFacts(deps.store)],
     questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps)],
     async start() {
       await tasks.start?.();

@@ -25,6 +25,7 @@ export interface NodeAnswer {
 export function nodesQuestion(store: Store): Question {
   return {
     path: "/_gantry/nodes",
+    action: "ecs:DescribeContainerInstances",
     async answer(): Promise<{ nodes: NodeAnswer[] }> {
       const nodes: NodeAnswer[] = [];
       let after: string | undefined;

@@ -28,7 +28,7 @@ interface Place {
 }
 
 /** Throws InvalidParameterException for what is no ARN of this account and region, and for what cannot be tagged. */
-function placeOf(resourceArn: string, context: RequestContext): Place {
+export function placeOf(resourceArn: string, context: Pick<RequestContext, "account" | "region">): Place {
   const scope = scopeOf(context);
   const arn = parseArn(resourceArn);
   const [kind, ...names] = arn?.resource.split("/") ?? [];

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { UpgradeInfo, UpgradeRoute } from "#api/contract.ts";
-import { parseArn } from "#model/arn.ts";
+import { formatArn, parseArn } from "#model/arn.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import type { Store } from "#store/store.ts";
@@ -13,8 +13,9 @@ export const acsPrefix = "/acs";
 export const tcsPrefix = "/tcs";
 
 export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: Acs; tcs: Tcs; closing: () => boolean }): UpgradeRoute[] {
-  const door = (prefix: string, clusterParameter: string, instanceParameter: string, accept: Accept): UpgradeRoute => ({
+  const door = (prefix: string, action: string, clusterParameter: string, instanceParameter: string, accept: Accept): UpgradeRoute => ({
     prefix,
+    need: (query, scope) => doorNeed(action, query.get(clusterParameter) ?? "", query.get(instanceParameter) ?? "", scope),
     upgrade(request, socket, head, info) {
       const ignore = () => {};
       socket.on("error", ignore);
@@ -35,9 +36,24 @@ export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: A
     },
   });
   return [
-    door(acsPrefix, "clusterArn", "containerInstanceArn", (channel, instance, endpoint) => acs.accept(channel, instance, endpoint)),
-    door(tcsPrefix, "cluster", "containerInstance", (channel, instance) => tcs.accept(channel, instance)),
+    door(acsPrefix, "ecs:Poll", "clusterArn", "containerInstanceArn", (channel, instance, endpoint) =>
+      acs.accept(channel, instance, endpoint),
+    ),
+    door(tcsPrefix, "ecs:StartTelemetrySession", "cluster", "containerInstance", (channel, instance) => tcs.accept(channel, instance)),
   ];
+}
+
+/** What an agent must be allowed, on its instance. */
+function doorNeed(action: string, cluster: string, instance: string, scope: Scope): ReturnType<UpgradeRoute["need"]> {
+  const { account, region } = scope;
+  const name = cluster.split("/").at(-1) || "default";
+  const arn = (resource: string) => formatArn({ service: "ecs", region, account, resource });
+  return {
+    action,
+    resources: [instance.startsWith("arn:") ? instance : arn(`container-instance/${name}/${instance}`)],
+    account,
+    keys: { "ecs:cluster": arn(`cluster/${name}`) },
+  };
 }
 
 type Accept = (channel: Parameters<Acs["accept"]>[0], instance: string, endpoint: string) => void;

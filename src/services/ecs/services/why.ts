@@ -42,6 +42,7 @@ export interface WhyService {
 export function whyQuestion(deps: ServiceDeps): Question {
   return {
     path: "/_gantry/why",
+    action: "ecs:DescribeServices",
     async answer(query, { account, region, now }): Promise<WhyService> {
       const scope = { account, region };
       const name = query.get("service");

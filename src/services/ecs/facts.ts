@@ -1,0 +1,58 @@
+import { passRole } from "#api/authorization/pass-role.ts";
+import { textAt } from "#api/authorization/table.ts";
+import type { ResourceDescription, ResourceFacts } from "#api/authorize.ts";
+import { ApiError } from "#api/contract.ts";
+import { parseArn } from "#model/arn.ts";
+import type { TaskDefinitionRecord, Tag } from "#model/ecs-records.ts";
+import type { Store } from "#store/store.ts";
+import { placeOf } from "./tag-operations.ts";
+import { findTaskDefinition, parseTaskDefinition } from "./tasks/lookup.ts";
+
+const tasksService = "ecs-tasks.amazonaws.com";
+
+/** What policies may ask about ECS's resources: their tags, a family's latest revision, and the roles that a task definition hands to its tasks. */
+export function ecsFacts(store: Store): ResourceFacts {
+  return {
+    service: "ecs",
+    async describe(text): Promise<ResourceDescription | undefined> {
+      const arn = parseArn(text);
+      if (!arn || arn.account === "" || arn.region === "") return undefined;
+      if (arn.resource.startsWith("task-definition/")) {
+        const found = await findTaskDefinition(store, arn, text);
+        if (found) return { arn: found.arn, tags: recordOf(found.tags) };
+        // No revision to be had: a policy for all of the family's is for it.
+        return parseTaskDefinition(arn, text)?.revision === undefined && !text.includes("*") ? { arn: `${text}:*` } : undefined;
+      }
+      const key = keyOf(text, arn);
+      const record =
+        key === undefined ? undefined : (await store.get<{ readonly arn?: string; readonly tags?: readonly Tag[] }>(key))?.value;
+      return record && { ...(record.arn === undefined ? {} : { arn: record.arn }), tags: recordOf(record.tags ?? []) };
+    },
+    async needsOf(operation, input, where) {
+      if (operation !== "RunTask" && operation !== "StartTask") return [];
+      const record = await findTaskDefinition(store, where, textAt(input, "taskDefinition") ?? "");
+      return record ? rolesOf(record, input["overrides"]).map((role) => passRole(role, where, tasksService)) : [];
+    },
+  };
+}
+
+/** Roles of the definition that the request does not put others for. */
+function rolesOf({ definition }: TaskDefinitionRecord, overrides: unknown): readonly string[] {
+  const given = (typeof overrides === "object" && overrides !== null ? overrides : {}) as Readonly<Record<string, unknown>>;
+  return ["taskRoleArn", "executionRoleArn"].flatMap((name) => {
+    const role = given[name] === undefined ? definition[name] : undefined;
+    return typeof role === "string" && role !== "" ? [role] : [];
+  });
+}
+
+function keyOf(text: string, where: { readonly account: string; readonly region: string }): string | undefined {
+  try {
+    return placeOf(text, where).key;
+  } catch (error) {
+    // Nothing that could have tags.
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  }
+}
+
+const recordOf = (tags: readonly Tag[]) => Object.fromEntries(tags.map(({ key, value }) => [key, value]));
