@@ -1,4 +1,5 @@
 import type { Tag } from "./ecs-records.ts";
+import type { ResolvedConnect } from "./service-connect.ts";
 
 /**
  * Records of ECS services. Times are milliseconds since the epoch. Members that the API keeps exactly as given are `unknown` JSON here.
@@ -74,6 +75,8 @@ export interface ServiceRevisionRecord extends RevisionSpec {
   readonly id: string;
   readonly arn: string;
   readonly createdAt: number;
+  /** What `serviceConnectConfiguration` came to when the deployment began. */
+  readonly serviceConnect?: ResolvedConnect;
 }
 
 /**

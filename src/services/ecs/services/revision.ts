@@ -1,6 +1,7 @@
 import type { CreateServiceRequest, CreateTaskSetRequest, UpdateServiceRequest } from "@aws-sdk/client-ecs";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { DeploymentRecord, RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
+import type { ResolvedConnect } from "#model/service-connect.ts";
 import { fargateProviders } from "#reconcilers/launch.ts";
 import type { Random } from "#platform/random.ts";
 import type { Unit } from "#store/unit.ts";
@@ -51,7 +52,7 @@ export function sameSpec(a: RevisionSpec, b: RevisionSpec): boolean {
   return members.every((member) => JSON.stringify(a[member]) === JSON.stringify(b[member]));
 }
 
-export function specOf({ id: _id, arn: _arn, createdAt: _at, ...spec }: ServiceRevisionRecord): RevisionSpec {
+export function specOf({ id: _id, arn: _arn, createdAt: _at, serviceConnect: _connect, ...spec }: ServiceRevisionRecord): RevisionSpec {
   return spec;
 }
 
@@ -66,6 +67,7 @@ export async function deploy(
   spec: RevisionSpec,
   random: Random,
   now: number,
+  serviceConnect?: ResolvedConnect,
 ): Promise<string> {
   const { cluster, name } = service;
   const revisionId = digits(random, 19);
@@ -74,6 +76,7 @@ export async function deploy(
     arn: serviceArns.revision(scope, cluster, name, revisionId),
     createdAt: now,
     ...spec,
+    ...(serviceConnect ? { serviceConnect } : {}),
   };
   unit.put(ecsKeys.serviceRevision(scope, cluster, name, revisionId), revision);
   const sources: { revision: string; deployment: string; tasks: number }[] = [];
