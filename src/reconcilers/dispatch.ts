@@ -68,8 +68,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     const link = links.ready(instance);
     const delivery = links.delivery(instance, key);
     const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
-    if (decision === "send" && task.desiredStatus === "STOPPED" && (await drains(key, scope, task, observation)))
-      return;
+    if (decision === "send" && task.desiredStatus === "STOPPED" && (await drains(key, scope, task, observation))) return;
     if (decision === "forget") links.forget(instance, key);
     else if (decision === "give-up") await giveUp(scope, key, task);
     else if (decision === "send" && link) {

@@ -1,5 +1,12 @@
 import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-keys.ts";
-import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord, TaskServiceRegistry } from "#model/ecs-records.ts";
+import type {
+  AllocatedTask,
+  AllocationRecord,
+  ContainerInstanceRecord,
+  TaskObservation,
+  TaskRecord,
+  TaskServiceRegistry,
+} from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "./limits.ts";
 import { deregisterTask, registerTask } from "./names/instances.ts";

@@ -121,7 +121,10 @@ function ownAddress(): string | undefined {
       return "";
     }
   })();
-  const outward = route.split("\n").map((line) => line.split("\t")).find(([, destination]) => destination === "00000000")?.[0];
+  const outward = route
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .find(([, destination]) => destination === "00000000")?.[0];
   const usable = (outward === undefined ? Object.values(interfaces).flat() : (interfaces[outward] ?? [])) as NetworkInterfaceInfo[];
   return usable.find(({ family, internal }) => family === "IPv4" && !internal)?.address;
 }

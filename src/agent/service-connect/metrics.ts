@@ -51,7 +51,9 @@ export function metricsBetween(
       ["ActiveConnectionCount", current.connections, 1],
       ["NewConnectionCount", connections, 1],
       ["ProcessedBytes", current.bytes - last.bytes, 1],
-      ...(isTcp(alias) ? [] : ([[alias.protocol === "grpc" ? "GrpcRequestCount" : "RequestCount", requests, 1]] as [string, number, number][])),
+      ...(isTcp(alias)
+        ? []
+        : ([[alias.protocol === "grpc" ? "GrpcRequestCount" : "RequestCount", requests, 1]] as [string, number, number][])),
       ...["2XX", "3XX", "4XX", "5XX"].map((code, at): [string, number, number] => [`HTTPCode_Target_${code}_Count`, codes[at]!, 1]),
       ...(!isTcp(alias) && answered > 0 ? ([["TargetResponseTime", current.responseMs, answered]] as [string, number, number][]) : []),
     ];

@@ -55,7 +55,9 @@ export const isProxy = ({ payload }: TaskPlan, { name }: Pick<ContainerPlan, "na
   payload.serviceConnect?.container === name;
 
 /** What is sent to an alias, and the port where the proxy has it. */
-export function redirectsOf({ aliases }: PayloadServiceConnect): { readonly address: string; readonly port: number; readonly to: number }[] {
+export function redirectsOf({
+  aliases,
+}: PayloadServiceConnect): { readonly address: string; readonly port: number; readonly to: number }[] {
   return aliases.map(({ address, port }, index) => ({ address, port, to: firstRedirected + index }));
 }
 
@@ -143,7 +145,7 @@ export function createServiceConnect(options: {
         .then((layer) =>
           options.images.make("localhost/ecs-service-connect-agent:interface-v1", {
             layer,
-            config: { entrypoint: ["/haproxy", "-db", "-f", `${proxyDirectory}/haproxy.cfg`], stopSignal: "SIGTERM" },
+            config: { entrypoint: ["/haproxy", "-db", "-f", `${proxyDirectory}/haproxy.cfg`], stopSignal: "SIGUSR1" },
           }),
         )
         .catch((error: unknown) => {
@@ -163,7 +165,8 @@ export function createServiceConnect(options: {
       const text = proxyConfiguration(connect, {
         directory: proxyDirectory,
         bind: ({ address, port }, index) => (place === "aliases" ? `${address}:${port}` : `127.0.0.1:${firstRedirected + index}`),
-        slots: ({ service }) => Math.min(largestPool, Math.max(smallestPool, 2 ** Math.ceil(Math.log2(2 * (targetsOf(service).length + 1))))),
+        slots: ({ service }) =>
+          Math.min(largestPool, Math.max(smallestPool, 2 ** Math.ceil(Math.log2(2 * (targetsOf(service).length + 1))))),
       });
       await writeFile(join(directory, "haproxy.cfg"), text, { mode: 0o600 });
       await writeFile(join(directory, "proxy.lua"), await readFile(script), { mode: 0o600 });

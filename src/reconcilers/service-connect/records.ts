@@ -1,6 +1,12 @@
 import type { Scope } from "#model/ecs-keys.ts";
 import type { ServiceRecord } from "#model/service-records.ts";
-import { aliasesOf, type ConnectEndpoint, type ConnectServiceRecord, type ResolvedConnect, serviceConnectKeys } from "#model/service-connect.ts";
+import {
+  aliasesOf,
+  type ConnectEndpoint,
+  type ConnectServiceRecord,
+  type ResolvedConnect,
+  serviceConnectKeys,
+} from "#model/service-connect.ts";
 import type { Random } from "#platform/random.ts";
 import type { Unit } from "#store/unit.ts";
 import { makeHttpService, removeHttpService } from "../names/namespaces.ts";

@@ -129,7 +129,12 @@ function placedBy({ capacityProviderStrategy, launchType }: RevisionSpec): Pick<
   return launchType ? { launchType } : {};
 }
 
-function deploymentView(record: DeploymentRecord, spec: Partial<ServiceRevisionRecord>, { running, pending }: Counts, desired: number): Deployment {
+function deploymentView(
+  record: DeploymentRecord,
+  spec: Partial<ServiceRevisionRecord>,
+  { running, pending }: Counts,
+  desired: number,
+): Deployment {
   return {
     id: record.id,
     status: record.status,
