@@ -25,6 +25,7 @@ import {
 } from "./container-instances/instances.ts";
 import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
+import { connectQuestion } from "./agent-endpoint/connect-totals.ts";
 import { nodesQuestion } from "./nodes.ts";
 import { costQuestion } from "./cost.ts";
 import { survivingMachines } from "./survivors.ts";
@@ -91,7 +92,7 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
         handlers: { ...(handlers as Readonly<Record<string, Handler>>), ...services.handlers, ...tasks.registrations![0]!.handlers },
       },
     ],
-    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps)],
+    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps), connectQuestion(tasks.tcs.connect)],
     async start() {
       await tasks.start?.();
       services.reconciler.start();
