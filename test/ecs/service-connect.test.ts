@@ -83,7 +83,9 @@ describe("namespaces", () => {
     await assert.rejects(create("lost", undefined, { serviceConnectConfiguration: { enabled: true, namespace: "nowhere" } }), {
       name: "NamespaceNotFoundException",
     });
-    await assert.rejects(ecs.send(new Ecs.ListServicesByNamespaceCommand({ namespace: "nowhere" })), { name: "NamespaceNotFoundException" });
+    await assert.rejects(ecs.send(new Ecs.ListServicesByNamespaceCommand({ namespace: "nowhere" })), {
+      name: "NamespaceNotFoundException",
+    });
     await ecs.send(new Ecs.CreateClusterCommand({ clusterName: "plain" }));
     await assert.rejects(create("lost", undefined, { cluster: "plain" }), {
       name: "InvalidParameterException",
@@ -122,7 +124,10 @@ describe("what is refused", () => {
     test(what, () => assert.rejects(create("bad", services), { name: "InvalidParameterException", message }));
 
   test("network mode host, and what is not there yet", async () => {
-    await assert.rejects(create("bad", [], { taskDefinition: "host" }), { name: "InvalidParameterException", message: /network mode host/ });
+    await assert.rejects(create("bad", [], { taskDefinition: "host" }), {
+      name: "InvalidParameterException",
+      message: /network mode host/,
+    });
     await assert.rejects(create("bad", [{ portName: "http", tls: { issuerCertificateAuthority: {} } }]), { name: "NotImplemented" });
   });
 });
