@@ -15,6 +15,7 @@ import {
   ListTasksCommand,
   type RegisterTaskDefinitionCommandInput,
   type ServiceConnectService,
+  StopTaskCommand,
   type Task,
   UpdateServiceCommand,
 } from "@aws-sdk/client-ecs";
@@ -202,4 +203,31 @@ describe("kinds of tasks, side by side", { concurrency: true }, () => {
       });
     });
   }
+});
+
+test("an agent that is killed disturbs no request, and hears again of who comes and goes", async () => {
+  const [kind] = kinds;
+  const services = [{ portName: "http", discoveryName: "lasting", clientAliases: [{ port: 8080, dnsName: "lasting" }] }];
+  const definition = await t.define(
+    [{ ...sh(serving("here")), portMappings: [{ name: "http", containerPort: 8080, appProtocol: "http" }] }],
+    kind!.fields,
+  );
+  await service("lasting", kind!, definition, 1, { namespace: "shop", services });
+  const [first] = await tasksOf("lasting", 1);
+  await service("asker", kind!, await t.define([sh(asking("lasting"))], kind!.fields), 1, { namespace: "shop" });
+  const [asker] = await tasksOf("asker", 1);
+  await eventually("answers", async () => ((await lines(asker!)).length >= 5 ? true : undefined));
+  const { parts } = await gantry.status();
+  process.kill(parts.find(({ name }) => name === "agent")!.pid!, "SIGKILL");
+  await t.ecs.send(new UpdateServiceCommand({ service: "lasting", desiredCount: 2 }));
+  await tasksOf("lasting", 2);
+  await t.ecs.send(new StopTaskCommand({ task: first!.taskArn! }));
+  await eventually("the first has stopped", async () => {
+    const { tasks } = await t.ecs.send(new DescribeTasksCommand({ tasks: [first!.taskArn!] }));
+    return tasks![0]!.lastStatus === "STOPPED" ? true : undefined;
+  });
+  const before = (await lines(asker!)).length;
+  await eventually("more answers", async () => ((await lines(asker!)).length > before + 20 ? true : undefined));
+  assert.deepEqual([...new Set(await lines(asker!))], ["here"]);
+  await remove("asker", "lasting");
 });
