@@ -4,6 +4,12 @@
  * Every frame is text: `{"type": T, "message": {…}}`.
  */
 import type { LoadBalancerStateMessage, TargetHealthMessage } from "./load-balancers.ts";
+import type {
+  GeneralMetricsWrapper,
+  PayloadServiceConnect,
+  ServiceConnectStateMessage,
+  ServiceConnectSubscription,
+} from "./service-connect.ts";
 import type { ElasticNetworkInterface, VpcStateMessage } from "./vpc.ts";
 
 export type * from "./vpc.ts";
@@ -180,6 +186,8 @@ export interface PayloadTask {
   readonly ephemeralStorage?: number;
   /** The sandbox that the task's containers share. Ours, standard agents ignore it. */
   readonly isolation?: "FARGATE";
+  /** Ours, standard agents ignore it. */
+  readonly serviceConnect?: PayloadServiceConnect;
   readonly pidMode?: string;
   readonly ipcMode?: string;
   readonly serviceName?: string;
@@ -248,6 +256,7 @@ export type FromServer =
   | Frame<"IAMRoleCredentialsMessage", IamRoleCredentialsMessage>
   | Frame<"VpcStateMessage", VpcStateMessage>
   | Frame<"LoadBalancerStateMessage", LoadBalancerStateMessage>
+  | Frame<"ServiceConnectStateMessage", ServiceConnectStateMessage>
   | Frame<
       | "CloseMessage"
       | "ErrorMessage"
@@ -278,6 +287,7 @@ export type FromAgent =
   | Frame<"IAMRoleCredentialsAckRequest", { readonly messageId: string; readonly credentialsId: string; readonly expiration: string }>
   | Frame<"TaskStopVerificationMessage", TaskStopVerificationMessage>
   | Frame<"TargetHealthMessage", TargetHealthMessage>
+  | Frame<"ServiceConnectSubscription", ServiceConnectSubscription>
   | Frame<"NackRequest", { readonly messageId: string; readonly reason: string }>;
 
 // Telemetry, from the agent (each frame behind a block of signed HTTP headers and an empty line).
@@ -313,6 +323,7 @@ export interface PublishMetricsRequest {
     readonly taskDefinitionFamily: string;
     readonly taskDefinitionVersion: string;
     readonly containerMetrics: readonly ContainerMetric[];
+    readonly serviceConnectMetricsWrapper?: readonly GeneralMetricsWrapper[];
   }[];
   readonly timestamp: string | number;
 }

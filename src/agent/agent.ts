@@ -20,6 +20,7 @@ import { createLoadBalancing, type LoadBalancing } from "./load-balancing/load-b
 import { createNetwork, type Network, type NetworkOptions } from "./network/network.ts";
 import { createRegistryLogins } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
+import { createServiceConnect } from "./service-connect/service-connect.ts";
 import { createTaskStorage, type TaskStorage } from "./storage/storage.ts";
 import { createEngine, removeAll, type Engine } from "./task/engine.ts";
 import type { TaskCgroups, World } from "./task/world.ts";
@@ -72,6 +73,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const storage = deps.storage ?? createTaskStorage({ home: config.home, clock, log });
   const { home, dataDir } = config;
   const balancing = deps.loadBalancing ?? createLoadBalancing({ home, dataDir, instance: config.instance, network, clock, random, log });
+  const connect = createServiceConnect({ home, images: runtime.images, network, clock, random, log });
   const logs = createLogDrivers({ config, clock, random, log, journal });
   const world: World = {
     config,
@@ -85,6 +87,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     logs,
     journal,
     registry: createRegistryLogins({ config, clock, random }),
+    connect,
     metadataVariables: (plan, task, container) => metadataVariables(plan, task, container, metadataPort),
     cluster,
   };
@@ -105,6 +108,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   });
   const telemetry = createTelemetry({
     engine,
+    connect,
     sampler,
     clock,
     credentials: config.credentials,
@@ -192,6 +196,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       log,
       vpcs: (states) => network.updateVpcs(states),
       loadBalancers: (message) => balancing.update(message),
+      serviceConnect: (message) => connect.update(message),
       cluster,
       instance,
     });
@@ -217,11 +222,15 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
         },
         opened: (socket) => {
           balancing.connected((message) => socket.send({ type: "TargetHealthMessage", message }));
+          connect.connected((message) => socket.send({ type: "ServiceConnectSubscription", message }));
           sendCredentials = false;
           reporter.pokeAll();
         },
         frame: (type, message, socket) => handler.frame(type, message, socket),
-        closed: () => balancing.disconnected(),
+        closed: () => {
+          balancing.disconnected();
+          connect.disconnected();
+        },
         refused: (text) => forgotten(text),
       },
       aborted,

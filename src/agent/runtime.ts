@@ -36,6 +36,11 @@ export interface Images {
    * A layer is fetched once however many pulls want it. Throws RuntimeError `CannotPull`.
    */
   ensure(request: PullRequest): Promise<Image>;
+  /** An image of one layer, the uncompressed tar at `layer`, under that name: made if it is not there just so. Throws RuntimeError `CannotPull`. */
+  make(
+    name: string,
+    image: { readonly layer: string; readonly config: { readonly entrypoint: readonly string[]; readonly stopSignal?: string } },
+  ): Promise<Image>;
   /** Images that no container uses and that were not used since `before` (ms since the epoch) are removed; returns their names. */
   prune(before: number): Promise<readonly string[]>;
 }

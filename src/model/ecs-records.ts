@@ -3,6 +3,7 @@
  * Times are milliseconds since the epoch. Members that the API keeps exactly as given are `unknown` JSON here.
  */
 import type { NodePlace } from "./ecs-keys.ts";
+import type { TaskConnect } from "./service-connect.ts";
 import type { TaskNetwork } from "./vpc-records.ts";
 
 export interface Tag {
@@ -143,6 +144,9 @@ export interface TaskRecord {
   readonly loadBalancers?: readonly TaskLoadBalancer[];
   /** Cloud Map's services that it is found by while it runs; as given. */
   readonly serviceRegistries?: readonly TaskServiceRegistry[];
+  readonly serviceConnect?: TaskConnect;
+  /** Of the machine, where a container is reached by its port (network mode bridge). */
+  readonly hostAddress?: string;
   /** The machine's, for targets of type instance. */
   readonly ec2InstanceId?: string;
   /** The instance's `ecs.availability-zone` and `ecs.cpu-architecture` when the task was placed. */

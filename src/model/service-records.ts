@@ -1,5 +1,6 @@
 import type { LifecycleStage } from "./lifecycle-stages.ts";
 import type { Tag } from "./ecs-records.ts";
+import type { ResolvedConnect } from "./service-connect.ts";
 
 /**
  * Records of ECS services. Times are milliseconds since the epoch. Members that the API keeps exactly as given are `unknown` JSON here.
@@ -92,6 +93,8 @@ export interface ServiceRevisionRecord extends RevisionSpec {
   readonly createdAt: number;
   /** The target groups that its tasks are registered with, one for each of `loadBalancers`, where a deployment strategy chose between two. */
   readonly targetGroups?: readonly string[];
+  /** What `serviceConnectConfiguration` came to when the deployment began. */
+  readonly serviceConnect?: ResolvedConnect;
 }
 
 /**

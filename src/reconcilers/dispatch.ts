@@ -38,6 +38,8 @@ export interface Dispatcher {
  */
 /** How often a task that drains is looked at. */
 const drainLookMs = 200;
+/** From the moment that a task is no longer among the endpoints: proxies hear of it within half a second, and have as long again for what is under way. */
+const connectDrainMs = 2_000;
 
 export function createDispatcher(options: DispatchOptions): Dispatcher {
   const { store, clock, random, log, links } = options;
@@ -66,8 +68,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     const link = links.ready(instance);
     const delivery = links.delivery(instance, key);
     const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
-    if (decision === "send" && task.desiredStatus === "STOPPED" && task.loadBalancers && (await drains(key, scope, task, observation)))
-      return;
+    if (decision === "send" && task.desiredStatus === "STOPPED" && (await drains(key, scope, task, observation))) return;
     if (decision === "forget") links.forget(instance, key);
     else if (decision === "give-up") await giveUp(scope, key, task);
     else if (decision === "send" && link) {
@@ -100,10 +101,12 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     }
   }
 
-  /** Its load balancers still have requests with it: looked at again in a moment, for they may be done sooner than they must. */
+  /** Its load balancers, or others' proxies, still have requests with it: looked at again in a moment, for they may be done sooner than they must. */
   async function drains(key: string, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined): Promise<boolean> {
+    if (!task.loadBalancers && !task.serviceConnect?.endpoints.length) return false;
     if (observation?.lastStatus !== "RUNNING" || observation.stoppingAt !== undefined) return false;
-    const wait = (await drainedAt(store, scope, task, observation)) - clock.now();
+    const connected = task.serviceConnect?.endpoints.length ? (task.stop?.at ?? 0) + connectDrainMs : 0;
+    const wait = Math.max(connected, await drainedAt(store, scope, task, observation)) - clock.now();
     if (wait <= 0) return false;
     clock.after(Math.min(wait, drainLookMs), () => queues.tasks.add(key));
     return true;

@@ -1,5 +1,12 @@
 import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-keys.ts";
-import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import type {
+  AllocatedTask,
+  AllocationRecord,
+  ContainerInstanceRecord,
+  TaskObservation,
+  TaskRecord,
+  TaskServiceRegistry,
+} from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "./limits.ts";
 import { deregisterTask, registerTask } from "./names/instances.ts";
@@ -90,14 +97,26 @@ export async function followTask(
   const serves = (seen: TaskObservation | undefined) => seen?.lastStatus === "RUNNING" && seen.stoppingAt === undefined;
   if (serves(next) && task.desiredStatus === "RUNNING") {
     if (task.loadBalancers && !serves(previous)) await registerTargets(unit, scope, task, next, now);
-    const registries = task.serviceRegistries;
-    if (registries) await registerTask(unit, scope, { task, observed: next, registries, now });
+    const registries = registriesOf(task);
+    if (registries.length > 0) {
+      const { hostAddress } = task;
+      await registerTask(unit, scope, { task, observed: next, registries, now, ...(hostAddress === undefined ? {} : { hostAddress }) });
+    }
   } else if (serves(previous) && !serves(next)) await leave(unit, scope, task, next, now);
 }
 
 async function leave(unit: Unit, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined, now: number): Promise<void> {
   if (task.loadBalancers) await deregisterTargets(unit, scope, task, observation, now);
-  if (task.serviceRegistries) await deregisterTask(unit, scope, task.id);
+  if (registriesOf(task).length > 0) await deregisterTask(unit, scope, task.id);
+}
+
+/** Those that it was given, and those that Service Connect finds it by. */
+function registriesOf({ serviceRegistries = [], serviceConnect }: TaskRecord): readonly TaskServiceRegistry[] {
+  const connected = (serviceConnect?.endpoints ?? []).map(({ cloudMapArn, containerName, containerPort, ingressPort }) => ({
+    registryArn: cloudMapArn,
+    ...(ingressPort === undefined ? { containerName, containerPort } : { port: ingressPort }),
+  }));
+  return connected.length > 0 ? [...serviceRegistries, ...connected] : serviceRegistries;
 }
 
 /** The task is to stop: its load balancers send it nothing new from now on, and the dispatcher tells its agent when they have let go of it. */

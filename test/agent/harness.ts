@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readAgentConfig } from "#agent/config.ts";
 import { openJournal, type Journal } from "#agent/journal.ts";
+import { createServiceConnect } from "#agent/service-connect/service-connect.ts";
 import { createEngine, type Engine } from "#agent/task/engine.ts";
 import type { Report } from "#agent/task/report.ts";
 import type { World } from "#agent/task/world.ts";
@@ -57,6 +58,14 @@ export class Harness {
       },
       journal,
       registry: { credentials: () => undefined },
+      connect: createServiceConnect({
+        home: this.directory,
+        images: this.runtime.images,
+        network: this.network,
+        clock: this.clock,
+        random: seededRandom(1),
+        log: silentLogger,
+      }),
       metadataVariables: () => ({}),
       cluster: () => "default",
     };

@@ -24,6 +24,7 @@ export class ScriptedNetwork implements Network {
   }
 
   async published() {}
+  async serviceConnect() {}
 
   async detach({ namespace }: Attachment) {
     if (namespace) this.attached.delete(namespace);

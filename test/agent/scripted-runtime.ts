@@ -66,6 +66,7 @@ export class ScriptedRuntime implements Runtime {
   }
 
   readonly images = {
+    make: (image: string): Promise<Image> => this.images.ensure({ image, policy: "once" }),
     ensure: async (request: PullRequest): Promise<Image> => {
       const script = this.scripts.get(request.image) ?? {};
       this.log.push(`pull ${request.image} ${request.policy}`);

@@ -6,6 +6,7 @@ import type {
   TaskStopVerificationAck,
 } from "#agent-protocol/messages.ts";
 import type { LoadBalancerStateMessage } from "#agent-protocol/load-balancers.ts";
+import type { ServiceConnectStateMessage } from "#agent-protocol/service-connect.ts";
 import type { VpcState, VpcStateMessage } from "#agent-protocol/vpc.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Engine } from "../task/engine.ts";
@@ -22,6 +23,7 @@ export function createAcsHandler(deps: {
   /** All VPCs of this machine, as they are to be. */
   vpcs(states: readonly VpcState[]): Promise<void>;
   loadBalancers(message: LoadBalancerStateMessage): void;
+  serviceConnect(message: ServiceConnectStateMessage): void;
   cluster(): string;
   instance(): string;
 }): AcsHandler {
@@ -100,6 +102,13 @@ export function createAcsHandler(deps: {
           const { messageId, snapshot, names } = message as LoadBalancerStateMessage;
           if (!messageId || !Array.isArray(snapshot?.loadBalancers) || !Array.isArray(names)) return;
           deps.loadBalancers(message as LoadBalancerStateMessage);
+          ack(socket, messageId);
+          return;
+        }
+        case "ServiceConnectStateMessage": {
+          const { messageId, services } = message as ServiceConnectStateMessage;
+          if (!messageId || !Array.isArray(services)) return;
+          deps.serviceConnect(message as ServiceConnectStateMessage);
           ack(socket, messageId);
           return;
         }

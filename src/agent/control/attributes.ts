@@ -11,7 +11,7 @@ export interface Attribute {
  */
 export function attributesOf(
   config: AgentConfig,
-  machine: { readonly architecture: string; readonly instanceType?: string },
+  machine: { readonly architecture: string; readonly instanceType?: string; readonly address?: string },
 ): readonly Attribute[] {
   const old = "com.amazonaws.ecs.capability.";
   const now = "ecs.capability.";
@@ -47,6 +47,7 @@ export function attributesOf(
     // Always, so that a mark that was taken back goes.
     "gantry.fargate": config.fargate,
     "gantry.load-balancers": "true",
+    ...(machine.address ? { "gantry.address": machine.address } : {}),
     ...config.instanceAttributes,
   };
   return [...names.map((name) => ({ name })), ...Object.entries(values).map(([name, value]) => ({ name, value }))];

@@ -1,4 +1,4 @@
-import { arch, availableParallelism, totalmem } from "node:os";
+import { arch, availableParallelism, networkInterfaces, totalmem, type NetworkInterfaceInfo } from "node:os";
 import { readFileSync } from "node:fs";
 import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -106,9 +106,27 @@ function requestOf(
       resource("PORTS_UDP", "STRINGSET", 0, config.reservedPortsUdp),
     ],
     versionInfo: { agentVersion, agentHash, dockerVersion: runtimeVersion },
-    attributes: attributesOf(config, { architecture: arch() === "arm64" ? "arm64" : "x86_64" }),
+    attributes: attributesOf(config, { architecture: arch() === "arm64" ? "arm64" : "x86_64", address: ownAddress() }),
     tags: tags.length > 0 ? tags : undefined,
   };
+}
+
+/** Where other machines find this one: of the interface that its default route goes out by, else of any. */
+function ownAddress(): string | undefined {
+  const interfaces = networkInterfaces();
+  const route = (() => {
+    try {
+      return readFileSync("/proc/net/route", "utf8");
+    } catch {
+      return "";
+    }
+  })();
+  const outward = route
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .find(([, destination]) => destination === "00000000")?.[0];
+  const usable = (outward === undefined ? Object.values(interfaces).flat() : (interfaces[outward] ?? [])) as NetworkInterfaceInfo[];
+  return usable.find(({ family, internal }) => family === "IPv4" && !internal)?.address;
 }
 
 /** The machine's memory, or what its own container was given of it. */

@@ -11,6 +11,7 @@ import { sign } from "../aws/sigv4.ts";
 import type { AwsCredentials } from "../config.ts";
 import type { Sampler } from "../metadata/sampler.ts";
 import type { Sample } from "../metadata/stats.ts";
+import type { ServiceConnect } from "../service-connect/service-connect.ts";
 import type { Engine, TaskView } from "../task/engine.ts";
 import type { ContainerState } from "../task/state.ts";
 import type { Socket } from "./connection.ts";
@@ -25,6 +26,8 @@ export interface Telemetry {
 export interface TelemetryDeps {
   readonly engine: Engine;
   readonly sampler: Sampler;
+  /** Absent: no proxies. */
+  readonly connect?: Pick<ServiceConnect, "metrics">;
   readonly clock: Clock;
   readonly credentials: AwsCredentials;
   readonly region: string;
@@ -96,6 +99,7 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     containerMetrics: (await Promise.all(state.containers.map((container) => containerMetric(container)))).filter(
       (metric) => metric !== undefined,
     ),
+    ...(plan.payload.serviceConnect && deps.connect ? { serviceConnectMetricsWrapper: await deps.connect.metrics(plan) } : {}),
   });
 
   const containerMetric = async (container: ContainerState): Promise<ContainerMetric | undefined> => {

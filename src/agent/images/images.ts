@@ -6,6 +6,7 @@ import type { Logger } from "#platform/log.ts";
 import { readBlob } from "./blobs.ts";
 import type { Http } from "./http.ts";
 import { PullLease } from "./lease.ts";
+import { describeOwnImage, type OwnImage } from "./own-image.ts";
 import {
   chainIds,
   maxConfigBytes,
@@ -89,6 +90,24 @@ export class ImageStore implements Images {
       }
     }
     throw failure;
+  }
+
+  async make(name: string, own: OwnImage): Promise<Image> {
+    try {
+      const made = await describeOwnImage(own);
+      const reference = parseReference(name);
+      const local = await this.#local(reference.name);
+      if (local?.target === made.target.digest) {
+        this.#touch(reference.name);
+        return local.image;
+      }
+      return await this.#lease.hold(async (lease) => {
+        await made.store({ ...this.#options, lease }, new AbortController().signal);
+        return this.#name(reference, made);
+      });
+    } catch (error) {
+      throw runtimeError("CannotPull", error);
+    }
   }
 
   /** The image of that name if all of it is here. */

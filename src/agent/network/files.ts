@@ -19,7 +19,7 @@ export async function writeContainerFiles(
   const base = host ? await readFile("/etc/hosts", "utf8").catch(() => loopbackHosts) : loopbackHosts;
   const own = state.network?.address && hostname ? `${state.network.address}\t${hostname}\n` : "";
   const files = new Map([
-    ["hosts", `${ensureNewline(base)}${linkLines(context, container)}${extraLines(container)}${own}`],
+    ["hosts", `${ensureNewline(base)}${aliasLines(context)}${linkLines(context, container)}${extraLines(container)}${own}`],
     ["resolv.conf", await resolvConf(container, host)],
   ]);
   if (hostname !== undefined) files.set("hostname", `${hostname}\n`);
@@ -53,7 +53,7 @@ async function sharedFiles(
     "",
   ].join("\n");
   const files = [
-    ["hosts", `${loopbackHosts}${extra}${own}`],
+    ["hosts", `${loopbackHosts}${aliasLines(context)}${extra}${own}`],
     ["resolv.conf", resolv],
     ["hostname", `${name}\n`],
   ] as const;
@@ -95,6 +95,12 @@ function linkLines({ plan, state }: TaskContext, container: ContainerPlan): stri
       return `${linked.network.address}\t${[...names].join(" ")}\n`;
     })
     .join("");
+}
+
+/** Service Connect's names, each once. */
+function aliasLines({ plan }: TaskContext): string {
+  const aliases = plan.payload.serviceConnect?.aliases ?? [];
+  return [...new Set(aliases.map(({ address, hostname }) => `${address}\t${hostname}\n`))].join("");
 }
 
 /** Docker's `name:address`; the address may be IPv6. */

@@ -9,6 +9,7 @@ import type { Attachment, PortBinding } from "../task/state.ts";
 import { AddressPool, chooseSubnet, formatSubnet, parseAddress, parseSubnet } from "./addresses.ts";
 import { command } from "./commands.ts";
 import { balancerText, frontsOf } from "./balancer-rules.ts";
+import { connectNamespace, type ConnectRoute } from "./service-connect.ts";
 import { acceptForwarding, removeForwarding } from "./forwarding.ts";
 import { createDevices } from "./devices.ts";
 import { HostPorts } from "./ports.ts";
@@ -28,6 +29,8 @@ export interface Network {
   attach(attachment: Attachment, signal?: AbortSignal): Promise<void>;
   /** Resolves when the attachment's host ports lead to it; rejects when somebody else has one. */
   published(attachment: Attachment): Promise<void>;
+  /** The aliases of the task's Service Connect lead to its proxy. Safe to repeat. */
+  serviceConnect(attachment: Attachment, route: ConnectRoute): Promise<void>;
   /** Safe to repeat. */
   detach(attachment: Attachment): Promise<void>;
   /** An attachment of the journal. Before `reconcile`. */
@@ -259,6 +262,9 @@ export function createNetwork(options: NetworkOptions): Network {
       // Begun before by a run that was interrupted: from nothing again, nobody lives in it yet.
       if ((await namespaces()).includes(namespace)) await deleteNamespace(namespace, address);
       await makeNamespace(attachment);
+    },
+    async serviceConnect({ namespace }, route) {
+      if (namespace) await connectNamespace(namespace, route);
     },
     published: ({ namespace = "" }) => publishing.get(namespace) ?? Promise.resolve(),
     async detach(attachment) {

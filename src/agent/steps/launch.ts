@@ -4,9 +4,11 @@ import { writeContainerFiles } from "../network/files.ts";
 import type { ContainerSpec, Image } from "../runtime.ts";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { ContainerState } from "../task/state.ts";
-import { containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
+import { isProxy, proxyDirectory } from "../service-connect/service-connect.ts";
+import { connectDirectory, containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
 import { environmentOf } from "./environment.ts";
 import { isolationOf, limitCpu } from "./sandbox.ts";
+import { connectContainer } from "./service-connect.ts";
 import { containersOn, storageOf } from "./storage.ts";
 import { Cancelled, StepError } from "./step-error.ts";
 import { seedVolumes } from "./seed-volumes.ts";
@@ -38,9 +40,11 @@ export async function launch(context: TaskContext, container: ContainerPlan, hoo
       throw new StepError(`CannotStartContainerError: ${(error as Error).message}`);
     });
   }
+  await connectContainer(context, container, state);
   if (spec.sandbox === undefined) await limitCpu(context);
   await withTimeout(world.runtime.start(spec.id), signal, "started", world.config.startTimeoutMs);
   if (spec.sandbox !== undefined) await limitCpu(context);
+  if (isProxy(context.plan, container)) await world.connect.ready(context.plan);
   hooks.started();
 }
 
@@ -124,6 +128,7 @@ async function specOf(context: TaskContext, container: ContainerPlan, state: Con
     mounts: [
       ...files.filter(({ target }) => !volumes.some((volume) => volume.target === target)),
       ...volumes.map(({ source, target, readOnly }) => ({ source, target, readOnly })),
+      ...(isProxy(plan, container) ? [{ source: connectDirectory(world, plan), target: proxyDirectory, readOnly: false }] : []),
     ],
     cgroupParent: taskCgroup(world, plan),
     cpuShares: definition.cpu,

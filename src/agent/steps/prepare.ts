@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import type { ContainerPlan } from "../task/plan.ts";
 import { containerDirectory, taskCgroup, type TaskContext } from "../task/world.ts";
 import { isolated, openSandbox, pidsOf } from "./sandbox.ts";
+import { openProxy } from "./service-connect.ts";
 import { storageOf } from "./storage.ts";
 import { reasonOf, StepError } from "./step-error.ts";
 
@@ -28,6 +29,7 @@ export async function prepare(context: TaskContext, container: ContainerPlan, si
   ]);
   await Promise.all([
     placed.then(() => openSandbox(context, attachment?.namespace)),
+    openProxy(context, container),
     storageOf(context).catch((error: unknown) => {
       throw new StepError(`ResourceInitializationError: ${(error as Error).message}`);
     }),

@@ -1,4 +1,5 @@
 import type { Image, PullRequest } from "../runtime.ts";
+import { isProxy } from "../service-connect/service-connect.ts";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { TaskContext } from "../task/world.ts";
 
@@ -7,6 +8,7 @@ import type { TaskContext } from "../task/world.ts";
  * copy that an earlier task left here, `always` insists, `once` and `prefer-cached` ask only when there is no copy.
  */
 export async function pull({ plan, world, log }: TaskContext, container: ContainerPlan, signal: AbortSignal): Promise<Image> {
+  if (isProxy(plan, container)) return world.connect.image();
   const { pullBehavior } = world.config;
   const { image } = container.definition;
   const credentials = world.registry.credentials(plan, container);

@@ -6,7 +6,7 @@ import { PlanError, planTask, type TaskPlan } from "./plan.ts";
 import type { Report } from "./report.ts";
 import { TaskRunner } from "./runner.ts";
 import type { TaskState } from "./state.ts";
-import type { World } from "./world.ts";
+import { connectDirectory, type World } from "./world.ts";
 
 /** All tasks of this machine. The control connection tells it what is wanted; it owns one runner for each task. */
 export interface Engine {
@@ -130,7 +130,10 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
         await world.runtime.remove(id).catch((error: unknown) => log.error({ container: id, err: error }, "could not be removed"));
       }
       await world.storage.reconcile(new Set(ready.map(({ plan }) => plan.id)));
-      for (const { plan, state } of ready) run(plan, state).start(known);
+      for (const { plan, state } of ready) {
+        if (state.status !== "STOPPED") world.connect.adopt(plan, connectDirectory(world, plan));
+        run(plan, state).start(known);
+      }
     },
     apply(tasks) {
       const stops = tasks.filter(({ desiredStatus }) => desiredStatus === "STOPPED");

@@ -42,7 +42,9 @@ export function planTask(payload: PayloadTask, config: PlanConfig): TaskPlan {
   const plans = payload.containers.map((definition) => planContainer(definition, config));
   const names = new Set(plans.map(({ name }) => name));
   if (names.size !== plans.length) throw new PlanError("Two containers of the task have the same name");
-  const rules = plans.map((plan) => rulesOf(plan, config));
+  const proxy = payload.serviceConnect?.container;
+  if (proxy !== undefined && !names.has(proxy)) throw new PlanError("The task's Service Connect names no container of it");
+  const rules = plans.map((plan) => afterProxy(rulesOf(plan, config), proxy));
   const cycle = findCycle(rules);
   if (cycle) throw new PlanError(`The containers depend on each other in a circle: ${cycle.join(" -> ")}`);
   const networkMode = networkModeOf(payload, plans);
@@ -124,6 +126,12 @@ function rulesOf({ definition, links }: ContainerPlan, config: PlanConfig): Cont
       ? { ignoredExitCodes: restartPolicy.ignoredExitCodes ?? [], periodMs: (restartPolicy.restartAttemptPeriod ?? 300) * 1000 }
       : undefined,
   };
+}
+
+/** The proxy is there before all others, and ends after them. */
+function afterProxy(rules: ContainerRules, proxy: string | undefined): ContainerRules {
+  if (proxy === undefined || rules.name === proxy) return rules;
+  return { ...rules, dependsOn: [{ container: proxy, condition: "START" }, ...rules.dependsOn] };
 }
 
 /** Docker's HealthConfig: times in nanoseconds, zero means the default (30 s, 30 s in Docker but 5 s in ECS, 3 retries, no start period). */

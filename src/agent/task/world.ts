@@ -6,6 +6,7 @@ import type { Journal } from "../journal.ts";
 import type { LogDrivers } from "../logs/drivers.ts";
 import type { Network } from "../network/network.ts";
 import type { Runtime } from "../runtime.ts";
+import type { ServiceConnect } from "../service-connect/service-connect.ts";
 import type { TaskStorage } from "../storage/storage.ts";
 import type { ContainerPlan, TaskPlan } from "./plan.ts";
 import type { TaskState } from "./state.ts";
@@ -23,6 +24,7 @@ export interface World {
   readonly logs: LogDrivers;
   readonly journal: Journal;
   readonly registry: RegistryLogins;
+  readonly connect: ServiceConnect;
   /** Variables that tell the container where its metadata and credentials are. */
   readonly metadataVariables: (plan: TaskPlan, task: TaskState, container: ContainerPlan) => Record<string, string>;
   /** ARN of the instance's cluster, for labels and log tags. */
@@ -60,6 +62,11 @@ export function taskDirectory(world: World, plan: TaskPlan): string {
 
 export function containerDirectory(world: World, plan: TaskPlan, container: string): string {
   return `${taskDirectory(world, plan)}/${container}`;
+}
+
+/** Shared with the task's proxy. */
+export function connectDirectory(world: World, plan: TaskPlan): string {
+  return `${taskDirectory(world, plan)}/.connect`;
 }
 
 export function taskCgroup(world: World, plan: TaskPlan): string {

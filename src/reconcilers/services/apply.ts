@@ -4,6 +4,7 @@ import type {
   DeploymentRecord,
   PlacementFailureRecord,
   ServiceRecord,
+  ServiceRevisionRecord,
   ServiceStateRecord,
   TaskProtectionRecord,
 } from "#model/service-records.ts";
@@ -14,6 +15,7 @@ import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
 import type { NetworkWish } from "../launch.ts";
 import { fargateNodesOf, nodeOf, type Machine } from "../nodes.ts";
+import { removeConnect, restoreConnect } from "../service-connect/records.ts";
 import { reclaimSpot } from "../spot.ts";
 import { VpcError } from "../vpc/errors.ts";
 import { writeNewTask, writeStop as stopTask } from "../task-writes.ts";
@@ -136,11 +138,17 @@ export async function applyDecision(
   };
   if (!sameState(state, next)) unit.put(stateKey, next);
 
-  if (decision.primary !== undefined)
+  if (decision.primary !== undefined) {
     unit.put(entry.key, { ...current, deployment: decision.primary, version: current.version + 1 } satisfies ServiceRecord);
+    const deployment = await unit.get<DeploymentRecord>(ecsKeys.deployment(scope, cluster, name, decision.primary));
+    const revision = ecsKeys.serviceRevision(scope, cluster, name, deployment?.revision ?? "");
+    await restoreConnect(unit, scope, current, (await unit.get<ServiceRevisionRecord>(revision))?.serviceConnect);
+  }
   for (const id of decision.deletedTaskSets) unit.delete(ecsKeys.taskSet(scope, cluster, name, id));
-  if (decision.inactive) writeInactive(unit, entry, current, now);
-  else forgetOld(unit, entry);
+  if (decision.inactive) {
+    writeInactive(unit, entry, current, now);
+    await removeConnect(unit, scope, cluster, name);
+  } else forgetOld(unit, entry);
   return again ? "again" : "done";
 }
 
@@ -216,6 +224,7 @@ export async function forgetService(unit: Unit, { scope, cluster, name, key }: S
 export async function deleteServiceParts(unit: Unit, scope: Scope, cluster: string, name: string): Promise<void> {
   const prefixes = [ecsKeys.deployments, ecsKeys.serviceRevisions, ecsKeys.taskSets].map((prefix) => prefix(scope, cluster, name));
   for (const prefix of prefixes) for (const each of (await unit.list(prefix)).keys()) unit.delete(each);
+  await removeConnect(unit, scope, cluster, name);
   unit.delete(ecsKeys.serviceState(scope, cluster, name));
 }
 

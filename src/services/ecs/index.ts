@@ -27,6 +27,7 @@ import {
 import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
 import { ecsFacts } from "./facts.ts";
+import { connectQuestion } from "./agent-endpoint/connect-totals.ts";
 import { nodesQuestion } from "./nodes.ts";
 import { costQuestion } from "./cost.ts";
 import { survivingMachines } from "./survivors.ts";
@@ -94,7 +95,7 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
       },
     ],
     resources: [ecsFacts(deps.store)],
-    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps)],
+    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps), connectQuestion(tasks.tcs.connect)],
     async start() {
       await tasks.start?.();
       services.reconciler.start();

@@ -14,6 +14,7 @@ import type { TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
 import { mergeOverrides } from "../tasks/overrides.ts";
 import { taskLimits } from "../tasks/resources.ts";
 import { dockerConfigOf } from "./docker-config.ts";
+import { connectContainerOf, serviceConnectOf } from "./service-connect.ts";
 import { registryAuthenticationOf, type RegistryContext } from "./registry-authentication.ts";
 
 /** A task as its agent is told of it: overrides merged, everything in the protocol's own units. */
@@ -34,7 +35,11 @@ export function payloadTaskOf(task: TaskRecord, record: TaskDefinitionRecord, cl
     networkMode: definition.networkMode ?? "bridge",
     cpu: limits.cpu === undefined ? undefined : limits.cpu / 1024,
     memory: limits.memory,
-    containers: containers.map((container) => containerOf(task, definition, container, registry)),
+    containers: [
+      ...containers.map((container) => containerOf(task, definition, container, registry)),
+      ...(task.serviceConnect ? [connectContainerOf(task, task.serviceConnect, definition)] : []),
+    ],
+    ...(task.serviceConnect ? { serviceConnect: serviceConnectOf(task.serviceConnect, definition) } : {}),
     volumes: (definition.volumes ?? []).map(volumeOf),
     pidMode: definition.pidMode,
     ipcMode: definition.ipcMode,

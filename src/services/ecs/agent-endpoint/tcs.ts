@@ -3,6 +3,7 @@ import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Channel } from "./channel.ts";
+import { ConnectTotals } from "./connect-totals.ts";
 import { parseTelemetryFrame } from "./telemetry-frame.ts";
 
 const heartbeatMs = 20_000;
@@ -30,14 +31,18 @@ export interface Tcs {
   latest(taskArn: string): LatestMetrics | undefined;
   closeAll(): void;
   forgetAll(): void;
+  /** What Service Connect's proxies have counted. */
+  readonly connect: ConnectTotals;
 }
 
 export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
   const channels = new Set<Channel>();
   const metrics = new Map<string, LatestMetrics>();
+  const connect = new ConnectTotals();
 
   function remember(task: LatestMetrics["task"]): void {
     if (typeof task?.taskArn !== "string") return;
+    connect.add(task.taskArn, listOf(task.serviceConnectMetricsWrapper), clock.now());
     metrics.delete(task.taskArn);
     metrics.set(task.taskArn, { receivedAt: clock.now(), task });
     if (metrics.size > maxTasks) metrics.delete(metrics.keys().next().value!);
@@ -98,7 +103,11 @@ export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
     closeAll() {
       for (const channel of channels) channel.close(1000);
     },
-    forgetAll: () => metrics.clear(),
+    forgetAll() {
+      metrics.clear();
+      connect.forget();
+    },
+    connect,
   };
 }
 

@@ -24,7 +24,11 @@ import { ecsErrors } from "../errors.ts";
 import { ecsArn } from "../tasks/identifiers.ts";
 import { clusterName, clusterOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
+import { makeHttpNamespace, needNamespace } from "#reconcilers/names/namespaces.ts";
 import { isHidden } from "#reconcilers/nodes.ts";
+import type { Random } from "#platform/random.ts";
+import type { Unit } from "#store/unit.ts";
+import { namespaceNotFound } from "../services/service-connect.ts";
 import { effectiveSetting } from "../account-settings.ts";
 import { checkClusterName, checkConfiguration, checkProviders, checkSettings, checkStrategy } from "./rules.ts";
 import { clusterView, type TaskCounts } from "./view.ts";
@@ -66,7 +70,7 @@ export async function createCluster(deps: EcsDeps, input: CreateClusterRequest, 
       configuration: input.configuration,
       capacityProviders: input.capacityProviders ?? [],
       defaultCapacityProviderStrategy: strategyOf(input.defaultCapacityProviderStrategy),
-      serviceConnectDefaults: serviceConnectOf(input.serviceConnectDefaults),
+      serviceConnectDefaults: await connectDefaults(unit, scope, input.serviceConnectDefaults, deps.random, context.now),
       tags: (input.tags ?? []).map(({ key: tagKey = "", value = "" }) => ({ key: tagKey, value })),
     });
     unit.put(key, made);
@@ -77,8 +81,23 @@ export async function createCluster(deps: EcsDeps, input: CreateClusterRequest, 
 
 const strategyOf = (strategy: CreateClusterRequest["defaultCapacityProviderStrategy"]) =>
   (strategy ?? []).map(({ capacityProvider, weight = 0, base = 0 }) => ({ capacityProvider, weight, base }));
-const serviceConnectOf = (defaults: CreateClusterRequest["serviceConnectDefaults"]) =>
-  defaults?.namespace ? { namespace: defaults.namespace } : undefined;
+
+/** A namespace that is named and not there yet is made. Source: ECS API Reference, ClusterServiceConnectDefaultsRequest. */
+async function connectDefaults(
+  unit: Unit,
+  scope: Scope,
+  defaults: CreateClusterRequest["serviceConnectDefaults"],
+  random: Random,
+  now: number,
+): Promise<{ namespace: string } | undefined> {
+  const name = defaults?.namespace;
+  if (!name) return undefined;
+  const found = await needNamespace(unit, scope, name);
+  if (found) return { namespace: found.arn };
+  if (name.startsWith("arn:")) throw namespaceNotFound(name);
+  if (name.length > 1024 || !/^[!-~]+$/.test(name)) throw ecsErrors.invalid(`The namespace name is not valid: ${name}`);
+  return { namespace: (await makeHttpNamespace(unit, scope, name, { random, now })).arn };
+}
 
 export async function describeClusters(
   deps: EcsDeps,
@@ -110,12 +129,14 @@ export async function listClusters(deps: EcsDeps, input: ListClustersRequest, co
 export async function updateCluster(deps: EcsDeps, input: UpdateClusterRequest, context: RequestContext): Promise<UpdateClusterResponse> {
   checkSettings(input.settings);
   checkConfiguration(input.configuration);
-  return change(deps, input.cluster, context, (record) => ({
+  return change(deps, input.cluster, context, async (record, unit) => ({
     ...record,
     settings: mergeSettings(record.settings, input.settings),
     configuration: input.configuration ?? record.configuration,
     // An empty namespace takes the default away.
-    serviceConnectDefaults: input.serviceConnectDefaults ? serviceConnectOf(input.serviceConnectDefaults) : record.serviceConnectDefaults,
+    serviceConnectDefaults: input.serviceConnectDefaults
+      ? await connectDefaults(unit, scopeOf(context), input.serviceConnectDefaults, deps.random, context.now)
+      : record.serviceConnectDefaults,
   }));
 }
 
@@ -152,7 +173,7 @@ async function change(
   deps: EcsDeps,
   cluster: string | undefined,
   context: RequestContext,
-  to: (record: ClusterRecord) => ClusterRecord,
+  to: (record: ClusterRecord, unit: Unit) => ClusterRecord | Promise<ClusterRecord>,
 ): Promise<{ cluster: Cluster }> {
   const scope = scopeOf(context);
   const { name } = await clusterOf(deps.store, scope, cluster);
@@ -160,7 +181,7 @@ async function change(
     const key = ecsKeys.cluster(scope, name);
     const known = await unit.get<ClusterRecord>(key);
     if (known?.status !== "ACTIVE") throw ecsErrors.clusterNotFound();
-    const changed = to(known);
+    const changed = await to(known, unit);
     unit.put(key, changed);
     return changed;
   });

@@ -14,9 +14,10 @@ import { checkTags } from "../tasks/tags.ts";
 import type { ServiceDeps } from "./context.ts";
 import { serviceArns } from "./names.ts";
 import { checkConnections } from "./load-balancers.ts";
+import { checkNamespace, checkServiceConnect, resolveConnect, withNamespace } from "./service-connect.ts";
 import { deploy, revisionSpec } from "./revision.ts";
 import { checkCreate, checkRevision, deploymentConfiguration } from "./rules.ts";
-import { checkHookTargets } from "./strategy-rules.ts";
+import { checkHookTargets, checkStrategyWithConnect } from "./strategy-rules.ts";
 import { describeService } from "./view.ts";
 
 /** What a clientToken of CreateService stands for. */
@@ -40,11 +41,16 @@ export async function createService(
   const configuration = deploymentConfiguration(input.deploymentConfiguration, scheduling);
   const useDefault = !input.launchType && !input.capacityProviderStrategy?.length && cluster.defaultCapacityProviderStrategy.length > 0;
   const strategy = cluster.defaultCapacityProviderStrategy as NonNullable<CreateServiceRequest["capacityProviderStrategy"]>;
-  const given = useDefault ? { ...input, capacityProviderStrategy: strategy } : input;
+  const serviceConnectConfiguration = withNamespace(input.serviceConnectConfiguration, cluster);
+  const given = { ...input, serviceConnectConfiguration, ...(useDefault ? { capacityProviderStrategy: strategy } : {}) };
   checkRevision(given, cluster, definition);
+  const body = definition?.definition as TaskDefinition | undefined;
+  checkStrategyWithConnect(configuration.strategy, serviceConnectConfiguration);
+  checkServiceConnect(serviceConnectConfiguration, body, input.deploymentController?.type === "EXTERNAL");
+  await checkNamespace(deps.store, scope, serviceConnectConfiguration);
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   await checkHookTargets(deps.config, input.deploymentConfiguration);
-  await checkConnections(deps.store, scope, input, definition?.definition as TaskDefinition | undefined, configuration.strategy);
+  await checkConnections(deps.store, scope, input, body, configuration.strategy);
   const name = input.serviceName!;
   const grace = input.healthCheckGracePeriodSeconds ?? (input.loadBalancers?.length ? 0 : undefined);
   const spec = revisionSpec(
@@ -88,7 +94,8 @@ export async function createService(
       ...(input.role === undefined ? {} : { role: input.role }),
       tags: (input.tags ?? []).map(({ key: tag = "", value = "" }) => ({ key: tag, value })),
     };
-    const deployment = controller === "ECS" ? { deployment: await deploy(unit, scope, made, spec, deps.random, context.now) } : {};
+    const connect = body && (await resolveConnect(unit, scope, made, spec, body, { random: deps.random, now: context.now }));
+    const deployment = controller === "ECS" ? { deployment: await deploy(unit, scope, made, spec, deps.random, context.now, connect) } : {};
     const whole = { ...made, ...deployment };
     unit.put(key, whole);
     if (input.clientToken) {

@@ -208,6 +208,9 @@ function revisionOf(
     loadBalancers: (record.loadBalancers ?? []) as ServiceRevision["loadBalancers"],
     serviceRegistries: (record.serviceRegistries ?? []) as ServiceRevision["serviceRegistries"],
     ...(record.networkConfiguration ? { networkConfiguration: record.networkConfiguration as NetworkConfiguration } : {}),
+    ...(record.serviceConnectConfiguration
+      ? { serviceConnectConfiguration: record.serviceConnectConfiguration as ServiceRevision["serviceConnectConfiguration"] }
+      : {}),
     containerImages: containers.map(({ name, image }) => ({ containerName: name, image })),
     guardDutyEnabled: false,
     ...(record.targetGroups

@@ -7,14 +7,19 @@ import type {
   ListServicesResponse,
   Service,
 } from "@aws-sdk/client-ecs";
-import { ApiError, type RequestContext } from "#api/contract.ts";
+import type { RequestContext } from "#api/contract.ts";
+import { cloudMapKeys } from "#model/cloud-map-keys.ts";
+import type { NamespaceRecord } from "#model/cloud-map-records.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
+import { type ConnectServiceRecord, serviceConnectKeys } from "#model/service-connect.ts";
+import { findNamespace } from "#reconcilers/names/namespaces.ts";
 import { scopeOf, textPage } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
 import { clusterOf } from "../tasks/lookup.ts";
 import type { ServiceDeps } from "./context.ts";
 import { serviceArns, serviceName } from "./names.ts";
+import { namespaceNotFound } from "./service-connect.ts";
 import { describeService } from "./view.ts";
 
 export async function describeServices(
@@ -68,11 +73,26 @@ async function launchTypeOf(deps: ServiceDeps, scope: ReturnType<typeof scopeOf>
   return (await deps.store.get<ServiceRevisionRecord>(key))?.value.launchType;
 }
 
-/** Namespaces are Cloud Map's, which is not there yet: there is none that could be found. */
+/** Services of all clusters that are in a namespace by Service Connect. */
 export async function listServicesByNamespace(
-  _deps: ServiceDeps,
-  { namespace = "" }: ListServicesByNamespaceRequest,
+  deps: ServiceDeps,
+  input: ListServicesByNamespaceRequest,
+  context: RequestContext,
 ): Promise<ListServicesByNamespaceResponse> {
+  const scope = scopeOf(context);
+  const { namespace = "" } = input;
   if (namespace === "") throw ecsErrors.invalid("Namespace cannot be empty.");
-  throw new ApiError("NamespaceNotFoundException", `The specified namespace wasn't found: ${namespace}`);
+  const namespaces = await deps.store.list<NamespaceRecord>(cloudMapKeys.namespaces(scope));
+  const found = findNamespace(
+    namespaces.entries.map(({ value }) => value),
+    namespace,
+  );
+  if (!found) throw namespaceNotFound(namespace);
+  const { entries } = await deps.store.list<ConnectServiceRecord>(serviceConnectKeys.services(scope));
+  const arns = entries.flatMap(({ value }) => (value.namespaceId === found.id ? [value.arn] : []));
+  const page = textPage(deps, `ListServicesByNamespace/${ecsKeys.root(scope)}/${found.id}`, arns.toSorted(), {
+    ...input,
+    maxResults: input.maxResults ?? 10,
+  });
+  return { serviceArns: [...page.items], nextToken: page.nextToken };
 }

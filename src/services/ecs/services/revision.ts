@@ -2,6 +2,7 @@ import type { CreateServiceRequest, CreateTaskSetRequest, UpdateServiceRequest }
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import { shiftsTraffic } from "#model/lifecycle-stages.ts";
 import type { DeploymentRecord, RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
+import type { ResolvedConnect } from "#model/service-connect.ts";
 import { fargateProviders } from "#reconcilers/launch.ts";
 import { firstStage } from "#reconcilers/services/stages.ts";
 import type { Random } from "#platform/random.ts";
@@ -54,7 +55,8 @@ export function sameSpec(a: RevisionSpec, b: RevisionSpec): boolean {
   return members.every((member) => JSON.stringify(a[member]) === JSON.stringify(b[member]));
 }
 
-export function specOf({ id: _id, arn: _arn, createdAt: _at, targetGroups: _groups, ...spec }: ServiceRevisionRecord): RevisionSpec {
+export function specOf(revision: ServiceRevisionRecord): RevisionSpec {
+  const { id: _id, arn: _arn, createdAt: _at, targetGroups: _groups, serviceConnect: _connect, ...spec } = revision;
   return spec;
 }
 
@@ -69,6 +71,7 @@ export async function deploy(
   spec: RevisionSpec,
   random: Random,
   now: number,
+  serviceConnect?: ResolvedConnect,
 ): Promise<string> {
   const { cluster, name } = service;
   const open: DeploymentRecord[] = [];
@@ -108,6 +111,7 @@ export async function deploy(
     createdAt: now,
     ...spec,
     ...(choice.targetGroups ? { targetGroups: choice.targetGroups } : {}),
+    ...(serviceConnect ? { serviceConnect } : {}),
   };
   unit.put(ecsKeys.serviceRevision(scope, cluster, name, revisionId), revision);
   const number = digits(random, 19);

@@ -66,7 +66,6 @@ export function checkRevision(
     | "networkConfiguration"
     | "loadBalancers"
     | "serviceRegistries"
-    | "serviceConnectConfiguration"
     | "volumeConfigurations"
     | "vpcLatticeConfigurations"
     | "gatewayConnectors"
@@ -78,7 +77,6 @@ export function checkRevision(
   record: TaskDefinitionRecord | undefined,
 ): void {
   const launchType = checkLaunch(input, cluster);
-  if (input.serviceConnectConfiguration?.enabled) throw notYet("Service Connect");
   if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
   if (input.vpcLatticeConfigurations?.length) throw notYet("vpcLatticeConfigurations");
   if (input.gatewayConnectors?.length) throw notYet("gatewayConnectors");

@@ -36,6 +36,15 @@ export function checkStrategy(
   for (const hook of given?.lifecycleHooks ?? []) checkHook(hook);
 }
 
+/** A proxy's endpoints are whatever runs: it knows no blue and green, and would send requests to both. */
+export function checkStrategyWithConnect(
+  strategy: string | undefined,
+  connect: { readonly enabled?: boolean | undefined } | undefined,
+): void {
+  if (connect?.enabled && shiftsTraffic(strategy))
+    throw ecsErrors.notYet(`the deployment strategy ${strategy} of a service with Service Connect`);
+}
+
 function checkMinutes(name: string, minutes: number | undefined): void {
   if (minutes !== undefined && (!Number.isInteger(minutes) || minutes < 0 || minutes > 1440))
     throw invalid(`${name} must be an integer between 0 and 1440.`);

@@ -1,5 +1,6 @@
 import type { NetworkConfiguration, TaskDefinition } from "@aws-sdk/client-ecs";
 import type { TaskServiceRegistry } from "#model/ecs-records.ts";
+import type { ResolvedConnect } from "#model/service-connect.ts";
 import type { ServiceReconcilerOptions } from "#reconcilers/services/reconciler.ts";
 import type { Random } from "#platform/random.ts";
 import { laterWish } from "../tasks/launch-rules.ts";
@@ -21,7 +22,8 @@ export function createTaskOf(random: Random): ServiceReconcilerOptions["taskOf"]
     });
     const managed = service.enableECSManagedTags ? [{ key: "aws:ecs:serviceName", value: service.name }] : [];
     const serviceRegistries = spec.serviceRegistries as readonly TaskServiceRegistry[] | undefined;
-    const whole = { ...plan, tags: [...plan.tags, ...managed], loadBalancers, serviceRegistries };
+    const { serviceConnect } = spec as { readonly serviceConnect?: ResolvedConnect };
+    const whole = { ...plan, tags: [...plan.tags, ...managed], loadBalancers, serviceRegistries, serviceConnect };
     const request = placementRequestOf(whole, 1, service);
     const body = definition.definition as TaskDefinition;
     return {

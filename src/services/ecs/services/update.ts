@@ -15,13 +15,14 @@ import type { Unit } from "#store/unit.ts";
 import { scopeOf } from "../context.ts";
 import { ecsErrors } from "../errors.ts";
 import { networkWish, readerOf } from "../tasks/launch-rules.ts";
-import { clusterOf, taskDefinitionOf } from "../tasks/lookup.ts";
+import { clusterOf, findTaskDefinition, taskDefinitionOf } from "../tasks/lookup.ts";
 import type { ServiceDeps } from "./context.ts";
 import { findService, serviceErrors } from "./names.ts";
 import { checkConnections } from "./load-balancers.ts";
+import { checkNamespace, checkServiceConnect, resolveConnect, withNamespace } from "./service-connect.ts";
 import { deploy, revisionSpec, sameSpec, specOf } from "./revision.ts";
 import { checkDesiredCount, checkGrace, checkPlacementOf, checkRebalancing, checkRevision, deploymentConfiguration } from "./rules.ts";
-import { checkHookTargets } from "./strategy-rules.ts";
+import { checkHookTargets, checkStrategyWithConnect } from "./strategy-rules.ts";
 import { describeService } from "./view.ts";
 
 /** What belongs to a revision is deployed; everything else takes effect at once. */
@@ -35,9 +36,10 @@ export async function updateService(
   const found = await findService(deps.store, scope, cluster.name, input.service ?? "");
   if (found.status !== "ACTIVE") throw serviceErrors.notActive();
   const definition = input.taskDefinition === undefined ? undefined : await taskDefinitionOf(deps.store, scope, input.taskDefinition);
-  checkUpdate(found, input);
-  await checkHookTargets(deps.config, input.deploymentConfiguration);
-  await checkChange(deps, scope, cluster, found, input, definition);
+  const given: UpdateServiceRequest = { ...input, serviceConnectConfiguration: withNamespace(input.serviceConnectConfiguration, cluster) };
+  checkUpdate(found, given);
+  await checkHookTargets(deps.config, given.deploymentConfiguration);
+  await checkChange(deps, scope, cluster, found, given, definition);
   const record = await deps.writer.run(clusterQueue(scope, cluster.name), async (unit) => {
     const known = await activeService(unit, scope, found);
     await checkStrategyChange(unit, scope, known, input.deploymentConfiguration?.strategy);
@@ -60,7 +62,7 @@ export async function updateService(
       propagateTags: (input.propagateTags as ServiceRecord["propagateTags"] | undefined) ?? known.propagateTags,
       enableExecuteCommand: input.enableExecuteCommand ?? known.enableExecuteCommand,
     };
-    const deployment = await redeploy(deps, unit, scope, next, input, definition?.arn, context.now);
+    const deployment = await redeploy(deps, unit, scope, next, given, definition?.arn, context.now);
     const whole: ServiceRecord = deployment === undefined ? next : { ...next, deployment };
     unit.put(ecsKeys.service(scope, known.cluster, known.name), whole);
     return whole;
@@ -118,6 +120,7 @@ const ofRevision = [
   "taskDefinition",
   "loadBalancers",
   "serviceRegistries",
+  "serviceConnectConfiguration",
   "networkConfiguration",
   "capacityProviderStrategy",
   "platformVersion",
@@ -146,7 +149,11 @@ async function checkChange(
   const networkConfiguration = spec.networkConfiguration as UpdateServiceRequest["networkConfiguration"];
   checkRevision({ ...input, ...launch, networkConfiguration }, cluster, definition);
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
+  const connect = spec.serviceConnectConfiguration as UpdateServiceRequest["serviceConnectConfiguration"];
+  checkServiceConnect(connect, definition?.definition as TaskDefinition | undefined, service.deploymentController === "EXTERNAL");
+  if (changes) await checkNamespace(deps.store, scope, connect);
   const strategy = input.deploymentConfiguration?.strategy ?? service.deploymentConfiguration.strategy;
+  checkStrategyWithConnect(strategy, connect);
   const { loadBalancers, serviceRegistries } =
     changes || input.deploymentConfiguration?.strategy
       ? (spec as Pick<UpdateServiceRequest, "loadBalancers" | "serviceRegistries">)
@@ -171,7 +178,10 @@ async function redeploy(
   const before = revision ? specOf(revision) : {};
   const spec = revisionSpec(input, definitionArn, before);
   if (!input.forceNewDeployment && sameSpec(spec, before)) return undefined;
-  return deploy(unit, scope, service, spec, deps.random, now);
+  const definition = await findTaskDefinition(deps.store, scope, spec.taskDefinition ?? "");
+  const body = definition?.definition as TaskDefinition | undefined;
+  const connect = body && (await resolveConnect(unit, scope, service, spec, body, { random: deps.random, now }));
+  return deploy(unit, scope, service, spec, deps.random, now, connect);
 }
 
 /** The service drains: its tasks are stopped, then it is INACTIVE, and after an hour forgotten. */

@@ -129,7 +129,12 @@ function placedBy({ capacityProviderStrategy, launchType }: RevisionSpec): Pick<
   return launchType ? { launchType } : {};
 }
 
-function deploymentView(record: DeploymentRecord, spec: RevisionSpec, { running, pending }: Counts, desired: number): Deployment {
+function deploymentView(
+  record: DeploymentRecord,
+  spec: Partial<ServiceRevisionRecord>,
+  { running, pending }: Counts,
+  desired: number,
+): Deployment {
   return {
     id: record.id,
     status: record.status,
@@ -143,6 +148,17 @@ function deploymentView(record: DeploymentRecord, spec: RevisionSpec, { running,
     ...placedBy(spec),
     ...(spec.platformVersion ? { platformVersion: spec.platformVersion, platformFamily: "Linux" } : {}),
     ...(spec.networkConfiguration ? { networkConfiguration: spec.networkConfiguration as NetworkConfiguration } : {}),
+    ...(spec.serviceConnectConfiguration
+      ? { serviceConnectConfiguration: spec.serviceConnectConfiguration as Deployment["serviceConnectConfiguration"] }
+      : {}),
+    ...(spec.serviceConnect
+      ? {
+          serviceConnectResources: spec.serviceConnect.endpoints.map(({ discoveryName, cloudMapArn }) => ({
+            discoveryName,
+            discoveryArn: cloudMapArn,
+          })),
+        }
+      : {}),
     rolloutState: record.rolloutState,
     rolloutStateReason: record.rolloutStateReason,
   };

@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
+import { createConnectReconciler } from "#reconcilers/service-connect/reconciler.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
@@ -60,6 +61,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
   });
   const balancers = createLoadBalancerReconciler({ ...deps, writer: taskDeps.writer, log, links, vpcs: () => vpcs });
   const vpcs = createVpcReconciler({ store, clock, random, log, links, balancers: balancers.balancers });
+  const connect = createConnectReconciler({ store, clock, random, log, links });
   const acs = createAcs({
     store,
     clock,
@@ -73,6 +75,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       reconcilers.connectionChanged(instance);
     },
     targetHealth: (...report) => balancers.targetHealth(...report),
+    subscribed: (...subscription) => connect.subscribed(...subscription),
   });
   const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
 
@@ -104,6 +107,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       await timeline.start();
       balancers.start();
       vpcs.start();
+      connect.start();
       reconcilers.start();
     },
     async stop() {
@@ -112,6 +116,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       tcs.closeAll();
       await balancers.stop();
       await vpcs.stop();
+      await connect.stop();
       await reconcilers.stop();
     },
     /** The connections stand, whatever becomes of the rest. */

@@ -1,6 +1,7 @@
 import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition, TaskOverride } from "@aws-sdk/client-ecs";
 import type { Scope } from "#model/ecs-keys.ts";
 import type { Tag, TaskLoadBalancer, TaskServiceRegistry, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import { connectImage, type ResolvedConnect } from "#model/service-connect.ts";
 import { capacityProviderOf, type Machine } from "#reconcilers/nodes.ts";
 import type { Random } from "#platform/random.ts";
 import type { LaunchTarget } from "#reconcilers/launch.ts";
@@ -23,6 +24,7 @@ export interface TaskPlan {
   /** Of a service's tasks. */
   readonly loadBalancers?: readonly TaskLoadBalancer[];
   readonly serviceRegistries?: readonly TaskServiceRegistry[];
+  readonly serviceConnect?: ResolvedConnect;
   readonly tags: readonly Tag[];
 }
 
@@ -73,6 +75,15 @@ export function newTask(plan: TaskPlan, { instance, place }: Machine, target: La
   const { gpuCount: _, ...resources } = plan.resources;
   const limits = taskLimits(definition.definition as TaskDefinition, plan.overrides);
   const attribute = (name: string) => instance.attributes.find((each) => each.name === name)?.value;
+  const connect = plan.serviceConnect && { container: connectContainer(random), ...plan.serviceConnect };
+  const proxy = connect && {
+    name: connect.container,
+    arn: ecsArn.container(scope, cluster, id, random.uuid()),
+    image: connectImage,
+    cpu: "0",
+    essential: true,
+  };
+  const hostAddress = attribute("gantry.address");
   return {
     arn: ecsArn.task(scope, cluster, id),
     id,
@@ -84,7 +95,10 @@ export function newTask(plan: TaskPlan, { instance, place }: Machine, target: La
     cpuArchitecture: attribute("ecs.cpu-architecture"),
     launchType: target.launchType,
     ...(plan.serviceRegistries?.length ? { serviceRegistries: plan.serviceRegistries } : {}),
-    ...(plan.loadBalancers?.length ? { loadBalancers: plan.loadBalancers, ec2InstanceId: instance.ec2InstanceId } : {}),
+    ...(plan.loadBalancers?.length ? { loadBalancers: plan.loadBalancers } : {}),
+    ...(plan.loadBalancers?.length || connect ? { ec2InstanceId: instance.ec2InstanceId } : {}),
+    ...(connect ? { serviceConnect: connect } : {}),
+    ...(connect && !fargate && hostAddress !== undefined ? { hostAddress } : {}),
     ...(provider === undefined ? {} : { capacityProviderName: provider }),
     group: plan.group,
     startedBy: plan.startedBy,
@@ -94,21 +108,29 @@ export function newTask(plan: TaskPlan, { instance, place }: Machine, target: La
     cpu: limits.cpu === undefined ? undefined : String(limits.cpu),
     memory: limits.memory === undefined ? undefined : String(limits.memory),
     overrides: { ...plan.overrides },
-    containers: plan.containers.map((container) => ({
-      name: container.name!,
-      arn: ecsArn.container(scope, cluster, id, random.uuid()),
-      image: container.image!,
-      cpu: String(container.cpu ?? 0),
-      memory: container.memory === undefined ? undefined : String(container.memory),
-      memoryReservation: container.memoryReservation === undefined ? undefined : String(container.memoryReservation),
-      essential: container.essential ?? true,
-      ...(gpuCountOf(container) > 0 ? { gpuCount: gpuCountOf(container) } : {}),
-      healthCheck: (container.healthCheck?.command?.length ?? 0) > 0,
-    })),
+    containers: [
+      ...plan.containers.map((container) => ({
+        name: container.name!,
+        arn: ecsArn.container(scope, cluster, id, random.uuid()),
+        image: container.image!,
+        cpu: String(container.cpu ?? 0),
+        memory: container.memory === undefined ? undefined : String(container.memory),
+        memoryReservation: container.memoryReservation === undefined ? undefined : String(container.memoryReservation),
+        essential: container.essential ?? true,
+        ...(gpuCountOf(container) > 0 ? { gpuCount: gpuCountOf(container) } : {}),
+        healthCheck: (container.healthCheck?.command?.length ?? 0) > 0,
+      })),
+      ...(proxy ? [proxy] : []),
+    ],
     enableExecuteCommand: plan.enableExecuteCommand,
     tags: plan.tags,
   };
 }
+
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+/** As AWS names the proxy of a task. */
+const connectContainer = (random: Random) =>
+  `ecs-service-connect-${Array.from({ length: 6 }, () => letters[Math.floor(random.next() * letters.length)]).join("")}`;
 
 function storageOf({ definition, overrides }: TaskPlan): number {
   const given = overrides.ephemeralStorage ?? (definition.definition as TaskDefinition).ephemeralStorage;

@@ -1,0 +1,82 @@
+import type { Question } from "#api/contract.ts";
+import type { GeneralMetricsWrapper } from "#agent-protocol/service-connect.ts";
+import { parseArn } from "#model/arn.ts";
+
+/** What Service Connect's proxies have counted for one discovery name since this server started, in CloudWatch's names. */
+export interface ConnectMetrics {
+  readonly ClusterName: string;
+  readonly ServiceName: string;
+  readonly DiscoveryName: string;
+  /** Sums; ActiveConnectionCount is what it is now, TargetResponseTime the mean in milliseconds. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+interface Total {
+  readonly dimensions: Omit<ConnectMetrics, "metrics">;
+  readonly sums: Map<string, number>;
+  /** Connections of each task's proxy when it last told, and when that was. */
+  readonly active: Map<string, { readonly value: number; readonly at: number }>;
+  answered: number;
+}
+
+/** A proxy that has not told for so long has gone. */
+const silentMs = 60_000;
+/** Names without end would fill the memory; the longest silent goes first. */
+const mostTotals = 10_000;
+
+/** In memory until CloudWatch keeps them. */
+export class ConnectTotals {
+  readonly #totals = new Map<string, Total>();
+
+  add(taskArn: string, wrappers: readonly GeneralMetricsWrapper[], now: number): void {
+    const arn = parseArn(taskArn);
+    if (!arn) return;
+    for (const { dimensions = [], generalMetrics = [] } of wrappers) {
+      const value = (name: string) => dimensions.find(({ key }) => key === name)?.value ?? "";
+      const named = { ClusterName: value("ClusterName"), ServiceName: value("ServiceName"), DiscoveryName: value("DiscoveryName") };
+      const key = JSON.stringify([arn.account, arn.region, named]);
+      const total = this.#totals.get(key) ?? { dimensions: named, sums: new Map(), active: new Map(), answered: 0 };
+      this.#totals.delete(key);
+      this.#totals.set(key, total);
+      if (this.#totals.size > mostTotals) this.#totals.delete(this.#totals.keys().next().value!);
+      let active = 0;
+      for (const { metricName, metricValues: [first = 0] = [], metricCounts: [count = 1] = [] } of generalMetrics) {
+        if (metricName === "ActiveConnectionCount") active = first;
+        else total.sums.set(metricName, (total.sums.get(metricName) ?? 0) + first * count);
+        if (metricName === "TargetResponseTime") total.answered += count;
+      }
+      total.active.set(taskArn, { value: active, at: now });
+    }
+  }
+
+  of(account: string, region: string, now: number): ConnectMetrics[] {
+    const found: ConnectMetrics[] = [];
+    for (const [key, { dimensions, sums, active, answered }] of this.#totals) {
+      const [ofAccount, ofRegion] = JSON.parse(key) as [string, string];
+      if (ofAccount !== account || ofRegion !== region) continue;
+      let connections = 0;
+      for (const [task, { value, at }] of active)
+        if (now - at > silentMs) active.delete(task);
+        else connections += value;
+      const metrics: Record<string, number> = { ActiveConnectionCount: connections, ...Object.fromEntries(sums) };
+      if (answered > 0) metrics.TargetResponseTime = metrics.TargetResponseTime! / answered;
+      found.push({ ...dimensions, metrics });
+    }
+    return found.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  }
+
+  forget(): void {
+    this.#totals.clear();
+  }
+}
+
+/** `GET /_gantry/service-connect`: `{ metrics: ConnectMetrics[] }`. */
+export function connectQuestion(totals: ConnectTotals): Question {
+  return {
+    path: "/_gantry/service-connect",
+    action: "cloudwatch:GetMetricData",
+    async answer(_query, { account, region, now }) {
+      return { metrics: totals.of(account, region, now) };
+    },
+  };
+}

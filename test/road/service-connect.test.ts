@@ -1,0 +1,233 @@
+/** Issue 5, Service Connect on real tasks: a name inside the tasks of a namespace, and no request lost when what is behind it dies or changes. */
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readdir, readFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import {
+  CreateServiceCommand,
+  DeleteServiceCommand,
+  DescribeServicesCommand,
+  DescribeTasksCommand,
+  ListServicesCommand,
+  ListTasksCommand,
+  type RegisterTaskDefinitionCommandInput,
+  type ServiceConnectService,
+  StopTaskCommand,
+  type Task,
+  UpdateServiceCommand,
+} from "@aws-sdk/client-ecs";
+import { GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { CreateHttpNamespaceCommand, DiscoverInstancesCommand, ServiceDiscoveryClient } from "@aws-sdk/client-servicediscovery";
+import { type RunningGantry, startGantry } from "../support/gantry.ts";
+import { logGroup, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+
+let gantry: RunningGantry;
+let work: string;
+let t: Tasks;
+let names: ServiceDiscoveryClient;
+let subnets: string[];
+
+before(async () => {
+  work = await mkdtemp(join(tmpdir(), "gantry-connect-"));
+  gantry = await startGantry({ open: true, env: { GANTRY_CPU_OVERCOMMIT: "8" } });
+  t = await openTasks(gantry, work);
+  const options = {
+    endpoint: gantry.endpoint,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    maxAttempts: 1,
+  };
+  const { Subnets } = await new EC2Client(options).send(new DescribeSubnetsCommand({}));
+  subnets = Subnets!.map(({ SubnetId }) => SubnetId!);
+  names = new ServiceDiscoveryClient({ ...options, disableHostPrefix: true });
+  for (const Name of ["shop", "other"]) await names.send(new CreateHttpNamespaceCommand({ Name }));
+});
+after(async () => {
+  await gantry?.stop();
+  await rm(work, { recursive: true, force: true });
+});
+
+const fargate = {
+  cpu: "256",
+  memory: "512",
+  networkMode: "awsvpc" as const,
+  requiresCompatibilities: ["FARGATE" as const],
+  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
+};
+const kinds: readonly { name: string; launchType: "EC2" | "FARGATE"; fields: Partial<RegisterTaskDefinitionCommandInput> }[] = [
+  { name: "awsvpc", launchType: "EC2", fields: { networkMode: "awsvpc" } },
+  { name: "bridge", launchType: "EC2", fields: { networkMode: "bridge" } },
+  { name: "Fargate", launchType: "FARGATE", fields: fargate },
+];
+
+async function eventually<T>(what: string, ask: () => Promise<T | undefined>, ms = 60_000): Promise<T> {
+  const end = Date.now() + ms;
+  for (;;) {
+    const found = await ask();
+    if (found !== undefined) return found;
+    if (Date.now() > end) assert.fail(`not within ${ms} ms: ${what}: ${await events()}`);
+    await sleep(100);
+  }
+}
+/** What the services say of themselves. */
+async function events(): Promise<string> {
+  const { serviceArns } = await t.ecs.send(new ListServicesCommand({}));
+  if (!serviceArns?.length) return "";
+  const { services } = await t.ecs.send(new DescribeServicesCommand({ services: serviceArns }));
+  return services!.flatMap((each) => each.events!.slice(0, 4).map(({ message }) => message)).join("\n");
+}
+const serving = (answer: string, place = randomUUID()) =>
+  `mkdir -p /www/${place} && echo ${answer} >/www/${place}/index.html && exec httpd -f -p 8080 -h /www/${place}`;
+/** A request after the other, and a line for each: the last one of what it answered, or that it failed. (Debian's static wget can't resolve names.) */
+const asking = (name: string) =>
+  `while :; do a=$(printf 'GET / HTTP/1.1\\r\\nHost: ${name}\\r\\nConnection: close\\r\\n\\r\\n' | nc -w 8 ${name} 8080 | tail -n 1); echo \${a:-failed}; sleep 0.03; done`;
+
+async function service(
+  serviceName: string,
+  kind: (typeof kinds)[number],
+  definition: string,
+  count: number,
+  connect: { namespace: string; services?: ServiceConnectService[] },
+): Promise<void> {
+  await t.ecs.send(
+    new CreateServiceCommand({
+      serviceName,
+      taskDefinition: definition,
+      desiredCount: count,
+      launchType: kind.launchType,
+      serviceConnectConfiguration: { enabled: true, ...connect },
+      ...(kind.fields.networkMode === "awsvpc" ? { networkConfiguration: { awsvpcConfiguration: { subnets } } } : {}),
+    }),
+  );
+}
+async function tasksOf(serviceName: string, count: number): Promise<Task[]> {
+  return eventually(`${count} tasks of ${serviceName}`, async () => {
+    const { taskArns } = await t.ecs.send(new ListTasksCommand({ serviceName }));
+    if (!taskArns?.length) return undefined;
+    const { tasks } = await t.ecs.send(new DescribeTasksCommand({ tasks: taskArns }));
+    const running = tasks!.filter(({ lastStatus }) => lastStatus === "RUNNING");
+    return running.length === count ? running : undefined;
+  });
+}
+async function lines(task: Task): Promise<string[]> {
+  const id = task.taskArn!.slice(task.taskArn!.lastIndexOf("/") + 1);
+  const found: string[] = [];
+  let nextToken: string | undefined;
+  for (let page = 0; page < 50; page++) {
+    const { events, nextForwardToken } = await t.logs.send(
+      new GetLogEventsCommand({ logGroupName: logGroup, logStreamName: `t/main/${id}`, startFromHead: true, nextToken }),
+    );
+    found.push(...(events ?? []).map(({ message }) => message ?? ""));
+    if (nextForwardToken === nextToken) break;
+    nextToken = nextForwardToken;
+  }
+  return found;
+}
+const instances = async (ServiceName: string) =>
+  (await names.send(new DiscoverInstancesCommand({ NamespaceName: "shop", ServiceName }))).Instances!;
+async function remove(...serviceNames: string[]): Promise<void> {
+  for (const name of serviceNames) await t.ecs.send(new DeleteServiceCommand({ service: name, force: true }));
+  await eventually("services gone", async () => {
+    const { services } = await t.ecs.send(new DescribeServicesCommand({ services: serviceNames }));
+    return services!.every(({ status }) => status === "INACTIVE") ? true : undefined;
+  });
+}
+/** Of the machine's processes that serve the place. */
+async function processOf(place: string): Promise<number> {
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.startsWith("httpd\0") && command.includes(place)) return Number(pid);
+  }
+  throw new Error(`nothing serves ${place}`);
+}
+
+describe("kinds of tasks, side by side", { concurrency: true }, () => {
+  for (const kind of kinds) {
+    describe(kind.name, { concurrency: false }, () => {
+      const web = `web-${kind.name.toLowerCase()}`;
+      const client = `client-${kind.name.toLowerCase()}`;
+      const stranger = `stranger-${kind.name.toLowerCase()}`;
+      const place = randomUUID();
+      const define = (answer: string) =>
+        t.define(
+          [{ ...sh(serving(answer, place)), portMappings: [{ name: "http", containerPort: 8080, appProtocol: "http" }] }],
+          kind.fields,
+        );
+
+      test("a name answers from all tasks of the service, only inside its namespace", async () => {
+        await service(web, kind, await define("one"), 2, {
+          namespace: "shop",
+          services: [{ portName: "http", discoveryName: web, clientAliases: [{ port: 8080, dnsName: web }] }],
+        });
+        const [first] = await tasksOf(web, 2);
+        assert.match(first!.containers!.map(({ name }) => name).join(" "), /^main ecs-service-connect-\w{6}$/);
+        assert.equal((await instances(web)).length, 2);
+        await service(client, kind, await t.define([sh(asking(web))], kind.fields), 1, { namespace: "shop" });
+        const [asker] = await tasksOf(client, 1);
+        await service(stranger, kind, await t.define([sh(asking(web))], kind.fields), 1, { namespace: "other" });
+        await eventually("answers", async () => ((await lines(asker!)).length >= 20 ? true : undefined));
+        assert.deepEqual([...new Set(await lines(asker!))], ["one"]);
+        const [other] = await tasksOf(stranger, 1);
+        const heard = await eventually("the stranger's", async () => ((await lines(other!)).length >= 3 ? lines(other!) : undefined));
+        assert.ok(!heard.includes("one") && heard.some((line) => line.includes("bad address")), heard.slice(0, 5).join("\n"));
+        await remove(stranger);
+      });
+
+      if (kind.launchType === "EC2")
+        test("a task that is killed: the requests go on with the other", async () => {
+          const [asker] = await tasksOf(client, 1);
+          process.kill(await processOf(place), "SIGKILL");
+          const before = (await lines(asker!)).length;
+          await eventually("more answers", async () => ((await lines(asker!)).length > before + 50 ? true : undefined));
+          await tasksOf(web, 2);
+          assert.deepEqual([...new Set(await lines(asker!))], ["one"]);
+        });
+
+      test("a rolling update loses no request", async () => {
+        const [asker] = await tasksOf(client, 1);
+        await t.ecs.send(new UpdateServiceCommand({ service: web, taskDefinition: await define("two") }));
+        await eventually("rolled out", async () => {
+          const { services } = await t.ecs.send(new DescribeServicesCommand({ services: [web] }));
+          return services![0]!.deployments!.length === 1 && services![0]!.deployments![0]!.rolloutState === "COMPLETED" ? true : undefined;
+        });
+        await eventually("only the new answer", async () =>
+          (await lines(asker!)).slice(-10).every((line) => line === "two") ? true : undefined,
+        );
+        assert.deepEqual([...new Set(await lines(asker!))], ["one", "two"]);
+        await remove(client, web);
+        await assert.rejects(instances(web), { name: "ServiceNotFound" });
+      });
+    });
+  }
+});
+
+test("an agent that is killed disturbs no request, and hears again of who comes and goes", async () => {
+  const [kind] = kinds;
+  const services = [{ portName: "http", discoveryName: "lasting", clientAliases: [{ port: 8080, dnsName: "lasting" }] }];
+  const definition = await t.define(
+    [{ ...sh(serving("here")), portMappings: [{ name: "http", containerPort: 8080, appProtocol: "http" }] }],
+    kind!.fields,
+  );
+  await service("lasting", kind!, definition, 1, { namespace: "shop", services });
+  const [first] = await tasksOf("lasting", 1);
+  await service("asker", kind!, await t.define([sh(asking("lasting"))], kind!.fields), 1, { namespace: "shop" });
+  const [asker] = await tasksOf("asker", 1);
+  await eventually("answers", async () => ((await lines(asker!)).length >= 5 ? true : undefined));
+  const { parts } = await gantry.status();
+  process.kill(parts.find(({ name }) => name === "agent")!.pid!, "SIGKILL");
+  await t.ecs.send(new UpdateServiceCommand({ service: "lasting", desiredCount: 2 }));
+  await tasksOf("lasting", 2);
+  await t.ecs.send(new StopTaskCommand({ task: first!.taskArn! }));
+  await eventually("the first has stopped", async () => {
+    const { tasks } = await t.ecs.send(new DescribeTasksCommand({ tasks: [first!.taskArn!] }));
+    return tasks![0]!.lastStatus === "STOPPED" ? true : undefined;
+  });
+  const before = (await lines(asker!)).length;
+  await eventually("more answers", async () => ((await lines(asker!)).length > before + 20 ? true : undefined));
+  assert.deepEqual([...new Set(await lines(asker!))], ["here"]);
+  await remove("asker", "lasting");
+});
