@@ -26,7 +26,7 @@ import {
   ModifyTargetGroupAttributesCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { type Load, startLoad } from "../support/load.ts";
+import { type Load, startLoad } from "#cli/demo/load.ts";
 import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 let gantry: RunningGantry;
