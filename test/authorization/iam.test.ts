@@ -59,12 +59,12 @@ test("users see to their own keys by a policy with a variable; IAM's paths are f
   );
 });
 
-test("AWS's own managed policies; a session of a role within its session policy", async () => {
+test("a session of a role within its session policy", async () => {
+  const cy = it.as(await keysOf("cy"));
   await it.iam.send(
     new iam.CreateRoleCommand({ RoleName: "ops", AssumeRolePolicyDocument: trust({ AWS: `arn:aws:iam::${account}:user/staff/cy` }) }),
   );
   await it.iam.send(new iam.PutRolePolicyCommand({ RoleName: "ops", PolicyName: "p", PolicyDocument: allow("ecs:*") }));
-  const cy = it.as(await keysOf("cy"));
   const assumed = async (Policy?: string) => {
     const { Credentials } = await cy.sts.send(
       new AssumeRoleCommand({ RoleArn: `arn:aws:iam::${account}:role/ops`, RoleSessionName: "s1", Policy }),
