@@ -43,7 +43,8 @@ describe("roles", () => {
     );
     const { Roles } = await send(new Sdk.ListRolesCommand({ PathPrefix: "/svc/" }));
     assert.deepEqual([Roles?.[0]?.RoleName, Roles?.[0]?.Tags, Roles?.[0]?.PermissionsBoundary], ["web", undefined, undefined]);
-    await send(new Sdk.UpdateRoleCommand({ RoleName: "web", Description: "new", MaxSessionDuration: 3600 }));
+    await send(new Sdk.UpdateRoleCommand({ RoleName: "web", Description: "new" }));
+    await send(new Sdk.UpdateRoleCommand({ RoleName: "web", MaxSessionDuration: 3600 }));
     await send(new Sdk.UpdateAssumeRolePolicyCommand({ RoleName: "web", PolicyDocument: trust({ AWS: account }) }));
     await send(new Sdk.DeleteRolePermissionsBoundaryCommand({ RoleName: "web" }));
     const { Role: changed } = await send(new Sdk.GetRoleCommand({ RoleName: "web" }));

@@ -137,8 +137,6 @@ describe("users", () => {
 describe("access keys", () => {
   it("sign as their user; the secret is shown once and nowhere kept in the clear; inactive, deleted, gone with the user", async () => {
     await send(new Sdk.CreateUserCommand({ UserName: "cara", Path: "/ops/" }));
-    const own = allow(["iam:GetUser", "iam:ListAccessKeys"], `arn:aws:iam::${account}:user/ops/cara`);
-    await send(new Sdk.PutUserPolicyCommand({ UserName: "cara", PolicyName: "own", PolicyDocument: own }));
     const { AccessKey } = await send(new Sdk.CreateAccessKeyCommand({ UserName: "cara" }));
     assert.match(AccessKey!.AccessKeyId!, /^AKIA[A-Z2-7]{16}$/);
     assert.equal(AccessKey!.SecretAccessKey!.length, 40);
@@ -146,6 +144,15 @@ describe("access keys", () => {
     const { User } = await send(new Sdk.GetUserCommand({ UserName: "cara" }));
     const me = await sts.send(new GetCallerIdentityCommand());
     assert.deepEqual([me.UserId, me.Account, me.Arn], [User?.UserId, account, `arn:aws:iam::${account}:user/ops/cara`]);
+    await assert.rejects(
+      iam.send(new Sdk.GetUserCommand({})),
+      said(
+        "AccessDenied",
+        `User: arn:aws:iam::${account}:user/ops/cara is not authorized to perform: iam:GetUser on resource: arn:aws:iam::${account}:user/ops/cara because no identity-based policy allows the iam:GetUser action`,
+      ),
+    );
+    const PolicyDocument = allow(["iam:GetUser", "iam:ListAccessKeys"], `arn:aws:iam::${account}:user/ops/\${aws:username}`);
+    await send(new Sdk.PutUserPolicyCommand({ UserName: "cara", PolicyName: "self", PolicyDocument }));
     assert.equal((await iam.send(new Sdk.GetUserCommand({}))).User?.UserName, "cara", "without a name: who asks");
     const records = JSON.stringify((await it_.server.deps.store.list("/")).entries);
     assert.ok(!records.includes(AccessKey!.SecretAccessKey!));
@@ -179,10 +186,10 @@ describe("access keys", () => {
       send(new Sdk.DeleteUserCommand({ UserName: "clara" })),
       said("DeleteConflictException", "Cannot delete entity, must delete access keys first."),
     );
-    await send(new Sdk.DeleteUserPolicyCommand({ UserName: "clara", PolicyName: "own" }));
     for (const { AccessKeyId } of (await send(new Sdk.ListAccessKeysCommand({ UserName: "clara" }))).AccessKeyMetadata!)
       await send(new Sdk.DeleteAccessKeyCommand({ UserName: "clara", AccessKeyId }));
     await assert.rejects(sts.send(new GetCallerIdentityCommand()), said("InvalidClientTokenId", /security token/));
+    await send(new Sdk.DeleteUserPolicyCommand({ UserName: "clara", PolicyName: "self" }));
     await send(new Sdk.DeleteUserCommand({ UserName: "clara" }));
     const left = (await it_.server.deps.store.list("/iam")).entries.map(({ key }) => key);
     assert.deepEqual(left, [`/iam-changed/${account}`]);

@@ -240,9 +240,10 @@ describe("for AWS's services", () => {
 describe("GetSessionToken and GetFederationToken", () => {
   it("make a user's temporary credentials, which end with the user and make no more of their kind", async () => {
     await iam(new IamSdk.CreateUserCommand({ UserName: "fay" }));
-    await iam(new IamSdk.PutUserPolicyCommand({ UserName: "fay", PolicyName: "p", PolicyDocument: allow("sts:*") }));
     const keys = await keysOf("fay");
     const fay = it_.as(keys);
+    const PolicyDocument = allow(["sts:GetFederationToken", "ecs:*"]);
+    await iam(new IamSdk.PutUserPolicyCommand({ UserName: "fay", PolicyName: "p", PolicyDocument }));
     const session = it_.as(sdkCredentials((await fay.sts.send(new Sdk.GetSessionTokenCommand())).Credentials!));
     const arn = `arn:aws:iam::${account}:user/fay`;
     assert.equal((await session.sts.send(new Sdk.GetCallerIdentityCommand())).Arn, arn);

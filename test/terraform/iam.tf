@@ -87,7 +87,7 @@ resource "aws_iam_user" "ann" {
   name          = "ann"
   path          = "/people/"
   force_destroy = true
-  tags          = { team = "a" }
+  tags          = { floor = "2" }
 }
 
 resource "aws_iam_access_key" "ann" {

@@ -1,7 +1,9 @@
-import type { ResourceFacts } from "#api/authorize.ts";
+import type { ResourceDescription, ResourceFacts } from "#api/authorize.ts";
 import type { Tag } from "#model/ecs-records.ts";
 import { iamArn, iamKeys, parseIamArn } from "#model/iam-keys.ts";
+import type { OidcProviderRecord } from "#model/iam-records.ts";
 import type { Store } from "#store/store.ts";
+import { providerName } from "./oidc-providers.ts";
 
 interface Named {
   readonly name: string;
@@ -9,32 +11,31 @@ interface Named {
   readonly tags?: readonly Tag[];
 }
 
-/** What policies may ask about IAM's own: the paths, which requests leave out, and the tags. */
+/** What policies may ask about IAM's resources: their ARN in full, since requests name them without their path, and their tags. */
 export function iamFacts(store: Store): ResourceFacts {
-  return {
-    service: "iam",
-    async describe(arn) {
-      const parsed = parseIamArn(arn);
-      const key = parsed && parsed.account !== "aws" ? keyOf(parsed.kind, parsed.account, parsed.name) : undefined;
-      const record = key === undefined ? undefined : (await store.get<Named>(key))?.value;
-      if (!parsed || !record) return undefined;
-      const tags = Object.fromEntries((record.tags ?? []).map((tag) => [tag.key, tag.value]));
-      return { arn: iamArn(parsed.account, `${parsed.kind}${record.path}${record.name}`), tags };
-    },
-  };
+  const get = async <T>(key: string) => (await store.get<T>(key))?.value;
+
+  async function find(arn: string): Promise<ResourceDescription | undefined> {
+    const parsed = parseIamArn(arn);
+    if (!parsed) return undefined;
+    const { account, kind, name } = parsed;
+    if (kind === "oidc-provider") {
+      const provider = await get<OidcProviderRecord>(iamKeys.oidcProvider(account, `${parsed.path.slice(1)}${name}`));
+      return provider && { arn: iamArn(account, `${kind}/${providerName(provider.url)}`), ...tagsOf(provider.tags) };
+    }
+    const key =
+      kind === "user" || kind === "group" || kind === "role"
+        ? iamKeys.entity(account, kind, name)
+        : kind === "policy"
+          ? iamKeys.policy(account, name)
+          : kind === "instance-profile"
+            ? iamKeys.instanceProfile(account, name)
+            : undefined;
+    const record = key === undefined ? undefined : await get<Named>(key);
+    return record && { arn: iamArn(account, `${kind}${record.path}${record.name}`), ...tagsOf(record.tags ?? []) };
+  }
+
+  return { service: "iam", describe: find };
 }
 
-function keyOf(kind: string, account: string, name: string): string | undefined {
-  switch (kind) {
-    case "user":
-    case "role":
-    case "group":
-      return iamKeys.entity(account, kind, name);
-    case "policy":
-      return iamKeys.policy(account, name);
-    case "instance-profile":
-      return iamKeys.instanceProfile(account, name);
-    default:
-      return undefined;
-  }
-}
+const tagsOf = (tags: readonly Tag[]) => ({ tags: Object.fromEntries(tags.map(({ key, value }) => [key, value])) });

@@ -76,10 +76,11 @@ export async function updateRole(change: Change, input: Sdk.UpdateRoleRequest): 
   checkDescription(input.Description);
   // Of a service-linked role the description may be changed, nothing else.
   if (role.service !== undefined && input.MaxSessionDuration !== undefined) throw errors.protectedRole(role.name);
+  // What is left out stays as it is.
   put(change, "role", {
     ...role,
-    description: input.Description ?? "",
-    maxSessionDuration: role.service === undefined ? maxSessionDurationOf(input.MaxSessionDuration) : role.maxSessionDuration,
+    ...(input.Description === undefined ? {} : { description: input.Description }),
+    ...(input.MaxSessionDuration === undefined ? {} : { maxSessionDuration: maxSessionDurationOf(input.MaxSessionDuration) }),
   });
   return {};
 }
