@@ -90,6 +90,7 @@ async function evaluation(identity: NamedPolicy[]): Promise<number> {
 }
 
 async function serve(home: string, port: number): Promise<void> {
+  process.once("SIGTERM", () => process.exit(0));
   const config = readConfig({ GANTRY_HOME: home, GANTRY_PORT: String(port) });
   const store = await openSqliteStore({ path: join(home, "store.sqlite"), clock: systemClock });
   const deps = { store, clock: systemClock, random: systemRandom, sealer: createSealer(Buffer.alloc(32, 1)), config, log: silentLogger };

@@ -88,13 +88,11 @@ export const policiesFor = async (store: Store, principal: Principal) => ({
   ...sessionPolicies(principal),
 });
 
-export interface ServiceRequest {
-  readonly roleArn: string;
+export interface ServiceAsk {
   /** Who becomes the role, e.g. `ecs-tasks.amazonaws.com`. */
   readonly service: string;
   /** 2 to 64 of `\w+=,.@-`, e.g. a task's id. */
   readonly sessionName: string;
-  readonly durationSeconds: number;
   /** Milliseconds. */
   readonly now: number;
   readonly region: string;
@@ -102,13 +100,13 @@ export interface ServiceRequest {
   readonly source?: { readonly arn: string; readonly account: string };
 }
 
-/** Credentials of a role for one of AWS's services: the role of a task, of an instance. Needs no network and no credentials, only the role's trust. */
-export async function assumeRoleForService(
-  deps: { readonly store: Store; readonly sealer: Sealer; readonly random: Random },
-  { roleArn, service, sessionName, durationSeconds, now, region, source }: ServiceRequest,
-): Promise<{ readonly credentials: SessionCredentials } | { readonly problem: "NoSuchRole" | "NotTrusted" }> {
-  const found = await findRole(deps.store, roleArn);
-  if (!found) return { problem: "NoSuchRole" };
+export interface ServiceRequest extends ServiceAsk {
+  readonly roleArn: string;
+  readonly durationSeconds: number;
+}
+
+/** Whether the role's trust policy lets one of AWS's services become it. */
+export function serviceMayAssume(found: FoundRole, { service, sessionName, now, region, source }: ServiceAsk): boolean {
   const principal: Principal = { account: "", arn: "", userId: "", accessKeyId: "", identity: { kind: "AWSService", service } };
   const context: Context = {
     ...principalContext(principal),
@@ -116,7 +114,17 @@ export async function assumeRoleForService(
     "sts:RoleSessionName": [sessionName],
     ...(source ? { "aws:SourceArn": [source.arn], "aws:SourceAccount": [source.account] } : {}),
   };
-  const { decision } = mayAssume(found, factsOf(principal), "sts:AssumeRole", context, { identity: [] });
-  if (decision.outcome !== "allowed") return { problem: "NotTrusted" };
+  return mayAssume(found, factsOf(principal), "sts:AssumeRole", context, { identity: [] }).decision.outcome === "allowed";
+}
+
+/** Credentials of a role for one of AWS's services: the role of a task, of an instance. Needs no network and no credentials, only the role's trust. */
+export async function assumeRoleForService(
+  deps: { readonly store: Store; readonly sealer: Sealer; readonly random: Random },
+  request: ServiceRequest,
+): Promise<{ readonly credentials: SessionCredentials } | { readonly problem: "NoSuchRole" | "NotTrusted" }> {
+  const found = await findRole(deps.store, request.roleArn);
+  if (!found) return { problem: "NoSuchRole" };
+  if (!serviceMayAssume(found, request)) return { problem: "NotTrusted" };
+  const { sessionName, durationSeconds, now } = request;
   return { credentials: issueSession(deps, found.account, roleHolder(found.role, sessionName), durationSeconds, now) };
 }

@@ -223,7 +223,7 @@ describe("roles that are handed over", () => {
       /iam:PassRole on resource: arn:aws:iam::000000000000:role\/app/,
     );
     const withRole = people.user("runs-with", { identity: [policy("p", run, allow("iam:PassRole"))] });
-    assert.match((await failure(ecs(withRole).send(new RunTaskCommand(start))))[2], /No Container Instances were found/);
+    assert.match((await failure(ecs(withRole).send(new RunTaskCommand(start))))[2], /^ECS was unable to assume the role/);
     assert.match((await failure(ecs(withRole).send(new RunTaskCommand({ ...start, cluster: "prod" }))))[2], /ecs:RunTask on resource/);
     const overridden = { ...start, overrides: { executionRoleArn: `arn:aws:iam::${account}:role/other` } };
     const app = people.user("runs-app", { identity: [policy("p", run, allow("iam:PassRole", `arn:aws:iam::${account}:role/app`))] });

@@ -283,7 +283,11 @@ const world: fc.Arbitrary<World> = fc
       },
       { requiredKeys: [] },
     ),
-    identity: fc.array(policy, { maxLength: 3 }),
+    // Many policies are indexed together, few each by itself.
+    identity: fc.oneof(
+      { weight: 5, arbitrary: fc.array(policy, { maxLength: 3 }) },
+      { weight: 1, arbitrary: fc.array(policy, { minLength: 9, maxLength: 12 }) },
+    ),
     boundary: fc.option(policy, { nil: undefined }),
     session: fc.option(fc.array(policy, { minLength: 1, maxLength: 2 }), { nil: undefined }),
     resourcePolicies: fc.array(resourcePolicy, { maxLength: 2 }),

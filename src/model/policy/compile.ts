@@ -50,11 +50,15 @@ function actionMatcher({ not, patterns }: Selection): Matcher {
 
 function resourceMatcher(templates: readonly Template[], not: boolean): CompiledStatement["matchesResource"] {
   const fixed = templates.filter(isFixed).map(matcherOf);
-  const open = templates.filter((template) => !isFixed(template));
+  // What stands in a pattern must stand in the resource, whatever its variables are: most are told apart by that.
+  const open = templates
+    .filter((template) => !isFixed(template))
+    .map((template) => ({ template, literals: template.flatMap((piece) => ("literal" in piece ? [piece.literal] : [])) }));
   return (resource, context) => {
     const matched =
       fixed.some((matches) => matches(resource)) ||
-      open.some((template) => {
+      open.some(({ template, literals }) => {
+        if (!literals.every((literal) => resource.includes(literal))) return false;
         const pieces = fill(template, context);
         return pieces !== undefined && matcherOf(pieces)(resource);
       });

@@ -16,18 +16,28 @@ export function piecesOf(pattern: string): Piece[] {
 export const glob = (pattern: string): Matcher => matcherOf(piecesOf(pattern));
 
 export function matcherOf(pieces: readonly Piece[]): Matcher {
-  const [first, second] = pieces;
-  if (!first) return (text) => text === "";
-  if (pieces.every((piece) => "wild" in piece && piece.wild === "*")) return any;
-  if (pieces.every((piece) => "literal" in piece)) {
-    const whole = pieces.map((piece) => ("literal" in piece ? piece.literal : "")).join("");
-    return (text) => text === whole;
+  if (pieces.some((piece) => "wild" in piece && piece.wild === "?")) return general(pieces);
+  // Between stars: the text that must follow, in this order. The first stands at the beginning, the last at the end; both may be empty.
+  const chunks = [""];
+  for (const piece of pieces) {
+    if ("wild" in piece) chunks.push("");
+    else chunks[chunks.length - 1] += piece.literal;
   }
-  if (pieces.length === 2 && "literal" in first && second && "wild" in second && second.wild === "*") {
-    const { literal } = first;
-    return (text) => text.startsWith(literal);
-  }
-  return general(pieces);
+  const first = chunks[0]!;
+  const last = chunks.at(-1)!;
+  if (chunks.length === 1) return (text) => text === first;
+  const between = chunks.slice(1, -1).filter((chunk) => chunk !== "");
+  if (between.length === 0 && last === "") return first === "" ? any : (text) => text.startsWith(first);
+  return (text) => {
+    if (!text.startsWith(first) || !text.endsWith(last)) return false;
+    let at = first.length;
+    for (const chunk of between) {
+      const found = text.indexOf(chunk, at);
+      if (found < 0) return false;
+      at = found + chunk.length;
+    }
+    return at + last.length <= text.length;
+  };
 }
 
 /** Code points: -1 is `*`, -2 is `?`. */

@@ -24,7 +24,7 @@ interface Relevant {
   readonly others: readonly Candidate[];
 }
 
-const lengths = [8, 4, 2];
+const lengths = [8, 4, 3];
 
 /** Of so many policies each is indexed by itself: then those that come and go (sessions') do not cost the others theirs. */
 const fewPolicies = 8;
@@ -111,7 +111,7 @@ function placeOf(template: Template): { readonly exact?: string; readonly letter
   const literals = template.flatMap((piece) => ("literal" in piece ? [piece.literal] : []));
   if (literals.length === template.length) return { exact: literals.join("") };
   // What comes last in a pattern tells most, if it is long enough to tell anything.
-  const chosen = literals.findLast(({ length }) => length >= 4) ?? literals.findLast(({ length }) => length >= 2);
+  const chosen = literals.findLast(({ length }) => length >= 3);
   const size = chosen === undefined ? undefined : lengths.find((each) => each <= chosen.length);
   return size === undefined ? undefined : { letters: chosen!.slice(-size) };
 }

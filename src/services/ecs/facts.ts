@@ -3,12 +3,11 @@ import { textAt } from "#api/authorization/table.ts";
 import type { ResourceDescription, ResourceFacts } from "#api/authorize.ts";
 import { ApiError } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
-import type { TaskDefinitionRecord, Tag } from "#model/ecs-records.ts";
+import type { Tag } from "#model/ecs-records.ts";
 import type { Store } from "#store/store.ts";
 import { placeOf } from "./tag-operations.ts";
 import { findTaskDefinition, parseTaskDefinition } from "./tasks/lookup.ts";
-
-const tasksService = "ecs-tasks.amazonaws.com";
+import { rolesOf, tasksService } from "./tasks/roles.ts";
 
 /** What policies may ask about ECS's resources: their tags, a family's latest revision, and the roles that a task definition hands to its tasks. */
 export function ecsFacts(store: Store): ResourceFacts {
@@ -34,15 +33,6 @@ export function ecsFacts(store: Store): ResourceFacts {
       return record ? rolesOf(record, input["overrides"]).map((role) => passRole(role, where, tasksService)) : [];
     },
   };
-}
-
-/** Roles of the definition that the request does not put others for. */
-function rolesOf({ definition }: TaskDefinitionRecord, overrides: unknown): readonly string[] {
-  const given = (typeof overrides === "object" && overrides !== null ? overrides : {}) as Readonly<Record<string, unknown>>;
-  return ["taskRoleArn", "executionRoleArn"].flatMap((name) => {
-    const role = given[name] === undefined ? definition[name] : undefined;
-    return typeof role === "string" && role !== "" ? [role] : [];
-  });
 }
 
 function keyOf(text: string, where: { readonly account: string; readonly region: string }): string | undefined {

@@ -20,6 +20,7 @@ import { networkWish, readerOf, strategyOf } from "./launch-rules.ts";
 import { placementRequestOf, requestFor } from "./placement.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkRunTask } from "./rules.ts";
+import { checkRoles } from "./roles.ts";
 import { checkTags } from "./tags.ts";
 import { taskView } from "./view.ts";
 
@@ -41,6 +42,7 @@ export async function runTask(deps: TaskDeps, input: RunTaskRequest, context: Re
   const launchType = checkRunTask(input, cluster, definition);
   checkTags(input.tags);
   checkOverrides(input.overrides, (definition.definition as TaskDefinition).containerDefinitions ?? []);
+  await checkRoles(deps, definition, input.overrides, context);
   const plan = planOf(scope, cluster.name, definition, input);
   const count = input.count ?? 1;
   const parts = partsOf(strategyOf(input, cluster) as readonly ProviderShare[], launchType, count);

@@ -17,6 +17,7 @@ import { networkWish, readerOf } from "./launch-rules.ts";
 import { newTask, planOf, type TaskPlan } from "./plan.ts";
 import { checkCommon } from "./rules.ts";
 import { checkActive } from "./run-task.ts";
+import { checkRoles } from "./roles.ts";
 import { checkTags } from "./tags.ts";
 import { taskView } from "./view.ts";
 
@@ -31,6 +32,7 @@ export async function startTask(deps: TaskDeps, input: StartTaskRequest, context
   checkCommon(input, definition, "EC2");
   checkTags(input.tags);
   checkOverrides(input.overrides, (definition.definition as TaskDefinition).containerDefinitions ?? []);
+  await checkRoles(deps, definition, input.overrides, context);
   const plan = planOf(scope, cluster.name, definition, input);
   const wish = await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
   return deps.writer.run(clusterQueue(scope, cluster.name), async (unit) => {
