@@ -121,7 +121,7 @@ export const ecs: ServiceActions = {
     ...withKeys(none, inCluster, "ListServices"),
     ...withKeys(none, (input) => ({ "ecs:namespace": textAt(input, "namespace") }), "ListServicesByNamespace"),
     ...each("{serviceDeploymentArns}", "DescribeServiceDeployments"),
-    ...each("{serviceDeploymentArn}", "StopServiceDeployment"),
+    ...each("{serviceDeploymentArn}", "StopServiceDeployment", "ContinueServiceDeployment"),
     ...each("{serviceRevisionArns}", "DescribeServiceRevisions"),
     DescribeClusters: "cluster/{clusters=default}",
     DescribeCapacityProviders: "capacity-provider/{capacityProviders=*}",
