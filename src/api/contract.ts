@@ -65,8 +65,17 @@ export interface RawRequestInfo {
 /** A question of Gantry's own tools that no AWS operation answers: GET at exactly this path, signed for ECS. */
 export interface Question {
   readonly path: string;
+  /** POST for one that changes something. Default: GET. */
+  readonly method?: "GET" | "POST";
   /** The answer is JSON. Throws ApiError. */
-  answer(query: URLSearchParams, asker: { readonly account: string; readonly region: string; readonly now: number }): Promise<unknown>;
+  answer(query: URLSearchParams, asker: Asker): Promise<unknown>;
+}
+
+export interface Asker {
+  readonly account: string;
+  readonly region: string;
+  readonly now: number;
+  readonly principal: Principal;
 }
 
 export interface UpgradeRoute {

@@ -3,9 +3,12 @@ import type { ServerDeps } from "#api/deps.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
+import { createKms } from "#services/kms/index.ts";
 import { createLogs } from "#services/logs/logs.ts";
 import { createRoute53 } from "#services/route53/index.ts";
+import { createSecretsManager } from "#services/secretsmanager/index.ts";
 import { createServiceDiscovery } from "#services/servicediscovery/index.ts";
+import { createSsm } from "#services/ssm/index.ts";
 import { createSts } from "#services/sts/index.ts";
 
 /** Every part of the server. The coverage table is made from what they register. */
@@ -18,5 +21,8 @@ export function createParts(deps: ServerDeps): readonly ServerPart[] {
     createLogs(deps),
     createServiceDiscovery(deps),
     createRoute53(deps),
+    createKms(deps),
+    createSecretsManager(deps),
+    createSsm(deps),
   ];
 }
