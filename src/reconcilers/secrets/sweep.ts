@@ -8,7 +8,7 @@ import type { Writer } from "#store/unit.ts";
 
 type Deps = Pick<ServerDeps, "store" | "vault" | "random" | "clock" | "log"> & { readonly writer: Writer };
 
-const passMs = 60_000;
+const passMs = 600_000;
 const day = 24 * 60 * 60 * 1000;
 
 /** Looks at once and then from time to time. Returns what ends it. */
