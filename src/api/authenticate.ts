@@ -34,8 +34,10 @@ export async function authenticate(options: AuthenticatorOptions, claim: Claim, 
   const { signature, protocol, signingName } = claim;
   if (options.open) {
     const named = "problem" in signature ? undefined : signature;
+    // Whoever is known is taken at their word.
+    const known = named && (await options.credentials.lookup(named.accessKeyId, named.sessionToken));
     return {
-      principal: openPrincipal(named?.accessKeyId, options.account),
+      principal: known?.principal ?? openPrincipal(named?.accessKeyId, options.account),
       region: named ? regionOf(named.region, options.region) : options.region,
       proof: undefined,
     };
@@ -49,6 +51,7 @@ export async function authenticate(options: AuthenticatorOptions, claim: Claim, 
     throw commonErrors.expiredToken(protocol, "The security token included in the request is expired");
   if (signingName !== undefined && signature.service !== signingName)
     throw said(commonErrors.badSignature, protocol, `Credential should be scoped to correct service: '${signingName}'. `);
+  held.used?.({ at: now, service: signature.service, region: signature.region });
   return {
     principal: held.principal,
     region: regionOf(signature.region, options.region),

@@ -12,6 +12,28 @@ export interface Principal {
   /** The `UserId` of GetCallerIdentity. */
   readonly userId: string;
   readonly accessKeyId: string;
+  /** Undefined: the root user (all is allowed). */
+  readonly identity?:
+    | { readonly kind: "User"; readonly userName: string }
+    | { readonly kind: "AssumedRole"; readonly roleName: string; readonly roleArn: string; readonly sessionName: string }
+    /** `userName`: whose credentials asked for the token; undefined for the root user's. */
+    | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string }
+    /** e.g. `ecs-tasks.amazonaws.com`. */
+    | { readonly kind: "AWSService"; readonly service: string }
+    /** Nobody signed: operations of `ServiceRegistration.anonymous` only. */
+    | { readonly kind: "Anonymous" };
+  /** Of temporary credentials. */
+  readonly session?: {
+    /** JSON. None: the session is not limited. */
+    readonly policies: readonly string[];
+    readonly tags: Readonly<Record<string, string>>;
+    readonly transitiveTagKeys: readonly string[];
+    readonly sourceIdentity?: string;
+    /** Milliseconds. */
+    readonly issuedAt: number;
+  };
+  /** aws:PrincipalTag. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** What a handler knows of its request besides the input. */
@@ -42,6 +64,8 @@ export type Handler<I = never, O = unknown> = (input: I, context: RequestContext
 export interface ServiceRegistration {
   readonly service: string;
   readonly handlers: Readonly<Record<string, Handler>>;
+  /** Operations that nobody signs, because they are how one comes by credentials: who asks is their own matter. */
+  readonly anonymous?: readonly string[];
 }
 
 /** An HTTP door beside the AWS APIs (`/v2/`, `/_gantry/…`). It does its own authentication and answers every request it is given. */

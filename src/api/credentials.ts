@@ -1,6 +1,6 @@
 import type { Principal } from "./contract.ts";
 
-/** Who holds an access key. Issue 6's IAM will be another source; the root user's is made at the first start. */
+/** Who holds an access key: the root user, whose key is made at the first start, or those of IAM (src/identity). */
 export interface CredentialSource {
   /** Undefined: no such key, or the session token does not belong to it. */
   lookup(accessKeyId: string, sessionToken: string | undefined): Promise<HeldCredentials | undefined>;
@@ -11,6 +11,29 @@ export interface HeldCredentials {
   readonly principal: Principal;
   /** Milliseconds since the epoch from which temporary credentials are refused as expired. */
   readonly expiresAt?: number;
+  /** Takes note that a request was signed with these and proved. Costs nothing, never throws. */
+  used?(use: KeyUse): void;
+}
+
+export interface KeyUse {
+  /** Milliseconds. */
+  readonly at: number;
+  /** e.g. `ecs`. */
+  readonly service: string;
+  readonly region: string;
+}
+
+/** The first source that knows a key counts. */
+export function firstOf(...sources: readonly CredentialSource[]): CredentialSource {
+  return {
+    async lookup(accessKeyId, sessionToken) {
+      for (const source of sources) {
+        const held = await source.lookup(accessKeyId, sessionToken);
+        if (held) return held;
+      }
+      return undefined;
+    },
+  };
 }
 
 export function rootPrincipal(account: string, accessKeyId: string): Principal {
@@ -27,3 +50,12 @@ export function openPrincipal(accessKeyId: string | undefined, defaultAccount: s
   const account = accessKeyId !== undefined && /^\d{12}$/.test(accessKeyId) ? accessKeyId : defaultAccount;
   return rootPrincipal(account, accessKeyId ?? "");
 }
+
+/** Who asks when nobody signs. `account`: whose Gantry this is. */
+export const anonymousPrincipal = (account: string): Principal => ({
+  account,
+  arn: "",
+  userId: "",
+  accessKeyId: "",
+  identity: { kind: "Anonymous" },
+});

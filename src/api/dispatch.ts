@@ -3,6 +3,7 @@ import { authenticate, type AuthenticatorOptions } from "./authenticate.ts";
 import { decodeAwsChunked } from "./aws-chunked.ts";
 import { readBody } from "./body.ts";
 import { ApiError, type Handler, type Principal, type RequestContext } from "./contract.ts";
+import { anonymousPrincipal } from "./credentials.ts";
 import { commonErrors, notImplemented } from "./errors.ts";
 import { type Call, readInput, type WireAnswer, writeError, writeOutput } from "./protocols.ts";
 import { resolveCall, type Unresolved } from "./resolve.ts";
@@ -16,6 +17,8 @@ const bodyLimits: Readonly<Record<string, number>> = { ecr: 48 * 1024 * 1024, "e
 
 export interface DispatchOptions extends AuthenticatorOptions {
   readonly handlers: ReadonlyMap<string, Readonly<Record<string, Handler>>>;
+  /** `<service>:<operation>` of those that nobody signs. */
+  readonly anonymous: ReadonlySet<string>;
   readonly throttle: (account: string, operation: string) => boolean;
 }
 
@@ -69,11 +72,20 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
         : commonErrors.tooSlow(protocol, "The request body did not arrive in time.");
     const declared = headers["x-amz-content-sha256"];
     const streaming = typeof declared === "string" && declared.startsWith("STREAMING-");
-    const who = await authenticate(
-      options,
-      { request: signed, signature, protocol, signingName: table?.signingName, payloadHash: () => payloadHash(declared, body, protocol) },
-      now,
-    );
+    const unsigned = !("error" in call) && options.anonymous.has(`${call.table.service}:${call.operation}`);
+    const who = unsigned
+      ? { principal: anonymousPrincipal(options.account), region: options.region, proof: undefined }
+      : await authenticate(
+          options,
+          {
+            request: signed,
+            signature,
+            protocol,
+            signingName: table?.signingName,
+            payloadHash: () => payloadHash(declared, body, protocol),
+          },
+          now,
+        );
     if (streaming) {
       const sealed = declared.startsWith("STREAMING-AWS4-HMAC-SHA256-PAYLOAD") ? who.proof : undefined;
       const proof = sealed && { signature: sealed.signature, key: signingKey(sealed.secretAccessKey, sealed.signature) };

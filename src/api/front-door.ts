@@ -34,8 +34,8 @@ export interface FrontDoor {
 export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOptions): FrontDoor {
   const { config, clock, random, log } = deps;
   const handlers = new Map<string, Record<string, Handler>>();
-  for (const { service, handlers: more } of parts.flatMap((part) => part.registrations ?? []))
-    handlers.set(service, { ...handlers.get(service), ...more });
+  const registrations = parts.flatMap((part) => part.registrations ?? []);
+  for (const { service, handlers: more } of registrations) handlers.set(service, { ...handlers.get(service), ...more });
   const routes = byLength(parts.flatMap((part) => part.routes ?? []));
   const upgrades = byLength(parts.flatMap((part) => part.upgrades ?? []));
   const questions = new Map(parts.flatMap((part) => part.questions ?? []).map((question) => [question.path, question]));
@@ -46,6 +46,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     account: config.account,
     region: config.region,
     handlers,
+    anonymous: new Set(registrations.flatMap(({ service, anonymous = [] }) => anonymous.map((operation) => `${service}:${operation}`))),
     throttle: createThrottle(config.requestsPerSecond, clock),
   };
   const own = ownRoutes(parts, metrics.text, config.open ? reset : undefined);

@@ -37,6 +37,17 @@ export interface Config {
   readonly secretsKey: string | undefined;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
+  /**
+   * OpenID Connect issuers whose tokens AssumeRoleWithWebIdentity takes, beside the providers of IAM. `GANTRY_OIDC_ISSUERS`: entries
+   * `<url>=<audience>[,<audience>…]` with spaces between them, e.g. `https://token.example.com=sts.amazonaws.com`.
+   */
+  readonly oidcIssuers: readonly OidcIssuer[];
+}
+
+export interface OidcIssuer {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly clientIds: readonly string[];
 }
 
 export class ConfigError extends Error {}
@@ -76,7 +87,16 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     secretsKey: env.GANTRY_SECRETS_KEY ? resolve(env.GANTRY_SECRETS_KEY) : undefined,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
+    oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
   };
+}
+
+function oidcIssuer(entry: string): OidcIssuer {
+  const [, url = "", audiences = ""] = /^(https?:\/\/[^=]+?)\/?=(.+)$/.exec(entry) ?? [];
+  const clientIds = audiences.split(",").filter(Boolean);
+  if (!URL.canParse(url) || clientIds.length === 0)
+    throw new ConfigError(`GANTRY_OIDC_ISSUERS has an entry that is not <url>=<audience>[,<audience>…]: ${entry}`);
+  return { url, clientIds };
 }
 
 function defaultPool(home: string): string {

@@ -1,8 +1,9 @@
 /** The server's process: reads the configuration, opens the store, listens. Leaves in order on SIGTERM; after SIGKILL, starting again is the recovery. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { rootCredentials } from "#api/credentials.ts";
+import { firstOf, rootCredentials } from "#api/credentials.ts";
 import { createFrontDoor } from "#api/front-door.ts";
+import { identityCredentials } from "#identity/credentials.ts";
 import { systemClock } from "#platform/clock.ts";
 import { ConfigError, readConfig } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
@@ -25,9 +26,10 @@ async function serve(): Promise<void> {
   const store = await openSqliteStore({ path: join(config.home, "store.sqlite"), clock: systemClock });
   const keyFile = { path: config.secretsKey ?? join(config.home, "secrets.key"), make: config.secretsKey === undefined };
   const vault = createVault(await loadKeys(keyFile, systemRandom));
-  const deps = { vault, store, clock: systemClock, random: systemRandom, sealer: createSealer(identity.sealerKey), config, log };
+  const deps = { store, vault, clock: systemClock, random: systemRandom, sealer: createSealer(identity.sealerKey), config, log };
   const parts = [createVaultKeys({ ...deps, file: keyFile }), ...createParts(deps)];
-  const credentials = rootCredentials(config.account, identity.rootAccessKeyId, identity.rootSecretAccessKey);
+  const root = rootCredentials(config.account, identity.rootAccessKeyId, identity.rootSecretAccessKey);
+  const credentials = firstOf(root, identityCredentials(deps));
   const door = createFrontDoor({ deps, credentials, parts, reset: () => resetServer(store, parts) });
 
   let leaving = false;

@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
+import { createIam } from "#services/iam/index.ts";
 import { createKms } from "#services/kms/index.ts";
 import { createLogs } from "#services/logs/logs.ts";
 import { createRoute53 } from "#services/route53/index.ts";
@@ -15,6 +16,7 @@ import { createSts } from "#services/sts/index.ts";
 export function createParts(deps: ServerDeps): readonly ServerPart[] {
   return [
     createSts(deps),
+    createIam(deps),
     createEc2(deps),
     createEcr(deps),
     createEcs(deps),

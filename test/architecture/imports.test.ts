@@ -15,16 +15,20 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   store: { may: ["platform"], because: "state knows nothing of what is kept in it" },
   scheduler: { may: ["model"], because: "pure: a snapshot in, assignments and reasons out" },
   api: { may: ["platform", "store"], because: "the front door serves any service and knows none" },
-  registry: { may: ["platform", "store", "api", "model"], because: "OCI's side of ECR stands beside the services" },
+  identity: { may: ["platform", "store", "api", "model"], because: "who asks, and what they may do: whoever answers a request needs it" },
+  registry: { may: ["platform", "store", "api", "model", "identity"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {
-    may: ["platform", "store", "api", "model", "scheduler", "agent-protocol"],
+    may: ["platform", "store", "api", "model", "identity", "scheduler", "agent-protocol"],
     because: "they read and write records, never call an operation",
   },
   services: {
-    may: ["platform", "store", "api", "model", "scheduler", "reconcilers", "agent-protocol", "registry"],
+    may: ["platform", "store", "api", "model", "identity", "scheduler", "reconcilers", "agent-protocol", "registry"],
     because: "the operations of AWS's services",
   },
-  server: { may: ["platform", "store", "api", "model", "services", "registry", "reconcilers"], because: "puts the parts together" },
+  server: {
+    may: ["platform", "store", "api", "model", "identity", "services", "registry", "reconcilers"],
+    because: "puts the parts together",
+  },
   agent: {
     may: ["platform", "model", "agent-protocol"],
     because: "a process of its own that talks to the server by AWS's protocols only, so it never sees store or services",
