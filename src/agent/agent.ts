@@ -19,6 +19,7 @@ import { metadataVariables } from "./metadata/variables.ts";
 import { createNetwork, type Network, type NetworkOptions } from "./network/network.ts";
 import { createRegistryLogins } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
+import { createTaskSecrets } from "./secrets/fetch.ts";
 import { createTaskStorage, type TaskStorage } from "./storage/storage.ts";
 import { createEngine, removeAll, type Engine } from "./task/engine.ts";
 import type { TaskCgroups, World } from "./task/world.ts";
@@ -81,6 +82,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     logs,
     journal,
     registry: createRegistryLogins({ config, clock, random }),
+    secrets: createTaskSecrets({ config, clock, random }),
     metadataVariables: (plan, task, container) => metadataVariables(plan, task, container, metadataPort),
     cluster,
   };

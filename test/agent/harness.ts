@@ -57,6 +57,11 @@ export class Harness {
       },
       journal,
       registry: { credentials: () => undefined },
+      secrets: {
+        of: async () => ({ environment: {}, logOptions: {} }),
+        registryLogin: async () => undefined,
+        forget: () => {},
+      },
       metadataVariables: () => ({}),
       cluster: () => "default",
     };

@@ -9,7 +9,8 @@ import type { TaskContext } from "../task/world.ts";
 export async function pull({ plan, world, log }: TaskContext, container: ContainerPlan, signal: AbortSignal): Promise<Image> {
   const { pullBehavior } = world.config;
   const { image } = container.definition;
-  const credentials = world.registry.credentials(plan, container);
+  const login = await world.secrets.registryLogin(plan, container, signal);
+  const credentials = login ? async () => login : world.registry.credentials(plan, container);
   const policy: PullRequest["policy"] = pullBehavior === "default" ? "always" : pullBehavior;
   try {
     const found = await world.runtime.images.ensure({ image, policy, credentials, signal });

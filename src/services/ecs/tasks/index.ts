@@ -5,6 +5,7 @@ import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
+import { createTaskCredentials } from "#reconcilers/task-credentials.ts";
 import { createWriter, type Writer } from "#store/unit.ts";
 import { createAcs } from "../agent-endpoint/acs.ts";
 import { acsPrefix, createDoors, tcsPrefix } from "../agent-endpoint/doors.ts";
@@ -55,6 +56,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       const registry = { account, region, endpoint: link.endpoint, hosts, domain: config.domain };
       return payloadTaskOf(task, definition, ecsArn.cluster({ account, region }, task.cluster), registry);
     },
+    credentials: createTaskCredentials({ ...deps, log }),
     deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
   });
   const vpcs = createVpcReconciler({ store, clock, random, log, links });
