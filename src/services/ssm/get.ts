@@ -38,12 +38,9 @@ export async function getParameters(
     );
   const found: Sdk.Parameter[] = [];
   const missing: string[] = [];
-  const seen = new Set<string>();
   for (const name of new Set(Names)) {
     try {
       const selected = await select(records, name);
-      if (seen.has(selected.parameter.name)) throw errors.validation("Parameter name must be unique within a request.");
-      seen.add(selected.parameter.name);
       found.push(await view(records, selected, WithDecryption));
     } catch (error) {
       if (!(error instanceof ApiError) || !/^Parameter(Version)?NotFound$/.test(error.code)) throw error;
