@@ -16,7 +16,7 @@ const source = new URL("secrets.tf", import.meta.url);
 
 test(
   "Terraform applies keys, aliases, secrets and parameters, plans clean, changes them, destroys them",
-  { skip, timeout: 300_000 },
+  { skip, timeout: 600_000 },
   async () => {
     assert.ok("terraform" in found);
     const server = await startServer({ parts: (deps) => [createSts(deps), createKms(deps), createSecretsManager(deps), createSsm(deps)] });
