@@ -14,6 +14,7 @@ import { systemClock } from "#platform/clock.ts";
 import { readConfig } from "#platform/config.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
+import { createVault } from "#platform/vault.ts";
 import { createSealer } from "#platform/sealer.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
@@ -93,7 +94,16 @@ async function serve(home: string, port: number): Promise<void> {
   process.once("SIGTERM", () => process.exit(0));
   const config = readConfig({ GANTRY_HOME: home, GANTRY_PORT: String(port) });
   const store = await openSqliteStore({ path: join(home, "store.sqlite"), clock: systemClock });
-  const deps = { store, clock: systemClock, random: systemRandom, sealer: createSealer(Buffer.alloc(32, 1)), config, log: silentLogger };
+  const vault = createVault([new Uint8Array(32)]);
+  const deps = {
+    vault,
+    store,
+    clock: systemClock,
+    random: systemRandom,
+    sealer: createSealer(Buffer.alloc(32, 1)),
+    config,
+    log: silentLogger,
+  };
   const identity = [...policies(true), ...setup()];
   const parts = [{ policies: { policiesOf: async () => ({ identity }) } }, createEcs(deps)];
   const held = { secretAccessKey: keys.secretAccessKey, principal };

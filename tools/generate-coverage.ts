@@ -10,6 +10,7 @@ import { readConfig } from "#platform/config.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import { createParts } from "#server/parts.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 
@@ -25,6 +26,7 @@ export async function coverageText(): Promise<string> {
       store,
       clock: systemClock,
       random: systemRandom,
+      vault: createVault([new Uint8Array(32)]),
       sealer: createSealer(Buffer.alloc(32)),
       config,
       log: silentLogger,

@@ -58,7 +58,7 @@ export interface PayloadContainer {
   readonly dockerConfig: DockerConfig;
   readonly healthCheckType?: "docker";
   readonly registryAuthentication?: RegistryAuthentication;
-  readonly secrets?: readonly { readonly name: string; readonly valueFrom: string; readonly provider: string; readonly type: string }[];
+  readonly secrets?: readonly PayloadSecret[];
   readonly dependsOn?: readonly { readonly containerName: string; readonly condition: Condition }[];
   /** Seconds. */
   readonly startTimeout?: number;
@@ -71,6 +71,17 @@ export interface PayloadContainer {
   };
   readonly linuxParameters?: LinuxParameters;
   readonly privileged?: boolean;
+}
+
+export interface PayloadSecret {
+  readonly name: string;
+  readonly valueFrom: string;
+  /** Secrets Manager or Parameter Store. */
+  readonly provider: "asm" | "ssm";
+  readonly type: "ENVIRONMENT_VARIABLE";
+  readonly region?: string;
+  /** Of the container, or an option of its log driver. Default: CONTAINER. */
+  readonly target?: "CONTAINER" | "LOG_DRIVER";
 }
 
 export interface PayloadPortMapping {

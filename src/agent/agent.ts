@@ -21,6 +21,7 @@ import { createNetwork, type Network, type NetworkOptions } from "./network/netw
 import { createRegistryLogins } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
 import { createServiceConnect } from "./service-connect/service-connect.ts";
+import { createTaskSecrets } from "./secrets/fetch.ts";
 import { createTaskStorage, type TaskStorage } from "./storage/storage.ts";
 import { createEngine, removeAll, type Engine } from "./task/engine.ts";
 import type { TaskCgroups, World } from "./task/world.ts";
@@ -88,6 +89,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     journal,
     registry: createRegistryLogins({ config, clock, random }),
     connect,
+    secrets: createTaskSecrets({ config, clock, random }),
     metadataVariables: (plan, task, container) => metadataVariables(plan, task, container, metadataPort),
     cluster,
   };

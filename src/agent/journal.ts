@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { PayloadTask } from "#agent-protocol/messages.ts";
+import type { Credentials, PayloadTask } from "#agent-protocol/messages.ts";
 import type { Report } from "./task/report.ts";
 import type { TaskState } from "./task/state.ts";
 
@@ -55,6 +55,17 @@ const schema = `
   CREATE TABLE IF NOT EXISTS image (name TEXT PRIMARY KEY, used_at INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
+/** Credentials are nothing for a disk: of a role's there stays that the task has them. They come again with the connection. */
+function withoutSecrets(payload: PayloadTask): PayloadTask {
+  const { roleCredentials, executionRoleCredentials } = payload;
+  const empty = (credentials: Credentials): Credentials => ({ ...credentials, accessKeyId: "", secretAccessKey: "", sessionToken: "" });
+  return {
+    ...payload,
+    ...(roleCredentials ? { roleCredentials: empty(roleCredentials) } : {}),
+    ...(executionRoleCredentials ? { executionRoleCredentials: empty(executionRoleCredentials) } : {}),
+  };
+}
+
 /** Opens `<dataDir>/agent.db`, or one in memory (`:memory:`) for tests. Throws when another agent holds it. */
 export function openJournal(dataDir: string, now: () => number): Journal {
   if (dataDir !== ":memory:") mkdirSync(dataDir, { recursive: true, mode: 0o700 });
@@ -95,11 +106,16 @@ export function openJournal(dataDir: string, now: () => number): Journal {
       })),
     accept(payload, state) {
       db.exec("PRAGMA synchronous=FULL");
-      run("INSERT OR IGNORE INTO task (arn, payload, state) VALUES (?, ?, ?)", payload.arn, JSON.stringify(payload), JSON.stringify(state));
+      run(
+        "INSERT OR IGNORE INTO task (arn, payload, state) VALUES (?, ?, ?)",
+        payload.arn,
+        JSON.stringify(withoutSecrets(payload)),
+        JSON.stringify(state),
+      );
       db.exec("PRAGMA synchronous=NORMAL");
     },
     save: (state) => run("UPDATE task SET state = ? WHERE arn = ?", JSON.stringify(state), state.arn),
-    savePayload: (payload) => run("UPDATE task SET payload = ? WHERE arn = ?", JSON.stringify(payload), payload.arn),
+    savePayload: (payload) => run("UPDATE task SET payload = ? WHERE arn = ?", JSON.stringify(withoutSecrets(payload)), payload.arn),
     forget: (arn) =>
       transaction(() => {
         run("DELETE FROM task WHERE arn = ?", arn);

@@ -93,6 +93,11 @@ export interface ContainerSpec {
   readonly command?: readonly string[];
   /** Added to the image's; these win. */
   readonly environment: Readonly<Record<string, string>>;
+  /**
+   * Variables that no disk may see: not in containerd's record of the container, in no file that outlives the container's start but in memory. They win over all
+   * others. Throws RuntimeError `CannotCreate` for a runtime other than runc and runsc, and where the machine has no tmpfs.
+   */
+  readonly secretEnvironment?: Readonly<Record<string, string>>;
   /** `name`, `uid`, `name:group`, `uid:gid`; looked up in the image's /etc/passwd and /etc/group. */
   readonly user?: string;
   readonly workingDirectory?: string;

@@ -94,8 +94,17 @@ export interface Question {
   readonly path: string;
   /** What it takes, e.g. `ecs:DescribeContainerInstances`. */
   readonly action: string;
+  /** POST for one that changes something. Default: GET. */
+  readonly method?: "GET" | "POST";
   /** The answer is JSON. Throws ApiError. */
-  answer(query: URLSearchParams, asker: { readonly account: string; readonly region: string; readonly now: number }): Promise<unknown>;
+  answer(query: URLSearchParams, asker: Asker): Promise<unknown>;
+}
+
+export interface Asker {
+  readonly account: string;
+  readonly region: string;
+  readonly now: number;
+  readonly principal: Principal;
 }
 
 /** A websocket door. The front door has verified SigV4 (service `ecs`) before `upgrade` is called; on failure it answered by itself. */

@@ -3,6 +3,7 @@ import type { Config } from "#platform/config.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
+import type { Vault } from "#platform/vault.ts";
 import type { Store } from "#store/store.ts";
 
 /** What every part of the server is given. A part's factory is `create<Name>(deps: ServerDeps): ServerPart`. */
@@ -11,6 +12,8 @@ export interface ServerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly sealer: Sealer;
+  /** For what must not lie readable in the store; see `sealIn`. */
+  readonly vault: Vault;
   readonly config: Config;
   readonly log: Logger;
 }

@@ -152,11 +152,13 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     target: ReturnType<typeof splitTarget>,
   ) {
     try {
+      const method = question.method ?? "GET";
+      if (request.method !== method) throw new ApiError("MethodNotAllowed", `${method} ${question.path}`, 405);
       const { principal, region } = await askerOf(request, target);
       const need = { action: question.action, resources: ["*"], account: principal.account, keys: {} };
       const denied = await authorizer.denial(principal, need, plainFacts(request, clock.now(), region));
       if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
-      const asker = { account: principal.account, region, now: clock.now() };
+      const asker = { account: principal.account, region, now: clock.now(), principal };
       reply(response, 200, JSON.stringify(await question.answer(new URLSearchParams(target.query), asker)));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

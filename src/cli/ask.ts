@@ -5,12 +5,17 @@ import type { Identity } from "#platform/identity.ts";
 import { endpointOf } from "./commands.ts";
 
 /** Asks the server one of Gantry's own questions, signed by the root credentials. Throws what the server says. */
-export function ask(config: Config, identity: Identity, path: string): Promise<unknown> {
+export function ask(
+  config: Config,
+  identity: Identity,
+  path: string,
+  { method = "GET", timeoutMs = 10_000 }: { readonly method?: "GET" | "POST"; readonly timeoutMs?: number } = {},
+): Promise<unknown> {
   const url = new URL(path, endpointOf(config));
   const credentials = { accessKeyId: identity.rootAccessKeyId, secretAccessKey: identity.rootSecretAccessKey };
-  const headers = sign({ method: "GET", url, headers: {}, body: "", service: "ecs", region: config.region, credentials, now: Date.now() });
+  const headers = sign({ method, url, headers: {}, body: "", service: "ecs", region: config.region, credentials, now: Date.now() });
   return new Promise((resolve, reject) => {
-    const asked = request(url, { headers, timeout: 10_000 }, (response) => {
+    const asked = request(url, { method, headers, timeout: timeoutMs }, (response) => {
       response.setEncoding("utf8");
       let text = "";
       response.on("data", (piece: string) => (text += piece));
@@ -21,7 +26,7 @@ export function ask(config: Config, identity: Identity, path: string): Promise<u
         else reject(new Error(answer?.message ?? `${url.origin} answers as no Gantry does (HTTP ${response.statusCode})`));
       });
     });
-    asked.once("timeout", () => asked.destroy(new Error("no answer within 10 s")));
+    asked.once("timeout", () => asked.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     asked.once("error", (error: NodeJS.ErrnoException) =>
       reject(error.code === "ECONNREFUSED" ? new Error(`no Gantry answers at ${url.origin}; ./gantry status says why`) : error),
     );

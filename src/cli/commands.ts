@@ -62,6 +62,7 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_CLUSTER: config.cluster,
     GANTRY_PRICES: config.prices,
     GANTRY_LIFECYCLE_HOOKS: config.lifecycleHooks,
+    GANTRY_SECRETS_KEY: config.secretsKey,
   };
 }
 

@@ -94,6 +94,19 @@ program
   });
 
 program
+  .command("keys [action]")
+  .description("say which key encrypts secrets, or rotate it: everything is encrypted with a new one, then the old one is deleted")
+  .addHelpText(
+    "after",
+    "\nThe key is in <GANTRY_HOME>/secrets.key, or in the file that GANTRY_SECRETS_KEY names; without it nobody reads the secrets: keep a copy elsewhere.\nA rotation that was interrupted goes on at the next start.\n\nExamples:\n  ./gantry keys\n  ./gantry keys rotate",
+  )
+  .action(async (action: string | undefined) => {
+    if (action !== undefined && action !== "rotate") throw new Error(`keys ${action}: the only action is rotate`);
+    const { keys } = await import("./keys.ts");
+    print(await keys(await running(), action ?? "show"));
+  });
+
+program
   .command("env")
   .description("print what AWS tools need to talk to this Gantry")
   .option("--json", "for scripts")

@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
 import { instanceOf } from "#agent/config.ts";
 import { writeNames } from "#agent/load-balancing/hosts-file.ts";
+import { memoryPlace } from "#agent/containerd/memory.ts";
 import { loopsOf } from "#agent/storage/storage.ts";
 import { systemClock } from "#platform/clock.ts";
 import { endProcess, nameProcess, type ProcessName } from "./processes.ts";
@@ -38,9 +41,10 @@ export async function findRemains(home: string): Promise<Remains> {
     ),
     cgroups,
     loops: await loopsOf(`${home}/`),
-    directories: (await list("/run/containerd/runc"))
-      .filter((name) => name === `gantry-${instance}`)
-      .map((name) => `/run/containerd/runc/${name}`),
+    directories: [
+      ...(await list("/run/containerd/runc")).filter((name) => name === `gantry-${instance}`).map((name) => `/run/containerd/runc/${name}`),
+      ...[memoryPlace(join(home, "runtime"))].filter((place) => place !== undefined && existsSync(place)),
+    ].filter((path) => path !== undefined),
     tables: ruleset.split("\n").flatMap((line) => (line.includes(table) ? [line.trim().replace(/ \{$/, "")] : [])),
   };
 }

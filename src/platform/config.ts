@@ -33,6 +33,8 @@ export interface Config {
    * port 4566, otherwise none, so that several Gantrys of one machine do not meet.
    */
   readonly dnsPort: number | undefined;
+  /** The file with the key that secrets are encrypted with, absolute; undefined for `<home>/secrets.key`, made at the first start. `GANTRY_SECRETS_KEY`. */
+  readonly secretsKey: string | undefined;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
   /**
@@ -88,6 +90,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     cluster: env.GANTRY_CLUSTER ?? "default",
     publicPool,
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
+    secretsKey: env.GANTRY_SECRETS_KEY ? resolve(env.GANTRY_SECRETS_KEY) : undefined,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
     lifecycleHooks: hooksOf(env.GANTRY_LIFECYCLE_HOOKS),
     oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),

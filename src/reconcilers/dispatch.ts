@@ -1,4 +1,5 @@
 import type { PayloadTask } from "#agent-protocol/messages.ts";
+import { parseArn } from "#model/arn.ts";
 import { allocatedTaskKeys, ecsKeys, instanceKeyOf, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ContainerInstanceRecord, TaskDefinitionRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { Clock } from "#platform/clock.ts";
@@ -10,6 +11,7 @@ import { decideDispatch } from "./decide-dispatch.ts";
 import type { Link, Links } from "./links.ts";
 import { drainedAt } from "./task-targets.ts";
 import { createKeyQueue, type KeyQueue } from "./queue.ts";
+import type { TaskCredentials } from "./task-credentials.ts";
 import { clusterQueue } from "./task-writes.ts";
 
 export interface DispatchOptions {
@@ -23,6 +25,7 @@ export interface DispatchOptions {
   readonly nextNumber: () => number;
   readonly clusterArn: (scope: Scope, cluster: string) => string;
   readonly payloadTask: (task: TaskRecord, definition: TaskDefinitionRecord, link: Link) => PayloadTask;
+  readonly credentials: TaskCredentials;
 }
 
 export interface Dispatcher {
@@ -30,6 +33,8 @@ export interface Dispatcher {
   readonly tasks: KeyQueue;
   /** Brings a newly connected agent up to date, by its instance's key: the manifest, then stops, then starts. */
   readonly agents: KeyQueue;
+  /** Sends an agent new credentials for its tasks, by its instance's key: it keeps none over a restart, and they end. */
+  readonly credentials: KeyQueue;
 }
 
 /**
@@ -75,6 +80,8 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
       const definition = await definitionOf(scope, task);
       const instanceArn = (await store.get<ContainerInstanceRecord>(instance))?.value.arn;
       if (!definition) throw new Error(`the task definition ${task.taskDefinitionArn} is gone`);
+      const executionRoleCredentials =
+        task.desiredStatus === "RUNNING" ? await options.credentials.issue(task, definition, "TaskExecution") : undefined;
       if (!instanceArn || links.ready(instance) !== link) return;
       const messageId = random.uuid();
       const message = {
@@ -82,7 +89,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
         // The agent's own cluster: the task's stands with the task.
         clusterArn: clusterArnOf(instance),
         containerInstanceArn: instanceArn,
-        tasks: [options.payloadTask(task, definition, link)],
+        tasks: [{ ...options.payloadTask(task, definition, link), ...(executionRoleCredentials ? { executionRoleCredentials } : {}) }],
         seqNum: options.nextNumber(),
         generatedAt: clock.now(),
       };
@@ -161,6 +168,24 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     for (const desired of ["STOPPED", "RUNNING"]) {
       for (const { key, value } of now) if (value.desiredStatus === desired) queues.tasks.add(key);
     }
+    queues.credentials.add(instance);
+  }
+
+  async function renewCredentials(instance: string): Promise<void> {
+    const parsed = parseEcsKey(instance);
+    const [cluster, id] = parsed?.names ?? [];
+    const link = links.ready(instance);
+    if (!parsed || !cluster || !id || !link) return;
+    for (const { value: task } of await tasksOf(parsed.scope, cluster, id)) {
+      const definition = task.desiredStatus === "RUNNING" ? await definitionOf(scopeOfTask(task), task) : undefined;
+      const roleCredentials = definition && (await options.credentials.issue(task, definition, "TaskExecution"));
+      if (!roleCredentials) continue;
+      if (links.ready(instance) !== link) return;
+      link.send({
+        type: "IAMRoleCredentialsMessage",
+        message: { messageId: random.uuid(), taskArn: task.arn, roleType: "TaskExecution", roleCredentials },
+      });
+    }
   }
 
   /** Every task of the instance that is not STOPPED. */
@@ -174,6 +199,13 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
   const queues: Dispatcher = {
     tasks: createKeyQueue({ clock, log, name: "dispatch", handle: dispatch }),
     agents: createKeyQueue({ clock, log, name: "agent", handle: bringUpToDate }),
+    credentials: createKeyQueue({ clock, log, name: "credentials", handle: renewCredentials }),
   };
   return queues;
+}
+
+/** Of the task's own account, which on Fargate is not that of its machine. */
+function scopeOfTask({ arn }: TaskRecord): Scope {
+  const { account = "", region = "" } = parseArn(arn) ?? {};
+  return { account, region };
 }

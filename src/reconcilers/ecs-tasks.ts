@@ -6,6 +6,7 @@ import { createDispatcher, type DispatchOptions } from "./dispatch.ts";
 import { startExpiry } from "./expiry.ts";
 import { followChanges } from "./feed.ts";
 import { createConnectionRecords, createLostInstances } from "./lost-instances.ts";
+import { renewalMs } from "./task-credentials.ts";
 
 export interface TaskReconcilers {
   start(): void;
@@ -34,7 +35,7 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
   const dispatcher = createDispatcher(options);
   const lost = createLostInstances(options);
   const connections = createConnectionRecords({ ...options, inGrace });
-  const queues = [dispatcher.tasks, dispatcher.agents, lost, connections];
+  const queues = [dispatcher.tasks, dispatcher.agents, dispatcher.credentials, lost, connections];
   const cancels: (() => void)[] = [];
 
   /** One key that is or was there. The value decides only whether it is worth a look. */
@@ -86,6 +87,13 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
     });
   }
 
+  function renewCredentials(): void {
+    cancels[2] = clock.after(renewalMs, () => {
+      for (const instance of links.instances()) dispatcher.credentials.add(instance);
+      renewCredentials();
+    });
+  }
+
   let following: Promise<void> = Promise.resolve();
   return {
     start() {
@@ -102,6 +110,7 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
       // The first full pass is the one that ends the grace.
       periodically(reconnectGraceMs);
       cancels[1] = startExpiry({ store, clock, log });
+      renewCredentials();
     },
     async stop() {
       abort.abort();

@@ -10,9 +10,12 @@ import { loadIdentity } from "#platform/identity.ts";
 import { createLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { loadKeys } from "#platform/key-file.ts";
+import { createVault } from "#platform/vault.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import { createParts } from "./parts.ts";
 import { resetServer } from "./reset.ts";
+import { createVaultKeys } from "./vault-keys.ts";
 
 const log = createLogger("server");
 
@@ -21,8 +24,10 @@ async function serve(): Promise<void> {
   await mkdir(config.home, { recursive: true, mode: 0o700 });
   const identity = await loadIdentity(config.home, systemRandom);
   const store = await openSqliteStore({ path: join(config.home, "store.sqlite"), clock: systemClock });
-  const deps = { store, clock: systemClock, random: systemRandom, sealer: createSealer(identity.sealerKey), config, log };
-  const parts = createParts(deps);
+  const keyFile = { path: config.secretsKey ?? join(config.home, "secrets.key"), make: config.secretsKey === undefined };
+  const vault = createVault(await loadKeys(keyFile, systemRandom));
+  const deps = { store, vault, clock: systemClock, random: systemRandom, sealer: createSealer(identity.sealerKey), config, log };
+  const parts = [createVaultKeys({ ...deps, file: keyFile }), ...createParts(deps)];
   const root = rootCredentials(config.account, identity.rootAccessKeyId, identity.rootSecretAccessKey);
   const credentials = firstOf(root, identityCredentials(deps));
   const door = createFrontDoor({ deps, credentials, parts, reset: () => resetServer(store, parts) });

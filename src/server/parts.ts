@@ -6,9 +6,12 @@ import { createEcr } from "#services/ecr/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { createIam } from "#services/iam/index.ts";
+import { createKms } from "#services/kms/index.ts";
 import { createLogs } from "#services/logs/logs.ts";
 import { createRoute53 } from "#services/route53/index.ts";
+import { createSecretsManager } from "#services/secretsmanager/index.ts";
 import { createServiceDiscovery } from "#services/servicediscovery/index.ts";
+import { createSsm } from "#services/ssm/index.ts";
 import { createSts } from "#services/sts/index.ts";
 
 /** Every part of the server. The coverage table is made from what they register. */
@@ -24,5 +27,8 @@ export function createParts(deps: ServerDeps): readonly ServerPart[] {
     createServiceDiscovery(deps),
     createRoute53(deps),
     createLogs(deps),
+    createKms(deps),
+    createSecretsManager(deps),
+    createSsm(deps),
   ];
 }

@@ -10,6 +10,7 @@ import { readConfig } from "#platform/config.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import { createEcsTasks, type EcsTasks } from "#services/ecs/tasks/index.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import type { Store } from "#store/store.ts";
@@ -65,6 +66,7 @@ export async function startTaskServer(disk: Disk, port = 0): Promise<TaskServer>
     store,
     clock: systemClock,
     random: systemRandom,
+    vault: createVault([new Uint8Array(32)]),
     sealer: createSealer(new Uint8Array(32)),
     config: readConfig({}),
     log: silentLogger,

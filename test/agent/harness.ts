@@ -66,6 +66,11 @@ export class Harness {
         random: seededRandom(1),
         log: silentLogger,
       }),
+      secrets: {
+        of: async () => ({ environment: {}, logOptions: {} }),
+        registryLogin: async () => undefined,
+        forget: () => {},
+      },
       metadataVariables: () => ({}),
       cluster: () => "default",
     };

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { containerdCommand } from "#agent/containerd/daemon.ts";
+import { memoryPlace } from "#agent/containerd/memory.ts";
 import { FakeControlPlane } from "./fake-control-plane.ts";
 
 const run = promisify(execFile);
@@ -85,6 +86,8 @@ export async function startMachine(): Promise<Machine> {
       await run("sh", ["-c", `for m in $(grep -o '${home}[^ ]*' /proc/mounts | sort -r); do umount -l "$m" 2>/dev/null; done; true`]);
       rmSync(home, { recursive: true, force: true });
       rmSync(daemon.state, { recursive: true, force: true });
+      const memory = memoryPlace(join(home, "runtime"));
+      if (memory) rmSync(memory, { recursive: true, force: true });
     },
   };
 }

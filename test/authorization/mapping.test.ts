@@ -12,6 +12,7 @@ import { readConfig } from "#platform/config.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import { createParts } from "#server/parts.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import type { ServerPart } from "#api/contract.ts";
@@ -27,7 +28,15 @@ before(async () => {
   store = await openSqliteStore({ path: join(home, "store.sqlite"), clock: systemClock });
   const config = readConfig({ GANTRY_HOME: home });
   const sealer = createSealer(Buffer.alloc(32, 1));
-  parts = createParts({ store, clock: systemClock, random: systemRandom, sealer, config, log: silentLogger });
+  parts = createParts({
+    vault: createVault([new Uint8Array(32)]),
+    store,
+    clock: systemClock,
+    random: systemRandom,
+    sealer,
+    config,
+    log: silentLogger,
+  });
 });
 after(async () => {
   await store.close();

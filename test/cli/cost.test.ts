@@ -15,6 +15,7 @@ import { loadIdentity } from "#platform/identity.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import type { Store } from "#store/store.ts";
@@ -39,7 +40,15 @@ before(async () => {
   const config = readConfig({ GANTRY_HOME: home, GANTRY_PORT: String(port) });
   const identity = await loadIdentity(home, systemRandom);
   store = await openSqliteStore({ path: join(home, "store.sqlite"), clock: systemClock });
-  const deps = { store, clock: systemClock, random: systemRandom, sealer: createSealer(identity.sealerKey), config, log: silentLogger };
+  const deps = {
+    store,
+    clock: systemClock,
+    random: systemRandom,
+    vault: createVault([new Uint8Array(32)]),
+    sealer: createSealer(identity.sealerKey),
+    config,
+    log: silentLogger,
+  };
   part = createEcs(deps);
   const credentials = rootCredentials(config.account, identity.rootAccessKeyId, identity.rootSecretAccessKey);
   door = createFrontDoor({ deps, credentials, parts: [part], reset: async () => {} });

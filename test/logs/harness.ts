@@ -8,6 +8,7 @@ import { FakeClock } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { seededRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import { createLogs } from "#services/logs/logs.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 
@@ -53,9 +54,10 @@ export async function startLogs(home = mkdtempSync(join(tmpdir(), "gantry-logs-"
   const config = readConfig({ GANTRY_HOME: home });
   const random = seededRandom(1);
   const sealer = createSealer(new Uint8Array(32));
+  const vault = createVault([new Uint8Array(32)]);
   const open = async () => {
     const store = await openSqliteStore({ path: join(home, "store.db"), clock, freeze: true });
-    const part = createLogs({ store, clock, random, sealer, config, log: silentLogger });
+    const part = createLogs({ store, clock, random, sealer, vault, config, log: silentLogger });
     await part.start?.();
     return { store, part };
   };

@@ -13,6 +13,8 @@ import { FakeClock, settle } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { seededRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { rootPrincipal } from "#api/credentials.ts";
+import { createVault } from "#platform/vault.ts";
 import { expire } from "#reconcilers/expiry.ts";
 import { createMeter } from "#reconcilers/meter/meter.ts";
 import { decideRollUp } from "#reconcilers/meter/roll-up.ts";
@@ -231,7 +233,15 @@ test("a registration is metered from its start to its end, at the prices of the 
   const clock = new FakeClock(Date.UTC(2026, 10, 1));
   const store = await openSqliteStore({ path: ":memory:", clock, freeze: true });
   const config = readConfig({ GANTRY_HOME: home, GANTRY_PRICES: list });
-  const part = createEcs({ store, clock, random: seededRandom(1), sealer: createSealer(new Uint8Array(32)), config, log: silentLogger });
+  const part = createEcs({
+    store,
+    clock,
+    random: seededRandom(1),
+    vault: createVault([new Uint8Array(32)]),
+    sealer: createSealer(new Uint8Array(32)),
+    config,
+    log: silentLogger,
+  });
   const call = <T>(operation: string, input: object) =>
     part.registrations![0]!.handlers[operation]!(input as never, { ...scope, now: clock.now() } as RequestContext) as Promise<T>;
   const register = (type: string) =>
@@ -255,7 +265,11 @@ test("a registration is metered from its start to its end, at the prices of the 
   const ask = (query: Record<string, string> = {}) =>
     part
       .questions!.find(({ path }) => path === "/_gantry/cost")!
-      .answer(new URLSearchParams(query), { ...scope, now: clock.now() }) as Promise<CostAnswer>;
+      .answer(new URLSearchParams(query), {
+        ...scope,
+        now: clock.now(),
+        principal: rootPrincipal(scope.account, ""),
+      }) as Promise<CostAnswer>;
   await assert.rejects(ask(), /the price list .*prices\.json can't be read: ENOENT/);
   const tower = { hour: "3.6", vcpu: 2, gb: 4 };
   await writeFile(list, JSON.stringify({ extends: "us-east-1", name: "ours", date: "2026-11-01", ec2: { types: { tower } } }));

@@ -12,6 +12,7 @@ import { readConfig } from "#platform/config.ts";
 import { silentLogger } from "#platform/log.ts";
 import { type Random, seededRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import type { BlobStore } from "#registry/blobs/blob-store.ts";
 import { createFileBlobStore } from "#registry/blobs/file-store.ts";
 import { RegistryError } from "#registry/errors.ts";
@@ -63,6 +64,7 @@ async function withWorld(seed: number, work: (world: World) => Promise<void>): P
     store: jittered<Store>(store, ["get", "list", "transaction"], random),
     clock,
     random,
+    vault: createVault([new Uint8Array(32)]),
     sealer: createSealer(Buffer.alloc(32)),
     config: readConfig({ GANTRY_HOME: home }),
     log: silentLogger,

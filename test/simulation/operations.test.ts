@@ -97,7 +97,6 @@ test("what AWS refuses", async () => {
   world.define("old", { containerDefinitions: [{ name: "a", image: "i" }] }, { status: "INACTIVE" });
   world.define("fargate", { containerDefinitions: [{ name: "a", image: "i" }] }, { compatibilities: ["FARGATE"] });
   world.define("vpc", { networkMode: "awsvpc", containerDefinitions: [{ name: "a", image: "i" }] });
-  world.define("secret", { containerDefinitions: [{ name: "a", image: "i", secrets: [{ name: "s", valueFrom: "x" }] }] });
   world.define("efs", {
     volumes: [{ name: "v", efsVolumeConfiguration: { fileSystemId: "fs-1" } }],
     containerDefinitions: [{ name: "a", image: "i" }],
@@ -109,7 +108,6 @@ test("what AWS refuses", async () => {
     [{ taskDefinition: "old:1" }, "ClientException", "TaskDefinition is inactive"],
     [{ taskDefinition: "fargate" }, "InvalidParameterException", /launch_type EC2/],
     [{ taskDefinition: "vpc" }, "InvalidParameterException", /Network Configuration must be provided/],
-    [{ taskDefinition: "secret" }, "NotImplemented", /secrets/],
     [{ taskDefinition: "efs" }, "NotImplemented", /efsVolumeConfiguration/],
     [{ count: 0 }, "InvalidParameterException", /count/],
     [{ count: 11 }, "InvalidParameterException", /count/],

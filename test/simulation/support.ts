@@ -7,6 +7,7 @@ import { FakeClock } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { seededRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import type { Channel } from "#services/ecs/agent-endpoint/channel.ts";
 import { createEcsTasks, type EcsTasks } from "#services/ecs/tasks/index.ts";
 import { MemoryDisk, openSession } from "./memory-store.ts";
@@ -27,6 +28,7 @@ export class SmallWorld {
       store: openSession(this.disk).store,
       clock: this.clock,
       random: seededRandom(7),
+      vault: createVault([new Uint8Array(32)]),
       sealer: createSealer(new Uint8Array(32)),
       config: readConfig({}),
       log: silentLogger,

@@ -6,6 +6,7 @@ import type { Clock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { seededRandom, type Random } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import type { Channel } from "#services/ecs/agent-endpoint/channel.ts";
 import { admit } from "#services/ecs/agent-endpoint/doors.ts";
 import type { CallHook } from "#reconcilers/services/hooks.ts";
@@ -150,6 +151,7 @@ export class World {
       store: session.store,
       clock,
       random: this.random,
+      vault: createVault([new Uint8Array(32)]),
       sealer: createSealer(new Uint8Array(32)),
       config: readConfig({ GANTRY_LIFECYCLE_HOOKS: '{"hook":"http://127.0.0.1:9/"}' }),
       callHook: this.#callHook,

@@ -14,6 +14,7 @@ import { type Config, readConfig } from "#platform/config.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
+import { createVault } from "#platform/vault.ts";
 import { resetServer } from "#server/reset.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 
@@ -60,6 +61,7 @@ export async function startServer({ parts, open = false, config, clock = systemC
     store,
     clock,
     random: systemRandom,
+    vault: createVault([new Uint8Array(32)]),
     sealer: createSealer(Buffer.alloc(32, 1)),
     config: full,
     log: silentLogger,

@@ -14,10 +14,11 @@ export interface AwsClient {
 }
 
 export interface AwsClientOptions {
-  readonly service: "ecs" | "ecr" | "logs";
+  readonly service: keyof typeof targets;
   readonly endpoint: string;
   readonly region: string;
-  readonly credentials: AwsCredentials;
+  /** Or what gives those of the moment. */
+  readonly credentials: AwsCredentials | (() => AwsCredentials);
   readonly clock: Clock;
   readonly random: Random;
   readonly timeoutMs?: number;
@@ -27,6 +28,8 @@ const targets = {
   ecs: "AmazonEC2ContainerServiceV20141113",
   ecr: "AmazonEC2ContainerRegistry_V20150921",
   logs: "Logs_20140328",
+  secretsmanager: "secretsmanager",
+  ssm: "AmazonSSM",
 } as const;
 
 /** The service's answer was an error, or there was none (`code` is then `NetworkError`, `status` 0). */
@@ -68,7 +71,7 @@ export function createAwsClient(options: AwsClientOptions): AwsClient {
       body,
       service: options.service,
       region: options.region,
-      credentials: options.credentials,
+      credentials: typeof options.credentials === "function" ? options.credentials() : options.credentials,
       now: clock.now(),
     });
     const { status, text, requestId } = await post(url, headers, body, options.timeoutMs ?? 30_000, signal);

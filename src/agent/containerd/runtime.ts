@@ -38,6 +38,7 @@ import { RootFs } from "./rootfs.ts";
 import { Sandboxes, type RuntimeCall } from "./sandboxes.ts";
 import { makeSpread, placesOfContainers } from "./spread.ts";
 import { chooseSnapshotter } from "./snapshotter.ts";
+import { Memory } from "./memory.ts";
 import { forgetStale } from "./stale.ts";
 import { SpecSource } from "./spec-source.ts";
 
@@ -87,6 +88,7 @@ export class ContainerdRuntime implements Runtime {
   /** Undefined where containerd's own snapshots are to be used: another's containerd, or one without overlayfs. */
   readonly #rootFs: RootFs | undefined;
   readonly #sandboxes: Sandboxes;
+  readonly #memory: Memory;
   /** Of containers that are not started yet. */
   readonly #sandboxOf = new Map<string, string>();
 
@@ -115,7 +117,9 @@ export class ContainerdRuntime implements Runtime {
       parallelLayers: 3,
     });
     this.#use = new Use(containerd, this.#hierarchy);
+    this.#memory = new Memory(options.stateDirectory);
     this.#sandboxes = new Sandboxes({
+      memory: this.#memory,
       containerd,
       hierarchy: this.#hierarchy,
       directory: join(options.stateDirectory, "sandbox"),
@@ -146,9 +150,10 @@ export class ContainerdRuntime implements Runtime {
     const containerd = this.#containerd;
     const { snapshotter } = containerd;
     try {
+      const secrets = Object.keys(spec.secretEnvironment ?? {}).length > 0 ? spec.secretEnvironment : undefined;
       const [{ oci, parent }, runtime] = await Promise.all([
         this.#specs.build(spec),
-        this.#sandboxes.call(spec.runtime, spec.sandbox === undefined ? "sandbox" : "container"),
+        this.#sandboxes.call(spec.runtime, spec.sandbox === undefined ? "sandbox" : "container", secrets !== undefined),
       ]);
       if (spec.runtime.name === "runsc") await this.#sandboxes.checkMounts(spec.mounts);
       const cgroup = `${spec.cgroupParent}/${spec.sandbox ?? id}`;
@@ -170,6 +175,7 @@ export class ContainerdRuntime implements Runtime {
         await create({ ...record, spec: ociAny(anew) });
       });
       const mounts = this.#rootFs ? await this.#rootFs.make(id, parent, spec.writableDirectory) : await this.#prepare(id, parent);
+      if (secrets) await this.#memory.keep(id, secrets);
       this.#use.join(id, cgroup);
       if (spec.sandbox !== undefined) this.#sandboxOf.set(id, spec.sandbox);
       return await this.#createTask(spec, mounts, runtime);
@@ -201,14 +207,14 @@ export class ContainerdRuntime implements Runtime {
   async #createTask(
     { id, stdout, stderr }: ContainerSpec,
     rootfs: Parameters<Containerd["tasks"]["create"]>[0]["rootfs"],
-    { options }: RuntimeCall,
+    { root, options }: RuntimeCall,
   ): Promise<{ pid: number }> {
     const create = () => this.#throughShim(() => this.#containerd.tasks.create({ containerId: id, rootfs, stdout, stderr, options }));
     try {
       const { pid } = await create().catch(async (error: unknown) => {
         // runc's own record of a container that neither containerd nor its shim know any more: the power went, or its directory was removed.
         if (!/container with given ID already exists/.test(messageOf(error))) throw error;
-        if (!(await forgetStale(join(this.#runcRoot, this.#containerd.namespace, id)))) throw error;
+        if (!(await forgetStale(join(root, this.#containerd.namespace, id)))) throw error;
         return create();
       });
       return { pid };
@@ -310,6 +316,7 @@ export class ContainerdRuntime implements Runtime {
     if (this.#rootFs) await this.#rootFs.remove(id);
     else await unlessGone(containerd.snapshots.remove({ snapshotter: containerd.snapshotter, key: id }));
     await this.#specs.removeVolumes(id);
+    await this.#memory.forget(id);
     await unlessGone(containerd.containers.delete({ id }));
     this.#use.leave(id);
     this.#sandboxOf.delete(id);

@@ -7,9 +7,11 @@ import type { Hierarchy } from "#agent/cgroups/hierarchy.ts";
 import { RuntimeError, type RuntimeClass, type SandboxSpec } from "#agent/runtime.ts";
 import { writePauseRoot } from "#agent/sandbox/pause.ts";
 import { findRunsc, RunscMissing, writeWrapper, type Wrapper } from "#agent/sandbox/runsc.ts";
+import { writeRuncWrapper } from "#agent/secrets/wrapper.ts";
 import { buildSandboxSpec } from "#agent/spec/sandbox.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import { isAlreadyExists, isNotFound, jsonAny, messageOf, runcOptions, runtimeError, type Containerd } from "./client.ts";
+import type { Memory } from "./memory.ts";
 import { cgroupLabel } from "./use.ts";
 import { Status } from "./generated/api/types/task/task_pb.ts";
 
@@ -23,6 +25,7 @@ export interface SandboxesOptions {
   readonly directory: string;
   /** Where runc, or what stands for it, keeps its records. */
   readonly runcRoot: string;
+  readonly memory: Memory;
   readonly runscPlatform: string | undefined;
   readonly clock: Clock;
   /** Removes a container with its task and record. */
@@ -32,6 +35,8 @@ export interface SandboxesOptions {
 /** How containerd is told to run a class of containers. */
 export interface RuntimeCall {
   readonly name: string;
+  /** Where runc, or what stands for it, keeps its records of this container. */
+  readonly root: string;
   readonly options: ReturnType<typeof runcOptions>;
 }
 
@@ -42,16 +47,39 @@ export class Sandboxes {
   readonly #starting = new Map<string, Promise<void>>();
   #pauseRoot: Promise<string> | undefined;
   #wrapper: Promise<Wrapper> | undefined;
+  #runc: Promise<string> | undefined;
 
   constructor(options: SandboxesOptions) {
     this.#options = options;
   }
 
   /** `runc` and `runsc` are called by runc's shim, any other runtime by its own. Throws RuntimeError `CannotCreate` where gVisor is missing. */
-  async call({ name, binary }: RuntimeClass, kind: "sandbox" | "container"): Promise<RuntimeCall> {
+  async call({ name, binary }: RuntimeClass, kind: "sandbox" | "container", secret = false): Promise<RuntimeCall> {
+    if (name === "runsc") {
+      const root = await this.#runscRoot();
+      return { name: "io.containerd.runc.v2", root, options: runcOptions({ root, binary: (await this.#gvisor())[kind] }) };
+    }
+    if (secret) return this.#secretCall({ name, binary });
     const root = this.#options.runcRoot;
-    if (name === "runsc") return { name: "io.containerd.runc.v2", options: runcOptions({ root, binary: (await this.#gvisor())[kind] }) };
-    return { name: name === "runc" ? "io.containerd.runc.v2" : name, options: runcOptions({ root, binary }) };
+    return { name: name === "runc" ? "io.containerd.runc.v2" : name, root, options: runcOptions({ root, binary }) };
+  }
+
+  async #secretCall({ name, binary = "runc" }: RuntimeClass): Promise<RuntimeCall> {
+    const { memory, directory } = this.#options;
+    if (name !== "runc")
+      throw new RuntimeError("CannotCreate", `the runtime ${name} writes a container's variables to disk: it cannot be given secrets`);
+    await memory.open();
+    this.#runc ??= writeRuncWrapper(directory, binary, memory.path("secrets"));
+    const root = memory.path("runc");
+    return { name: "io.containerd.runc.v2", root, options: runcOptions({ root, binary: await this.#runc }) };
+  }
+
+  /** runsc writes down all that it knows of a container, its variables too. */
+  async #runscRoot(): Promise<string> {
+    const { memory, runcRoot } = this.#options;
+    if (!memory.there) return runcRoot;
+    await memory.open();
+    return memory.path("runc");
   }
 
   /** gVisor says nothing useful of a source that is not there. Throws RuntimeError `CannotStart`, as runc would. */
@@ -105,7 +133,8 @@ export class Sandboxes {
 
   /** As the wrapper is given it by the shim. */
   get #records(): string {
-    return join(this.#options.runcRoot, this.#options.containerd.namespace);
+    const { memory, runcRoot, containerd } = this.#options;
+    return join(memory.there ? memory.path("runc") : runcRoot, containerd.namespace);
   }
 
   /** An agent that was killed may have left containerd in the middle of making, or of giving up, the same sandbox: until that is over, both are in each other's way. */
@@ -186,7 +215,9 @@ export class Sandboxes {
   }
 
   async #gvisor(): Promise<Wrapper> {
-    this.#wrapper ??= findRunsc(this.#options.runscPlatform).then((runsc) => writeWrapper(this.#options.directory, runsc));
+    this.#wrapper ??= findRunsc(this.#options.runscPlatform).then((runsc) =>
+      writeWrapper(this.#options.directory, runsc, this.#options.memory.path("secrets")),
+    );
     const wrapper = this.#wrapper;
     try {
       return await wrapper;

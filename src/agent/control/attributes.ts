@@ -33,6 +33,8 @@ export function attributesOf(
     `${now}increased-task-cpu-limit`,
     `${now}network.container-port-range`,
     `${now}pid-ipc-namespace-sharing`,
+    `${now}private-registry-authentication.secretsmanager`,
+    ...["asm", "ssm"].flatMap((store) => [`${now}secrets.${store}.environment-variables`, `${now}secrets.${store}.bootstrap.log-driver`]),
     `${now}task-cpu-mem-limit`,
     `${now}task-eni`,
     `${now}docker-plugin.local`,

@@ -13,8 +13,8 @@ import type { Sink } from "./sink.ts";
 
 /** The log drivers of all containers: which sink, and the pump that feeds it. */
 export interface LogDrivers {
-  /** Before the container starts: checks the options and makes the stream. Rejects with the reason for which it must not start. */
-  open(context: TaskContext, container: ContainerPlan, signal: AbortSignal): Promise<void>;
+  /** Before the container starts: checks the options, of which `secretOptions` were fetched, and makes the stream. Rejects with the reason for which it must not start. */
+  open(context: TaskContext, container: ContainerPlan, secretOptions: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
   /** The container's process runs (again). */
   started(context: TaskContext, container: ContainerPlan): void;
   /** After a restart of the agent: go on where the last life stopped. */
@@ -42,19 +42,28 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
     return state;
   };
   const clientOf = (context: TaskContext, region: string, endpoint: string | undefined) => {
-    const role = context.plan.payload.executionRoleCredentials;
     return createAwsClient({
       service: "logs",
       endpoint: (endpoint ?? config.logsEndpoint).replace(/\/+$/, ""),
       region,
-      credentials: role ?? config.credentials,
+      // They are renewed while the task lives; after a restart of the agent they come with the connection.
+      credentials: () => {
+        const role = context.plan.payload.executionRoleCredentials;
+        return role?.secretAccessKey ? role : config.credentials;
+      },
       clock,
       random,
     });
   };
+  /** Options that are secrets are kept in memory, by container. */
+  const secretOptions = new Map<string, Readonly<Record<string, string>>>();
+  const optionsOf = (context: TaskContext, container: ContainerPlan) => ({
+    ...container.logging.options,
+    ...secretOptions.get(stateOf(context, container).id),
+  });
   const awslogs = (context: TaskContext, container: ContainerPlan) => {
     const { id } = stateOf(context, container);
-    const options = parseAwsLogs(container.logging.options, {
+    const options = parseAwsLogs(optionsOf(context, container), {
       container: container.name,
       task: context.plan.id,
       id,
@@ -66,7 +75,7 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
   const sinkOf = (context: TaskContext, container: ContainerPlan): Sink => {
     const { driver } = container.logging;
     if (driver === "none") return nowhere;
-    if (driver === "json-file") return createJsonFile(directoryOf(context, container), container.logging.options, clock);
+    if (driver === "json-file") return createJsonFile(directoryOf(context, container), optionsOf(context, container), clock);
     const { options, client } = awslogs(context, container);
     return createAwsLogs(client, options, clock, context.log);
   };
@@ -86,7 +95,8 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
     pump.follow(restarts);
   };
   return {
-    async open(context, container, signal) {
+    async open(context, container, secret, signal) {
+      if (Object.keys(secret).length > 0) secretOptions.set(stateOf(context, container).id, secret);
       const { driver } = container.logging;
       if (driver !== "awslogs") {
         // Options that can't be read stop the container now, not its first line later.
@@ -103,6 +113,7 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
       const pump = pumps.get(id);
       if (!pump) return;
       pumps.delete(id);
+      secretOptions.delete(id);
       if (!(await pump.finish(longestFlushMs)))
         log.warn({ task: context.plan.id, container: container.name }, "not all log lines could be delivered in time");
     },

@@ -4,6 +4,8 @@ import { mkdir, rename, symlink, writeFile, rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 
+import { environmentScript } from "#agent/secrets/wrapper.ts";
+
 const run = promisify(execFile);
 
 /** What a machine has of gVisor. */
@@ -62,7 +64,7 @@ export interface Wrapper {
 }
 
 /** Writes src/agent/sandbox/wrapper.sh, filled in for this machine. Replaced whole, so that a call in between finds one or the other. */
-export async function writeWrapper(directory: string, runsc: Runsc): Promise<Wrapper> {
+export async function writeWrapper(directory: string, runsc: Runsc, secrets: string): Promise<Wrapper> {
   const flags = [
     `--platform=${runsc.platform}`,
     // As under runc: NET_RAW is among Docker's capabilities, and the task's network is its own.
@@ -71,7 +73,10 @@ export async function writeWrapper(directory: string, runsc: Runsc): Promise<Wra
     "--overlay2=none",
   ];
   const source = readFileSync(new URL("wrapper.sh", import.meta.url), "utf8");
-  const text = source.replaceAll("@RUNSC@", runsc.path).replaceAll("@FLAGS@", flags.join(" "));
+  const text = source
+    .replaceAll("@RUNSC@", runsc.path)
+    .replaceAll("@FLAGS@", flags.join(" "))
+    .replace("@ENVIRONMENT@", () => environmentScript(secrets));
   await mkdir(directory, { recursive: true, mode: 0o755 });
   const container = join(directory, "gantry-container");
   const sandbox = join(directory, "gantry-sandbox");

@@ -6,7 +6,7 @@
 #   delete   ends the keeper                          exec     remembers the process's number inside the sandbox, for kill-exec (ours)
 # Called as gantry-sandbox it runs a sandbox's first container (src/agent/sandbox/pause.ts, or the only one of a task), which needs no keeper: its
 # process is the sandbox.
-# The agent fills in @RUNSC@ and @FLAGS@. Each call that should be short has an end, since runsc's can hang.
+# The agent fills in @RUNSC@, @FLAGS@ and src/agent/secrets/environment.sh. Each call that should be short has an end, since runsc's can hang.
 
 command="" id="" bundle="" pid_file="" root=/run/runsc log=/dev/null previous="" forced="" signal="" process="" console=""
 for argument; do
@@ -37,7 +37,7 @@ inside="$root.exec"
 keeper=""
 [ ! -e "$bundle/keeper" ] || read -r keeper <"$bundle/keeper"
 keeps() { [ -n "$keeper" ] && kill -0 "$keeper" 2>/dev/null; }
-
+@ENVIRONMENT@
 case "$command" in
   create)
     if [ "${0##*/}" = gantry-sandbox ]; then

@@ -124,7 +124,11 @@ function environment(spec: ContainerSpec, hostname: string): string[] {
     values.set(entry.slice(0, equals), entry.slice(equals + 1));
   }
   for (const [name, value] of Object.entries(spec.environment)) values.set(name, value);
-  return [...values].map(([name, value]) => `${name}=${value}`);
+  const secret = Object.keys(spec.secretEnvironment ?? {});
+  for (const name of secret) values.delete(name);
+  const open = [...values].map(([name, value]) => `${name}=${value}`);
+  // In its place src/agent/secrets/environment.sh puts the secrets.
+  return secret.length > 0 ? [...open, `GANTRY_SECRETS=${spec.id}`] : open;
 }
 
 function rlimits(ulimits: ContainerSpec["ulimits"], host: HostFacts): OciSpec["process"]["rlimits"] {

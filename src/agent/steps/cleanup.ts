@@ -20,6 +20,7 @@ export async function closeSandbox(world: World, plan: TaskPlan): Promise<void> 
 /** Removes what the whole task held on this machine. Safe to repeat. */
 export async function removeTask(world: World, plan: TaskPlan): Promise<void> {
   world.connect.close(plan);
+  world.secrets.forget(plan.arn);
   await closeSandbox(world, plan);
   await world.cgroups.remove(taskCgroup(world, plan));
   await removeTaskVolumes(world, plan);

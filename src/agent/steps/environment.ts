@@ -6,9 +6,16 @@ import { StepError } from "./step-error.ts";
 
 const largestFile = 1024 * 1024;
 
-/** The container's variables: files first, the definition over them, the agent's own last. */
-export async function environmentOf(context: TaskContext, container: ContainerPlan): Promise<Record<string, string>> {
+export interface Environment {
+  readonly open: Readonly<Record<string, string>>;
+  /** What no disk may see: secrets, and what files say, since people write passwords into them. */
+  readonly secret: Readonly<Record<string, string>>;
+}
+
+/** The container's variables: files first, the definition over them, secrets, the agent's own last. */
+export async function environmentOf(context: TaskContext, container: ContainerPlan): Promise<Environment> {
   const { plan, world } = context;
+  const { environment: secrets } = await world.secrets.of(plan, container);
   const variables: Record<string, string> = {};
   // "If multiple environment files contain the same variable, they are processed from the top down": the first one wins.
   for (const { value, type } of container.definition.environmentFiles ?? []) {
@@ -19,15 +26,15 @@ export async function environmentOf(context: TaskContext, container: ContainerPl
     }
     for (const [name, text] of parseEnvironmentFile(await readText(value, type))) variables[name] ??= text;
   }
-  return {
-    ...linkVariables(context, container),
-    ...variables,
+  const own: Readonly<Record<string, string>> = {
     ...container.definition.environment,
     AWS_EXECUTION_ENV: isolated(plan) ? "AWS_ECS_FARGATE" : "AWS_ECS_EC2",
     AWS_REGION: container.definition.environment?.AWS_REGION ?? world.config.region,
     AWS_DEFAULT_REGION: container.definition.environment?.AWS_DEFAULT_REGION ?? world.config.region,
     ...world.metadataVariables(plan, context.state(), container),
   };
+  const secret = { ...Object.fromEntries(Object.entries(variables).filter(([name]) => !Object.hasOwn(own, name))), ...secrets };
+  return { open: { ...linkVariables(context, container), ...own }, secret };
 }
 
 /** What Docker tells a container of its links: `DB_PORT_5432_TCP_ADDR` and its kin ("Legacy container links"). */

@@ -33,8 +33,18 @@ export async function prepare(context: TaskContext, container: ContainerPlan, si
     storageOf(context).catch((error: unknown) => {
       throw new StepError(`ResourceInitializationError: ${(error as Error).message}`);
     }),
-    world.logs.open(context, container, signal).catch((error: unknown) => {
-      throw new StepError(reasonOf(error, "CannotStart"));
-    }),
+    secretsOf(context, container, signal).then(({ logOptions }) =>
+      world.logs.open(context, container, logOptions, signal).catch((error: unknown) => {
+        throw new StepError(reasonOf(error, "CannotStart"));
+      }),
+    ),
   ]);
+}
+
+/** A secret that cannot be had is the end of the whole task, so every container waits for those of all. */
+async function secretsOf({ plan, world }: TaskContext, container: ContainerPlan, signal: AbortSignal) {
+  const all = await Promise.all(
+    [...plan.containers.values()].map(async (each) => [each, await world.secrets.of(plan, each, signal)] as const),
+  );
+  return all.find(([each]) => each === container)![1];
 }

@@ -11,7 +11,8 @@ export async function pull({ plan, world, log }: TaskContext, container: Contain
   if (isProxy(plan, container)) return world.connect.image();
   const { pullBehavior } = world.config;
   const { image } = container.definition;
-  const credentials = world.registry.credentials(plan, container);
+  const login = await world.secrets.registryLogin(plan, container, signal);
+  const credentials = login ? async () => login : world.registry.credentials(plan, container);
   const policy: PullRequest["policy"] = pullBehavior === "default" ? "always" : pullBehavior;
   try {
     const found = await world.runtime.images.ensure({ image, policy, credentials, signal });

@@ -88,14 +88,30 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
     hooks.reported(payload.arn);
   };
 
+  const renew: Engine["renew"] = (arn, role, credentials) => {
+    const runner = runners.get(arn);
+    if (!runner) return false;
+    const { payload } = runner.plan;
+    const next: PayloadTask =
+      role === "TaskApplication" ? { ...payload, roleCredentials: credentials } : { ...payload, executionRoleCredentials: credentials };
+    Object.assign(runner.plan, { payload: next });
+    journal.savePayload(next);
+    return true;
+  };
+
   const apply = (payload: PayloadTask) => {
     if (typeof payload?.arn !== "string" || !payload.arn.includes("/")) {
-      log.error({ payload }, "a task without an ARN can't be reported; dropped");
+      log.error({ arn: payload?.arn }, "a task without an ARN can't be reported; dropped");
       return;
     }
     const runner = runners.get(payload.arn);
     if (runner) {
       if (payload.desiredStatus === "STOPPED") runner.stop(undefined, stopTimeoutsOf(payload));
+      else {
+        const { roleCredentials, executionRoleCredentials } = payload;
+        if (roleCredentials) renew(payload.arn, "TaskApplication", roleCredentials);
+        if (executionRoleCredentials) renew(payload.arn, "TaskExecution", executionRoleCredentials);
+      }
       return;
     }
     if (payload.desiredStatus !== "STOPPED") {
@@ -155,21 +171,12 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
     credentials(id) {
       for (const { plan } of runners.values()) {
         for (const credentials of [plan.payload.roleCredentials, plan.payload.executionRoleCredentials]) {
-          if (credentials && credentials.credentialsId === id) return { credentials, arn: plan.arn };
+          if (credentials?.secretAccessKey && credentials.credentialsId === id) return { credentials, arn: plan.arn };
         }
       }
       return undefined;
     },
-    renew(arn, role, credentials) {
-      const runner = runners.get(arn);
-      if (!runner) return false;
-      const { payload } = runner.plan;
-      const next: PayloadTask =
-        role === "TaskApplication" ? { ...payload, roleCredentials: credentials } : { ...payload, executionRoleCredentials: credentials };
-      Object.assign(runner.plan, { payload: next });
-      journal.savePayload(next);
-      return true;
-    },
+    renew,
     idle: () =>
       new Promise((resolve) => {
         idleWaiters.push(resolve);

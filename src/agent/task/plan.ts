@@ -88,11 +88,6 @@ function planContainer(definition: PayloadContainer, config: PlanConfig): Contai
       `CannotCreateContainerError: logging driver ${driver} is not available; this agent has ${config.loggingDrivers.join(", ")}`,
     );
   }
-  if (definition.secrets?.length) {
-    throw new PlanError(
-      `ResourceInitializationError: unable to pull secrets: container ${name} asks for ${definition.secrets.length}, and this agent does not fetch secrets yet`,
-    );
-  }
   return {
     name,
     definition,

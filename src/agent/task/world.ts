@@ -25,6 +25,7 @@ export interface World {
   readonly journal: Journal;
   readonly registry: RegistryLogins;
   readonly connect: ServiceConnect;
+  readonly secrets: TaskSecrets;
   /** Variables that tell the container where its metadata and credentials are. */
   readonly metadataVariables: (plan: TaskPlan, task: TaskState, container: ContainerPlan) => Record<string, string>;
   /** ARN of the instance's cluster, for labels and log tags. */
@@ -45,6 +46,24 @@ export interface RegistryLogins {
     plan: TaskPlan,
     container: ContainerPlan,
   ): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
+}
+
+/** What tasks' definitions name by `secrets`, `secretOptions` and `repositoryCredentials`: in memory only (src/agent/secrets). */
+export interface TaskSecrets {
+  /** The same values as long as the task lives. Throws StepError `ResourceInitializationError`. */
+  of(
+    plan: TaskPlan,
+    container: ContainerPlan,
+    signal?: AbortSignal,
+  ): Promise<{ readonly environment: Readonly<Record<string, string>>; readonly logOptions: Readonly<Record<string, string>> }>;
+  /** Of a private registry; undefined when the definition names none. Throws StepError `ResourceInitializationError`. */
+  registryLogin(
+    plan: TaskPlan,
+    container: ContainerPlan,
+    signal?: AbortSignal,
+  ): Promise<{ readonly username: string; readonly password: string } | undefined>;
+  /** The task has ended. */
+  forget(taskArn: string): void;
 }
 
 /** What a step is given: the task as it is now, never a copy that grows old. */

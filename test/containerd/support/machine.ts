@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { cgroupProcesses, createTaskCgroup, removeInstanceCgroup } from "#agent/cgroups/cgroups.ts";
 import { connectContainerd, type Containerd } from "#agent/containerd/client.ts";
 import { startContainerd, type RunningContainerd } from "#agent/containerd/daemon.ts";
+import { memoryPlace } from "#agent/containerd/memory.ts";
 import { unmountBelow } from "./mounts.ts";
 import { createContainerdRuntime, type ContainerdRuntime, type ContainerdRuntimeOptions } from "#agent/containerd/runtime.ts";
 import type { ContainerSpec, Image } from "#agent/runtime.ts";
@@ -155,5 +156,7 @@ export class Machine {
     await removeInstanceCgroup(this.instance);
     await unmountBelow(this.home);
     rmSync(this.home, { recursive: true, force: true });
+    const memory = memoryPlace(this.options.stateDirectory);
+    if (memory) rmSync(memory, { recursive: true, force: true });
   }
 }

@@ -8,6 +8,7 @@ import type {
   PayloadVolume,
 } from "#agent-protocol/messages.ts";
 import type { ElasticNetworkInterface } from "#agent-protocol/vpc.ts";
+import { parseArn } from "#model/arn.ts";
 import type { TaskNetwork } from "#model/vpc-records.ts";
 import { spotNoticeSeconds, spotStop } from "#reconcilers/spot.ts";
 import type { TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
@@ -111,13 +112,7 @@ function containerOf(
     dockerConfig: dockerConfigOf(definition, container),
     healthCheckType: container.healthCheck?.command?.length ? "docker" : undefined,
     registryAuthentication: registryAuthentication(container, image, registry),
-    secrets: container.secrets?.map(({ name: secret, valueFrom }) => ({
-      name: secret!,
-      valueFrom: valueFrom!,
-      provider: /^arn:aws[a-z-]*:secretsmanager:/.test(valueFrom ?? "") ? "asm" : "ssm",
-      type: "ENVIRONMENT_VARIABLE",
-      region: registry.region,
-    })),
+    secrets: secretsOf(container, registry),
     dependsOn: container.dependsOn?.map(({ containerName, condition }) => ({
       containerName: containerName!,
       condition: condition as Condition,
@@ -142,6 +137,20 @@ function registryAuthentication(
   const parameter = container.repositoryCredentials?.credentialsParameter;
   if (parameter) return { type: "asm", asmAuthData: { region: registry.region, credentialsParameter: parameter } };
   return registryAuthenticationOf(image, registry);
+}
+
+/** Those of the container's variables and of its log driver's options, which the agent fetches. */
+function secretsOf({ secrets, logConfiguration }: ContainerDefinition, { region }: RegistryContext): PayloadContainer["secrets"] {
+  const all = [
+    ...(secrets ?? []).map((secret) => ({ ...secret, target: "CONTAINER" as const })),
+    ...(logConfiguration?.secretOptions ?? []).map((secret) => ({ ...secret, target: "LOG_DRIVER" as const })),
+  ];
+  if (all.length === 0) return undefined;
+  return all.map(({ name, valueFrom = "", target }) => {
+    const arn = parseArn(valueFrom);
+    const provider = arn?.service === "secretsmanager" ? "asm" : "ssm";
+    return { name: name!, valueFrom, provider, type: "ENVIRONMENT_VARIABLE", region: arn?.region || region, target };
+  });
 }
 
 /** With these the container's ports are those that it is reached at. */

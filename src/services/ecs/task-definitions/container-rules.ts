@@ -70,7 +70,16 @@ export function checkContainer(container: ContainerDefinition, around: Container
   const log = container.logConfiguration;
   if (log) {
     if (!logDrivers.has(log.logDriver ?? "")) throw wrong("logConfiguration", `Unknown logDriver: ${String(log.logDriver)}`);
-    const missing = log.logDriver === "awslogs" ? ["awslogs-region", "awslogs-group"].filter((option) => !log.options?.[option]) : [];
+    for (const { name: option = "", valueFrom } of log.secretOptions ?? []) {
+      if (option === "" || !valueFrom) throw wrong("logConfiguration", "A secret option needs a name and a valueFrom.");
+      if (log.options?.[option] !== undefined) throw wrong("logConfiguration", `The option ${option} is there as a secret too.`);
+    }
+    const missing =
+      log.logDriver === "awslogs"
+        ? ["awslogs-region", "awslogs-group"].filter(
+            (option) => !log.options?.[option] && !log.secretOptions?.some(({ name: secret }) => secret === option),
+          )
+        : [];
     if (missing.length > 0) throw client(`Log driver awslogs requires options: ${missing.join(", ")}`);
     if (log.options?.["mode"] && !["blocking", "non-blocking"].includes(log.options["mode"]))
       throw wrong("logConfiguration", "mode must be blocking or non-blocking.");

@@ -7,6 +7,7 @@ import { createConnectReconciler } from "#reconcilers/service-connect/reconciler
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
+import { createTaskCredentials } from "#reconcilers/task-credentials.ts";
 import { createWriter, type Writer } from "#store/unit.ts";
 import { createAcs } from "../agent-endpoint/acs.ts";
 import { acsPrefix, createDoors, tcsPrefix } from "../agent-endpoint/doors.ts";
@@ -57,6 +58,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       const registry = { account, region, endpoint: link.endpoint, hosts, domain: config.domain };
       return payloadTaskOf(task, definition, ecsArn.cluster({ account, region }, task.cluster), registry);
     },
+    credentials: createTaskCredentials({ ...deps, log }),
     deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
   });
   const balancers = createLoadBalancerReconciler({ ...deps, writer: taskDeps.writer, log, links, vpcs: () => vpcs });

@@ -49,10 +49,8 @@ function checkSupported(definition: TaskDefinition): void {
     if (volume.configuredAtLaunch) throw notYet(`the volume '${volume.name}' with configuredAtLaunch`);
   }
   for (const container of definition.containerDefinitions ?? []) {
-    if (container.secrets?.length) throw notYet(`secrets (container '${container.name}')`);
     if (container.firelensConfiguration) throw notYet(`firelensConfiguration (container '${container.name}')`);
     checkRequirements(container.name ?? "", container.resourceRequirements);
-    if (container.repositoryCredentials) throw notYet(`repositoryCredentials (container '${container.name}')`);
   }
 }
 
