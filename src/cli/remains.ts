@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { instanceOf } from "#agent/config.ts";
-import { loopsOf } from "#agent/storage/storage.ts";
+import { loopsOf } from "#agent/storage/mounts.ts";
 import { endProcess, nameProcess, type ProcessName } from "./processes.ts";
 
 /** What one Gantry has on this machine, by the kernel's own word. Another Gantry's things carry another instance's name and are never seen here. */
