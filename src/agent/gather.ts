@@ -32,3 +32,24 @@ export function gather<Job>(
       void run();
     });
 }
+
+/** All at once; if that fails, each by itself, so that one that cannot be done fails alone. */
+export async function together<Job>(
+  jobs: readonly Job[],
+  work: (jobs: readonly Job[]) => Promise<void>,
+): Promise<readonly (Error | undefined)[]> {
+  const failure = await work(jobs).then(
+    () => undefined,
+    (error: unknown) => error as Error,
+  );
+  if (!failure || jobs.length === 1) return [failure];
+  const failures: (Error | undefined)[] = [];
+  for (const job of jobs)
+    failures.push(
+      await work([job]).then(
+        () => undefined,
+        (error: unknown) => error as Error,
+      ),
+    );
+  return failures;
+}
