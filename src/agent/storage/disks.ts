@@ -4,7 +4,7 @@ import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gather } from "../gather.ts";
-import { isDirect, loopsOf, mountsBelow } from "./mounts.ts";
+import { isDirect, loopsOf, loopsOver, mounted } from "./mounts.ts";
 import { makeTemplate, writeImage, type Template } from "./template.ts";
 
 const run = promisify(execFile);
@@ -13,6 +13,8 @@ const run = promisify(execFile);
 export interface Disks {
   /** A new one, mounted; its directory. Many that are asked for at the same time are mounted by one process. */
   make(gib: number): Promise<string>;
+  /** By its directory. No error when it, or a part of it, isn't there. */
+  remove(disk: string): Promise<void>;
   /** Their pages stand in the machine's memory once, as the task's own, and not again as the file's. It takes a process each, so not while tasks start. */
   makeDirect(): Promise<void>;
 }
@@ -47,10 +49,11 @@ export function createDisks(directory: string): Disks {
       },
     );
     await rm(table, { force: true });
-    const mounted = await mountsBelow(directory);
-    return disks.map((disk) => (mounted.has(disk) ? undefined : new Error(aboutOne(complaint, disk))));
+    const stand = await mounted(disks);
+    return disks.map((disk) => (stand.includes(disk) ? undefined : new Error(aboutOne(complaint, disk))));
   };
   const mount = gather(mostAtOnce, mountAll);
+  const remove = gather(mostAtOnce, removeAll);
 
   return {
     async make(gib) {
@@ -61,35 +64,44 @@ export function createDisks(directory: string): Disks {
         await Promise.all([writeImage(`${disk}.img`, template), mkdir(disk)]);
         await mount(disk);
       } catch (error) {
-        await removeDisk(disk).catch(() => {});
+        await remove(disk).catch(() => {});
         const { stderr = "", message } = error as Error & { stderr?: string };
         throw new Error(`a disk of ${gib} GiB for the task could not be made: ${stderr.trim() || message}`, { cause: error });
       }
       return disk;
     },
+    remove,
     async makeDirect() {
       const devices = await loopsOf(`${directory}/`);
       const direct = await Promise.all(devices.map(isDirect));
-      for (const device of devices.filter((_device, at) => !direct[at]))
-        // Not every file system of a machine can; without it all works the same.
-        await run("nice", ["losetup", "--direct-io=on", device], { timeout: 60_000 }).catch(() => {});
+      const left = devices.filter((_device, at) => !direct[at]);
+      // Not every file system of a machine can; without it all works the same.
+      const script = 'for device; do losetup --direct-io=on "$device"; done';
+      if (left.length > 0) await run("nice", ["sh", "-c", script, "sh", ...left], { timeout: 60_000 }).catch(() => {});
     },
   };
 }
 
-/** Mount, device, file, in this order. A mount that is still in use goes when its last user does. */
-export async function removeDisk(disk: string): Promise<void> {
-  const file = `${disk}.img`;
-  for (let attempt = 0; (await mountsBelow(disk)).size > 0; attempt++) {
-    if (attempt > 5) throw new Error(`${disk} cannot be unmounted`);
-    await run("umount", attempt === 0 ? ["--", disk] : ["--lazy", "--", disk], { timeout: 20_000 }).catch(() => {});
+/** Mounts, devices, files, in this order. A mount that is still in use goes when its last user does. */
+async function removeAll(disks: readonly string[]): Promise<readonly (Error | undefined)[]> {
+  let stand = await mounted(disks);
+  for (let attempt = 0; attempt <= 5 && stand.length > 0; attempt++) {
+    await run("umount", [...(attempt === 0 ? [] : ["--lazy"]), "--", ...stand], { timeout: 20_000 }).catch(() => {});
+    stand = await mounted(stand);
   }
   // A crash between the device's making and its mount: nothing else would let go of it.
-  for (const device of await loopsOf(file)) await run("losetup", ["--detach", device], { timeout: 20_000 }).catch(() => {});
-  await rm(file, { force: true });
-  await rmdir(disk).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
+  const left = await loopsOver(disks.map((disk) => `${disk}.img`));
+  for (const device of left) await run("losetup", ["--detach", device], { timeout: 20_000 }).catch(() => {});
+  return Promise.all(
+    disks.map(async (disk) => {
+      if (stand.includes(disk)) return new Error(`${disk} cannot be unmounted`);
+      await rm(`${disk}.img`, { force: true });
+      return rmdir(disk).then(
+        () => undefined,
+        (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? undefined : error),
+      );
+    }),
+  );
 }
 
 /** A path in a table of mounts, see fstab(5). */

@@ -2,11 +2,20 @@ import { readdir, readFile } from "node:fs/promises";
 
 /** Loop devices over a file, or over any file below a directory that ends with a slash. */
 export async function loopsOf(path: string): Promise<string[]> {
+  return loops((file) => file === path || (path.endsWith("/") && file.startsWith(path)));
+}
+
+/** Loop devices over any of these files. */
+export async function loopsOver(files: readonly string[]): Promise<string[]> {
+  return loops((file) => files.includes(file));
+}
+
+async function loops(wanted: (file: string) => boolean): Promise<string[]> {
   const found: string[] = [];
-  for (const name of await list("/sys/block")) {
+  for (const name of await readdir("/sys/block").catch(() => [])) {
     if (!name.startsWith("loop")) continue;
-    const backing = (await readFile(`/sys/block/${name}/loop/backing_file`, "utf8").catch(() => "")).trimEnd();
-    if (backing === path || (path.endsWith("/") && backing.startsWith(path))) found.push(`/dev/${name}`);
+    const file = (await readFile(`/sys/block/${name}/loop/backing_file`, "utf8").catch(() => "")).trimEnd();
+    if (file !== "" && wanted(file)) found.push(`/dev/${name}`);
   }
   return found;
 }
@@ -16,14 +25,12 @@ export async function isDirect(device: string): Promise<boolean> {
   return (await readFile(`/sys/block/${device.slice("/dev/".length)}/loop/dio`, "utf8").catch(() => "1")).trim() === "1";
 }
 
-/** Where something is mounted, at the directory or below it. */
-export async function mountsBelow(directory: string): Promise<Set<string>> {
-  const found = new Set<string>();
+/** Those of the directories at which something is mounted. */
+export async function mounted(directories: readonly string[]): Promise<string[]> {
+  const points = new Set<string>();
   for (const line of (await readFile("/proc/self/mountinfo", "utf8")).split("\n")) {
-    const point = line.split(" ", 5)[4]?.replace(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-    if (point === directory || point?.startsWith(`${directory}/`)) found.add(point);
+    const point = line.split(" ", 5)[4];
+    if (point) points.add(point.replace(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
   }
-  return found;
+  return directories.filter((directory) => points.has(directory));
 }
-
-const list = (directory: string): Promise<string[]> => readdir(directory).catch(() => []);

@@ -2,8 +2,8 @@ import { mkdir, readdir, readlink, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
-import { createDisks, removeDisk } from "./disks.ts";
-import { mountsBelow } from "./mounts.ts";
+import { createDisks } from "./disks.ts";
+import { mounted } from "./mounts.ts";
 
 /**
  * Disks of tasks: an ext4 file system of exactly the size asked for, in a sparse file, mounted through a loop device. What a task writes, in its containers' roots, its volumes and
@@ -57,7 +57,7 @@ export function createTaskStorage(options: { readonly home: string; readonly clo
     if (spareGib !== gib) {
       for (const disk of spares) {
         spares.delete(disk);
-        await removeDisk(disk);
+        await disks.remove(disk);
       }
     }
     spareGib = gib;
@@ -78,11 +78,11 @@ export function createTaskStorage(options: { readonly home: string; readonly clo
     const link = join(tasks, task);
     const known = await readlink(link).catch(() => undefined);
     if (known) {
-      if ((await mountsBelow(directory)).has(known)) {
+      if ((await mounted([known])).length > 0) {
         placed.set(task, known);
         return known;
       }
-      await removeDisk(known);
+      await disks.remove(known);
       await rm(link, { force: true });
     }
     const disk = takeSpare(gib) ?? (await disks.make(gib));
@@ -99,7 +99,7 @@ export function createTaskStorage(options: { readonly home: string; readonly clo
     const link = join(tasks, task);
     const disk = await readlink(link).catch(() => undefined);
     if (!disk) return;
-    await removeDisk(disk);
+    await disks.remove(disk);
     await rm(link, { force: true });
   };
 
@@ -112,7 +112,7 @@ export function createTaskStorage(options: { readonly home: string; readonly clo
     await preparing;
     for (const disk of spares) kept.add(disk);
     const found = new Set((await list(directory)).map((name) => join(directory, name.replace(/\.img$/, ""))));
-    for (const disk of found) if (!kept.has(disk)) await removeDisk(disk);
+    for (const disk of found) if (!kept.has(disk)) await disks.remove(disk);
   };
 
   return {
