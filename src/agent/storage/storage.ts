@@ -29,7 +29,7 @@ export interface TaskStorage {
 /** Disks kept ready for the next tasks. */
 const spareDisks = 4;
 /** The next are made when the starts of the moment are over: they must not cost them anything. */
-const spareAfterMs = 1000;
+const spareAfterMs = 2000;
 
 export function createTaskStorage(options: { readonly home: string; readonly clock: Clock; readonly log: Logger }): TaskStorage {
   const { home, clock, log } = options;
