@@ -13,8 +13,8 @@ export interface Journal {
   get(key: string): string | undefined;
   set(key: string, value: string | undefined): void;
   tasks(): readonly JournaledTask[];
-  /** A task is taken on: on disk, through a power cut too, before the payload is acknowledged. */
-  accept(payload: PayloadTask, state: TaskState): void;
+  /** Tasks are taken on: on disk, through a power cut too, before the payload is acknowledged. */
+  accept(tasks: readonly JournaledTask[]): void;
   save(state: TaskState): void;
   /** The task's payload may change its credentials later; the newest is kept. */
   savePayload(payload: PayloadTask): void;
@@ -104,14 +104,18 @@ export function openJournal(dataDir: string, now: () => number): Journal {
         payload: JSON.parse(payload) as PayloadTask,
         state: JSON.parse(state) as TaskState,
       })),
-    accept(payload, state) {
+    accept(list) {
+      if (list.length === 0) return;
       db.exec("PRAGMA synchronous=FULL");
-      run(
-        "INSERT OR IGNORE INTO task (arn, payload, state) VALUES (?, ?, ?)",
-        payload.arn,
-        JSON.stringify(withoutSecrets(payload)),
-        JSON.stringify(state),
-      );
+      transaction(() => {
+        for (const { payload, state } of list)
+          run(
+            "INSERT OR IGNORE INTO task (arn, payload, state) VALUES (?, ?, ?)",
+            payload.arn,
+            JSON.stringify(withoutSecrets(payload)),
+            JSON.stringify(state),
+          );
+      });
       db.exec("PRAGMA synchronous=NORMAL");
     },
     save: (state) => run("UPDATE task SET state = ? WHERE arn = ?", JSON.stringify(state), state.arn),

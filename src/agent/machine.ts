@@ -3,6 +3,7 @@ import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import { createTaskCgroup, removeTaskCgroup } from "./cgroups/cgroups.ts";
+import { detectHierarchy } from "./cgroups/hierarchy.ts";
 import type { AgentConfig } from "./config.ts";
 import { placesOfContainerd } from "./containerd/daemon.ts";
 import { createContainerdRuntime } from "./containerd/runtime.ts";
@@ -28,11 +29,13 @@ export async function openMachine(
     rewrite: rewriteToLocal({ config, ...deps }),
     ...deps,
   });
+  // Read once: while containers start, the kernel's list of mounts is long, and its readers wait for those who mount.
+  const hierarchy = detectHierarchy();
   return {
     runtime,
     cgroups: {
-      ensure: (parent, { cpus, memoryMiB, pids }) => createTaskCgroup({ parent, cpuLimit: cpus, memoryMiB, pids }),
-      remove: (parent) => removeTaskCgroup(parent),
+      ensure: (parent, { cpus, memoryMiB, pids }) => createTaskCgroup({ parent, cpuLimit: cpus, memoryMiB, pids }, hierarchy),
+      remove: (parent) => removeTaskCgroup(parent, hierarchy),
     },
   };
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { instanceOf } from "#agent/config.ts";
 import { writeNames } from "#agent/load-balancing/hosts-file.ts";
 import { memoryPlace } from "#agent/containerd/memory.ts";
-import { loopsOf } from "#agent/storage/storage.ts";
+import { loopsOf } from "#agent/storage/mounts.ts";
 import { systemClock } from "#platform/clock.ts";
 import { endProcess, nameProcess, type ProcessName } from "./processes.ts";
 

@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import type { PayloadContainer, PayloadTask } from "#agent-protocol/messages.ts";
 import { detectHierarchy, directoryOf } from "#agent/cgroups/hierarchy.ts";
 import { instanceOf } from "#agent/config.ts";
-import { loopsOf } from "#agent/storage/storage.ts";
+import { loopsOf } from "#agent/storage/mounts.ts";
 import type { Report } from "#agent/task/report.ts";
 import { until } from "./fake-control-plane.ts";
 import { startMachine, type Machine } from "./machine.ts";

@@ -5,6 +5,9 @@ export interface Spare {
   readonly address: string;
 }
 
+/** Later than the starts of the moment. */
+export const laterMs = 500;
+
 /**
  * Namespaces made in advance, so that a task's start need not wait for them. They are nobody's until taken: the journal does not know them, and the
  * next start of the agent removes those that were left.
@@ -27,7 +30,7 @@ export class Spares {
   take(): Spare | undefined {
     const spare = this.#ready.shift();
     // Later, so that the making does not compete with the start for which this one was taken.
-    this.fill(200);
+    this.fill(laterMs);
     return spare;
   }
 

@@ -62,18 +62,37 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
     for (const resolve of idleWaiters.splice(0)) resolve();
   }
 
-  const start = (payload: PayloadTask) => {
-    let plan: TaskPlan;
+  /** All in one writing to the disk, which a task's start waits for. */
+  const start = (payloads: readonly PayloadTask[]) => {
+    const ready = payloads.flatMap((payload) => {
+      try {
+        const plan = planTask(payload, world.config);
+        return [{ plan, payload, state: firstState(plan, world) }];
+      } catch (error) {
+        if (error instanceof PlanError) refuse(payload, error.message);
+        else notTaken(payload, error);
+        return [];
+      }
+    });
     try {
-      plan = planTask(payload, world.config);
+      journal.accept(ready);
     } catch (error) {
-      if (!(error instanceof PlanError)) throw error;
-      refuse(payload, error.message);
+      for (const { payload } of ready) notTaken(payload, error);
       return;
     }
-    const state = firstState(plan, world);
-    journal.accept(payload, state);
-    run(plan, state).start();
+    for (const { plan, payload, state } of ready) attempt(payload, () => run(plan, state).start());
+  };
+
+  const attempt = (payload: PayloadTask, work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      notTaken(payload, error);
+    }
+  };
+  const notTaken = (payload: PayloadTask, error: unknown) => {
+    log.error({ task: payload.arn, err: error }, "a task of the payload could not be taken on");
+    refuse(payload, `The agent could not take the task on: ${(error as Error).message}`);
   };
 
   const refuse = (payload: PayloadTask, reason: string) => {
@@ -99,23 +118,22 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
     return true;
   };
 
-  const apply = (payload: PayloadTask) => {
-    if (typeof payload?.arn !== "string" || !payload.arn.includes("/")) {
-      log.error({ arn: payload?.arn }, "a task without an ARN can't be reported; dropped");
-      return;
-    }
+  /** A task that is here already brings new credentials. */
+  const renewAll = ({ arn, roleCredentials, executionRoleCredentials }: PayloadTask) => {
+    if (roleCredentials) renew(arn, "TaskApplication", roleCredentials);
+    if (executionRoleCredentials) renew(arn, "TaskExecution", executionRoleCredentials);
+  };
+
+  const known = (payload: PayloadTask): boolean => {
+    if (typeof payload?.arn === "string" && payload.arn.includes("/")) return true;
+    log.error({ arn: payload?.arn }, "a task without an ARN can't be reported; dropped");
+    return false;
+  };
+
+  const stop = (payload: PayloadTask) => {
     const runner = runners.get(payload.arn);
     if (runner) {
-      if (payload.desiredStatus === "STOPPED") runner.stop(undefined, stopTimeoutsOf(payload));
-      else {
-        const { roleCredentials, executionRoleCredentials } = payload;
-        if (roleCredentials) renew(payload.arn, "TaskApplication", roleCredentials);
-        if (executionRoleCredentials) renew(payload.arn, "TaskExecution", executionRoleCredentials);
-      }
-      return;
-    }
-    if (payload.desiredStatus !== "STOPPED") {
-      start(payload);
+      runner.stop(undefined, stopTimeoutsOf(payload));
       return;
     }
     // To stop a task that this agent does not have (any more): say that it is stopped.
@@ -152,16 +170,12 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
       }
     },
     apply(tasks) {
-      const stops = tasks.filter(({ desiredStatus }) => desiredStatus === "STOPPED");
-      const starts = tasks.filter(({ desiredStatus }) => desiredStatus !== "STOPPED");
-      for (const payload of [...stops, ...starts]) {
-        try {
-          apply(payload);
-        } catch (error) {
-          log.error({ task: payload.arn, err: error }, "a task of the payload could not be taken on");
-          refuse(payload, `The agent could not take the task on: ${(error as Error).message}`);
-        }
-      }
+      const named = new Map(tasks.filter(known).map((payload) => [`${payload.desiredStatus === "STOPPED"} ${payload.arn}`, payload]));
+      const payloads = [...named.values()];
+      for (const payload of payloads.filter(({ desiredStatus }) => desiredStatus === "STOPPED")) attempt(payload, () => stop(payload));
+      for (const payload of payloads.filter(({ arn, desiredStatus }) => desiredStatus !== "STOPPED" && runners.has(arn)))
+        attempt(payload, () => renewAll(payload));
+      start(payloads.filter(({ arn, desiredStatus }) => desiredStatus !== "STOPPED" && !runners.has(arn)));
     },
     stop: (arn, reason) => runners.get(arn)?.stop(reason),
     stopAll(reason) {

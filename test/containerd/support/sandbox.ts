@@ -5,7 +5,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createTaskCgroup, removeTaskCgroup } from "#agent/cgroups/cgroups.ts";
-import { loopsOf } from "#agent/storage/storage.ts";
+import { loopsOf } from "#agent/storage/mounts.ts";
 import { sandboxOf, type ContainerSpec, type Image } from "#agent/runtime.ts";
 import { busyboxLayer, image } from "./image.ts";
 import { Machine } from "./machine.ts";

@@ -1,6 +1,7 @@
 import type { VpcInterface, VpcState } from "#agent-protocol/vpc.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
+import { gather, together } from "../../gather.ts";
 import { command } from "../commands.ts";
 import { parseDevices } from "../devices.ts";
 import { Spares, type Spare } from "../spares.ts";
@@ -46,6 +47,15 @@ export interface VpcOptions {
 
 /** Namespaces kept ready for the next tasks of a VPC. */
 const spareCount = 4;
+/** Interfaces whose links one process makes. */
+const mostAtOnce = 16;
+
+/** What is left to do of an interface's links: whether its end in the VPC is up, and the lines for the task's end before its addresses; undefined: nothing at all there. */
+interface Plumbed {
+  readonly outside: boolean;
+  readonly inside: string | undefined;
+}
+const spare: Plumbed = { outside: true, inside: "" };
 
 /** One VPC on this machine: a namespace that routes between its tasks' links. Commands only; who lives in it is decided in vpcs.ts. */
 export class Vpc {
@@ -55,6 +65,13 @@ export class Vpc {
   readonly places = new Map<string, Place>();
   readonly #made = new Set<string>();
   readonly #spares: Spares;
+  /** Lines in the VPC's namespace, which may be repeated; those of many interfaces go into one process. */
+  readonly #ip = gather<string>(mostAtOnce, (jobs) => together(jobs, (lines) => ipInside(this.options.namespace, lines.join(""))));
+  readonly #removals = gather<string>(mostAtOnce, async (jobs) => {
+    await ipInside(this.options.namespace, jobs.join(""), true);
+    return [];
+  });
+  readonly #links = gather<{ readonly link: TaskLink; readonly there: boolean }>(mostAtOnce, (jobs) => this.#makeLinks(jobs));
   #opened: Promise<void> | undefined;
   #stands = false;
   #own = new Set<string>();
@@ -191,52 +208,62 @@ export class Vpc {
     const spare = this.options.newPlace();
     const place = { namespace: spare.namespace, transit: spare.address };
     try {
-      await this.#plumb(place, false);
+      const link = this.#taskLink(place);
+      await this.#links({ link, there: false });
+      await Promise.all([this.#ip(linkUp(link)), ipInside(place.namespace, taskUp)]);
       return spare;
     } catch (error) {
-      await ipInside(this.options.namespace, removeLink(this.#taskLink(place)), true);
+      await this.#removals(removeLink(this.#taskLink(place)));
       await this.options.dropPlace(spare);
       throw error;
     }
   }
 
-  async #plumb(place: Pick<Place, "namespace" | "transit">, there: boolean): Promise<void> {
-    const link = this.#taskLink(place);
-    await command("ip", ["-batch", "-"], makeLink(link, there));
-    await Promise.all([ipInside(this.options.namespace, linkUp(link)), ipInside(place.namespace, taskUp)]);
+  /** Namespaces and links of tasks. Those lines can't be repeated: where one of them fails, what there is of each is removed, and each made by itself. */
+  async #makeLinks(jobs: readonly { readonly link: TaskLink; readonly there: boolean }[]): Promise<readonly (Error | undefined)[]> {
+    const make = (some: typeof jobs) =>
+      command("ip", ["-batch", "-"], some.map(({ link, there }) => makeLink(link, there)).join("")).then(
+        () => undefined,
+        (error: unknown) => error as Error,
+      );
+    if (!(await make(jobs))) return [];
+    for (const { link, there } of jobs) {
+      await ipInside(this.options.namespace, removeLink(link), true);
+      if (!there) await command("ip", ["netns", "del", link.namespace]).catch(ignoreFailure);
+    }
+    const failures: (Error | undefined)[] = [];
+    for (const job of jobs) failures.push(await make([job]));
+    return failures;
   }
 
   /** Links, addresses and rules of one interface. Safe to repeat, also while its task runs. */
   async attach(place: Place, known: VpcInterface): Promise<void> {
     await this.open();
     this.places.set(place.networkInterfaceId, place);
-    const whole = this.#made.delete(place.namespace) ? false : await this.#mend(place, known.mac);
-    const link = this.#linkOf(place);
+    const { outside, inside } = this.#made.delete(place.namespace) ? spare : await this.#mend(place, known.mac);
+    const link = this.#taskLink(place);
     await Promise.all([
-      whole ? undefined : ipInside(place.namespace, interfaceText(known)),
-      ipInside(this.options.namespace, routeTo(known, link.link)),
+      inside === undefined ? undefined : ipInside(place.namespace, inside + interfaceText(known)),
+      this.#ip((outside ? "" : linkUp(link)) + routeTo(known, link.link)),
       this.apply(),
     ]);
   }
 
   /**
-   * The links of a place that was begun before. True: its inside is whole, and must not be touched, since gVisor has taken the addresses for itself
+   * The links of a place, which may have been begun before. Without `inside` its inside is whole, and must not be touched, since gVisor has taken the addresses for itself
    * and the kernel would answer in its stead. The hardware address is the first that an inside is given, and stays.
    */
-  async #mend(place: Place, mac: string): Promise<boolean> {
+  async #mend(place: Place, mac: string): Promise<Plumbed> {
     const there = (await namespacesWith(place.namespace)).length > 0;
-    const link = this.options.linkOf(place.transit);
-    const linked = (await jsonInside<{ ifname: string }>(this.options.namespace, ["link", "show"])).some(({ ifname }) => ifname === link);
-    if (there && linked) {
-      await ipInside(this.options.namespace, linkUp(this.#taskLink(place)));
+    const link = this.#taskLink(place);
+    const linked =
+      there && (await jsonInside<{ ifname: string }>(this.options.namespace, ["link", "show"])).some(({ ifname }) => ifname === link.link);
+    if (linked) {
       const [eth0] = await jsonInside<{ address?: string }>(place.namespace, ["link", "show", "eth0"]);
-      if (eth0?.address === mac.toLowerCase()) return true;
-      await ipInside(place.namespace, taskUp);
-      return false;
+      return { outside: false, inside: eth0?.address === mac.toLowerCase() ? undefined : taskUp };
     }
-    if (linked) await ipInside(this.options.namespace, `link del ${link}\n`, true);
-    await this.#plumb(place, there);
-    return false;
+    await this.#links({ link, there });
+    return { outside: false, inside: taskUp };
   }
 
   async detach(place: Place): Promise<void> {
@@ -245,7 +272,7 @@ export class Vpc {
     if (!this.#opened) return;
     await this.#opened.catch(() => {});
     const link = this.#linkOf(place);
-    await Promise.all([ipInside(this.options.namespace, removeLink(link), true), this.apply()]);
+    await Promise.all([this.#removals(removeLink(link)), this.apply()]);
   }
 
   /** Removes links and addresses in the VPC that no place has: of spares of an earlier life, and of what a crash interrupted. */

@@ -3,6 +3,7 @@ import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Attachment, PortBinding } from "../../task/state.ts";
+import { laterMs } from "../spares.ts";
 import { formatSubnet, type AddressPool } from "../addresses.ts";
 import { command } from "../commands.ts";
 import { jsonInside, namespacesWith } from "./inside.ts";
@@ -172,7 +173,7 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     const published = networkInterface.publicIp ? publish() : undefined;
     const vpc = await opened(state);
     await vpc.attach(each.place, networkInterface);
-    vpc.fillSpares(200);
+    vpc.fillSpares(laterMs);
     await published;
   };
 
