@@ -35,6 +35,8 @@ export interface Config {
   readonly dnsPort: number | undefined;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
+  /** A JSON file that maps ARNs of SNS topics to URLs, for the actions of alarms, absolute; undefined for none. `GANTRY_WEBHOOKS`. */
+  readonly webhooks: string | undefined;
 }
 
 export class ConfigError extends Error {}
@@ -73,6 +75,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     publicPool,
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
+    webhooks: env.GANTRY_WEBHOOKS ? resolve(env.GANTRY_WEBHOOKS) : undefined,
   };
 }
 

@@ -13,15 +13,16 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   platform: { may: [], because: "clock, randomness, configuration know nothing of what is built on them" },
   "agent-protocol": { may: [], because: "messages only: both ends import it" },
   store: { may: ["platform"], because: "state knows nothing of what is kept in it" },
+  metrics: { may: ["platform", "model"], because: "data points know nothing of who measures, asks or alarms" },
   scheduler: { may: ["model"], because: "pure: a snapshot in, assignments and reasons out" },
   api: { may: ["platform", "store"], because: "the front door serves any service and knows none" },
   registry: { may: ["platform", "store", "api", "model"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {
-    may: ["platform", "store", "api", "model", "scheduler", "agent-protocol"],
+    may: ["platform", "store", "metrics", "api", "model", "scheduler", "agent-protocol"],
     because: "they read and write records, never call an operation",
   },
   services: {
-    may: ["platform", "store", "api", "model", "scheduler", "reconcilers", "agent-protocol", "registry"],
+    may: ["platform", "store", "metrics", "api", "model", "scheduler", "reconcilers", "agent-protocol", "registry"],
     because: "the operations of AWS's services",
   },
   server: { may: ["platform", "store", "api", "model", "services", "registry", "reconcilers"], because: "puts the parts together" },
