@@ -21,6 +21,8 @@ export interface TcsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** What one task used, as it comes. */
+  readonly used?: (task: LatestMetrics["task"]) => void;
   /** Health of the containers of one task of `instance` (its key in the store), by name. */
   readonly health: (instance: string, taskArn: string, containers: ReadonlyMap<string, string>) => Promise<void>;
 }
@@ -32,7 +34,7 @@ export interface Tcs {
   forgetAll(): void;
 }
 
-export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
+export function createTcs({ clock, random, log, used, health }: TcsOptions): Tcs {
   const channels = new Set<Channel>();
   const metrics = new Map<string, LatestMetrics>();
 
@@ -40,6 +42,7 @@ export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
     if (typeof task?.taskArn !== "string") return;
     metrics.delete(task.taskArn);
     metrics.set(task.taskArn, { receivedAt: clock.now(), task });
+    used?.(task);
     if (metrics.size > maxTasks) metrics.delete(metrics.keys().next().value!);
   }
 

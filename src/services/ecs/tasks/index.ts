@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
+import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
 import { createWriter, type Writer } from "#store/unit.ts";
@@ -70,7 +71,8 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       reconcilers.connectionChanged(instance);
     },
   });
-  const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
+  const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
+  const tcs = createTcs({ clock, random, log, used: ecsMetrics?.observe, health: (...report) => reportHealth(taskDeps, ...report) });
 
   const operation = <I, O>(handle: (deps: TaskDeps, input: I, context: RequestContext) => O | Promise<O>): Handler<never, O> =>
     ((input: I, context: RequestContext) => handle(taskDeps, input, context)) as Handler<never, O>;
@@ -100,11 +102,13 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       await timeline.start();
       vpcs.start();
       reconcilers.start();
+      ecsMetrics?.start();
     },
     async stop() {
       closing = true;
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
+      await ecsMetrics?.stop();
       await vpcs.stop();
       await reconcilers.stop();
     },
