@@ -101,7 +101,7 @@ export function insightsOf(picture: ClusterPicture, at: number): Measurement[] {
 
 function insightsOfTask(task: TaskRecord, use: TaskUse, ClusterName: string, enhanced: boolean, at: number): Measurement[] {
   const service = serviceOf(task);
-  const ServiceName = service === undefined ? {} : { ServiceName: service };
+  const ServiceName: Record<string, string> = service === undefined ? {} : { ServiceName: service };
   const family = { ClusterName, TaskDefinitionFamily: familyOf(task) };
   const places: Record<string, string>[] = [{ ClusterName }, family, ...(service === undefined ? [] : [{ ClusterName, ServiceName: service }])];
   if (enhanced) places.push({ ...family, ...ServiceName, TaskId: task.id });
