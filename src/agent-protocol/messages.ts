@@ -3,6 +3,7 @@
  * Source: the public source of amazon-ecs-agent, see shared facts "How a standard ECS agent talks to its control plane".
  * Every frame is text: `{"type": T, "message": {…}}`.
  */
+import type { LoadBalancerStateMessage, TargetHealthMessage } from "./load-balancers.ts";
 import type { ElasticNetworkInterface, VpcStateMessage } from "./vpc.ts";
 
 export type * from "./vpc.ts";
@@ -246,6 +247,7 @@ export type FromServer =
   | Frame<"HeartbeatMessage", HeartbeatMessage>
   | Frame<"IAMRoleCredentialsMessage", IamRoleCredentialsMessage>
   | Frame<"VpcStateMessage", VpcStateMessage>
+  | Frame<"LoadBalancerStateMessage", LoadBalancerStateMessage>
   | Frame<
       | "CloseMessage"
       | "ErrorMessage"
@@ -275,6 +277,7 @@ export type FromAgent =
   | Frame<"HeartbeatAckRequest", { readonly messageId: string }>
   | Frame<"IAMRoleCredentialsAckRequest", { readonly messageId: string; readonly credentialsId: string; readonly expiration: string }>
   | Frame<"TaskStopVerificationMessage", TaskStopVerificationMessage>
+  | Frame<"TargetHealthMessage", TargetHealthMessage>
   | Frame<"NackRequest", { readonly messageId: string; readonly reason: string }>;
 
 // Telemetry, from the agent (each frame behind a block of signed HTTP headers and an empty line).

@@ -70,6 +70,15 @@ export interface VpcInterface {
   readonly publicIp?: string;
   /** What the subnet's routes and the interface's public address let through: everywhere, or only these blocks beyond the VPC. */
   readonly reaches: readonly string[];
+  /** A load balancer's own: no task's, but an address of this machine in the VPC. */
+  readonly local?: LocalInterface;
+}
+
+export interface LocalInterface {
+  /** Addresses of this machine at which the load balancer's clients arrive from outside the VPC. */
+  readonly publicAddresses: readonly string[];
+  /** Without security groups, as network load balancers may be: everything comes in, and goes out as far as its targets' groups allow. */
+  readonly open?: true;
 }
 
 export interface SecurityGroupState {

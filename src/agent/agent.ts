@@ -16,6 +16,7 @@ import { createLogDrivers } from "./logs/drivers.ts";
 import { createSampler } from "./metadata/sampler.ts";
 import { createMetadataServer } from "./metadata/server.ts";
 import { metadataVariables } from "./metadata/variables.ts";
+import { createLoadBalancing, type LoadBalancing } from "./load-balancing/load-balancing.ts";
 import { createNetwork, type Network, type NetworkOptions } from "./network/network.ts";
 import { createRegistryLogins } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
@@ -35,6 +36,7 @@ export interface AgentDeps {
   /** Others than the kernel's, for tests. */
   readonly storage?: TaskStorage;
   readonly network?: (options: NetworkOptions) => Network;
+  readonly loadBalancing?: LoadBalancing;
 }
 
 export interface Agent {
@@ -68,6 +70,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     log,
   });
   const storage = deps.storage ?? createTaskStorage({ home: config.home, clock, log });
+  const { home, dataDir } = config;
+  const balancing = deps.loadBalancing ?? createLoadBalancing({ home, dataDir, instance: config.instance, network, clock, random, log });
   const logs = createLogDrivers({ config, clock, random, log, journal });
   const world: World = {
     config,
@@ -115,6 +119,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   });
   const version = await untilReady(runtime, clock, log, signal);
   await engine.recover();
+  balancing.start();
   const metadata = createMetadataServer({ world, engine, sampler, tags: (view) => tagsOf(view.plan.arn) });
   await metadata.listen("127.0.0.1", metadataPort);
   if (network.gateway) await metadata.listen(network.gateway, metadataPort);
@@ -182,7 +187,14 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   }
 
   async function acs(aborted: AbortSignal, session: AbortController): Promise<void> {
-    const handler = createAcsHandler({ engine, log, vpcs: (states) => network.updateVpcs(states), cluster, instance });
+    const handler = createAcsHandler({
+      engine,
+      log,
+      vpcs: (states) => network.updateVpcs(states),
+      loadBalancers: (message) => balancing.update(message),
+      cluster,
+      instance,
+    });
     let sendCredentials = true;
     await runConnection(
       {
@@ -203,11 +215,13 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
             seqNum: "1",
           });
         },
-        opened: () => {
+        opened: (socket) => {
+          balancing.connected((message) => socket.send({ type: "TargetHealthMessage", message }));
           sendCredentials = false;
           reporter.pokeAll();
         },
         frame: (type, message, socket) => handler.frame(type, message, socket),
+        closed: () => balancing.disconnected(),
         refused: (text) => forgotten(text),
       },
       aborted,
@@ -272,6 +286,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     reporter.close();
     engine.close();
     logs.close();
+    await balancing.close();
     await network.close();
     journal.close();
   };
@@ -286,6 +301,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       engine.close();
       await removeAll(world);
       await storage.tearDown();
+      await balancing.tearDown();
       await network.tearDown();
       await cgroups.remove(`/gantry-${config.instance}`);
       for (const { plan } of engine.tasks()) journal.forget(plan.arn);

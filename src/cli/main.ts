@@ -116,14 +116,15 @@ program
 
 program
   .command("demo")
-  .description("take examples/hello along the whole road: build, push, run, ask, stop, read its log")
+  .description("take examples/hello along the whole road: build, push, a task, a service of three behind a load balancer, an update")
+  .option("--keep", "leave it running afterwards, to look around")
   .addHelpText(
     "after",
-    "\nUses the Gantry that runs, or one of its own that is gone afterwards. Shows for each step what you would type.\n\nExamples:\n  ./gantry demo",
+    "\nUses the Gantry that runs, or one of its own that is gone afterwards. Shows for each step what you would type.\n\nExamples:\n  ./gantry demo\n  ./gantry demo --keep",
   )
-  .action(async () => {
-    const { demo } = await import("./demo.ts");
-    process.exit(await demo());
+  .action(async ({ keep = false }: { keep?: boolean }) => {
+    const { demo } = await import("./demo/demo.ts");
+    process.exit(await demo({ keep }));
   });
 
 program

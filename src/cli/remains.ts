@@ -1,7 +1,9 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { instanceOf } from "#agent/config.ts";
+import { writeNames } from "#agent/load-balancing/hosts-file.ts";
 import { loopsOf } from "#agent/storage/storage.ts";
+import { systemClock } from "#platform/clock.ts";
 import { endProcess, nameProcess, type ProcessName } from "./processes.ts";
 
 /** What one Gantry has on this machine, by the kernel's own word. Another Gantry's things carry another instance's name and are never seen here. */
@@ -64,6 +66,7 @@ export async function removeRemains(home: string): Promise<Remains> {
   for (const device of found.loops) await output("losetup", "--detach", device);
   for (const name of found.namespaces) await rm(`/run/netns/${name}`, { force: true }).catch(() => {});
   for (const name of found.links) await output("ip", "link", "del", name);
+  await writeNames({ instance: instanceOf(home), clock: systemClock }, []).catch(() => {});
   const table = `gantry_${instanceOf(home)}`;
   for (const family of new Set(found.tables.map((line) => /^table (\S+) gantry_/.exec(line)?.[1]).filter((each) => each !== undefined)))
     await output("nft", "delete", "table", family, table);
@@ -88,7 +91,9 @@ async function processesOf(home: string, instance: string, cgroups: readonly str
     // gVisor's wrapper and runsc carry where this Gantry's records are.
     const sandbox =
       /(^|\/)(runsc|runsc-sandbox|runsc-gofer|sh)$/.test(line[0] ?? "") && line.some((word) => word.includes(`${home}/runtime/`));
-    if (shim || sandbox || inside.has(pid)) found.push({ process: nameProcess(pid), text: line.join(" ").trim().slice(0, 160) });
+    const balancer = /(^|\/)haproxy$/.test(line[0] ?? "") && line.some((word) => word.startsWith(`${home}/load-balancers/`));
+    if (shim || sandbox || balancer || inside.has(pid))
+      found.push({ process: nameProcess(pid), text: line.join(" ").trim().slice(0, 160) });
   }
   return found.filter(({ process: { started } }) => started !== "");
 }

@@ -108,6 +108,25 @@ export interface ConnectionRecord {
   readonly since: number;
 }
 
+export interface TaskServiceRegistry {
+  readonly registryArn?: string;
+  readonly port?: number;
+  readonly containerName?: string;
+  readonly containerPort?: number;
+}
+
+export interface TaskLoadBalancer {
+  readonly group: string;
+  /** The target group's. */
+  readonly arn: string;
+  readonly targetType: "ip" | "instance";
+  readonly container: string;
+  /** The container's. */
+  readonly port: number;
+  /** `slow_start.duration_seconds` when the task was made: before it is over no other task leaves for this one. */
+  readonly slowStartSeconds: number;
+}
+
 /** Key `/ecs/<account>/<region>/task/<cluster>/<id>`: the intent. Writers: RunTask, StartTask (create), StopTask and reconcilers (desiredStatus). */
 export interface TaskRecord {
   readonly arn: string;
@@ -120,6 +139,12 @@ export interface TaskRecord {
   readonly platformVersion?: string;
   /** Of an `awsvpc` task. */
   readonly network?: TaskNetwork;
+  /** Where its containers are registered while it runs. `group`: the target group's id. */
+  readonly loadBalancers?: readonly TaskLoadBalancer[];
+  /** Cloud Map's services that it is found by while it runs; as given. */
+  readonly serviceRegistries?: readonly TaskServiceRegistry[];
+  /** The machine's, for targets of type instance. */
+  readonly ec2InstanceId?: string;
   /** The instance's `ecs.availability-zone` and `ecs.cpu-architecture` when the task was placed. */
   readonly availabilityZone?: string;
   readonly cpuArchitecture?: string;

@@ -8,6 +8,7 @@ import type { Entry, Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
 import { decideDispatch } from "./decide-dispatch.ts";
 import type { Link, Links } from "./links.ts";
+import { drainedAt } from "./task-targets.ts";
 import { createKeyQueue, type KeyQueue } from "./queue.ts";
 import { clusterQueue } from "./task-writes.ts";
 
@@ -35,6 +36,9 @@ export interface Dispatcher {
  * Assignments to agents: each task's intent goes to the agent of its instance as a payload of its own, so that a task that an agent cannot
  * read keeps no other from being acknowledged.
  */
+/** How often a task that drains is looked at. */
+const drainLookMs = 200;
+
 export function createDispatcher(options: DispatchOptions): Dispatcher {
   const { store, clock, random, log, links } = options;
 
@@ -62,6 +66,8 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     const link = links.ready(instance);
     const delivery = links.delivery(instance, key);
     const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
+    if (decision === "send" && task.desiredStatus === "STOPPED" && task.loadBalancers && (await drains(key, scope, task, observation)))
+      return;
     if (decision === "forget") links.forget(instance, key);
     else if (decision === "give-up") await giveUp(scope, key, task);
     else if (decision === "send" && link) {
@@ -92,6 +98,15 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
       link.send({ type: "PayloadMessage", message: { ...message, timeline: message.seqNum } });
       log.debug({ task: task.arn, desiredStatus: task.desiredStatus, messageId }, "task sent to its agent");
     }
+  }
+
+  /** Its load balancers still have requests with it: looked at again in a moment, for they may be done sooner than they must. */
+  async function drains(key: string, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined): Promise<boolean> {
+    if (observation?.lastStatus !== "RUNNING" || observation.stoppingAt !== undefined) return false;
+    const wait = (await drainedAt(store, scope, task, observation)) - clock.now();
+    if (wait <= 0) return false;
+    clock.after(Math.min(wait, drainLookMs), () => queues.tasks.add(key));
+    return true;
   }
 
   async function giveUp(scope: Scope, key: string, before: TaskRecord): Promise<void> {

@@ -1,8 +1,9 @@
-import { ecsKeys, type NodePlace } from "#model/ecs-keys.ts";
-import type { AllocationRecord, TaskRecord } from "#model/ecs-records.ts";
+import { ecsKeys, observedKeyOf, parseEcsKey, type NodePlace } from "#model/ecs-keys.ts";
+import type { AllocationRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { obstacleOn } from "#scheduler/place.ts";
 import type { Node, PlacementRequest } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
+import { writeStop } from "./task-writes.ts";
 
 /**
  * FARGATE_SPOT: tasks that leave when others need their room. They get SIGTERM at once and have two minutes.
@@ -86,7 +87,8 @@ async function spotTasks(unit: Unit, allocation: AllocationRecord | undefined): 
 async function interrupt(unit: Unit, key: string, now: number): Promise<void> {
   const task = await unit.get<TaskRecord>(key);
   if (!task || task.desiredStatus === "STOPPED") return;
-  unit.put(key, { ...task, desiredStatus: "STOPPED", stop: { at: now, ...spotStop } } satisfies TaskRecord);
+  const observation = await unit.get<TaskObservation>(observedKeyOf(key));
+  await writeStop(unit, parseEcsKey(key)!.scope, task, observation, { at: now, ...spotStop });
 }
 
 /** Whether new Spot tasks may come to a machine again, whose last ones had to leave. */

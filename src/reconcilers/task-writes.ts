@@ -1,6 +1,9 @@
 import { allocationKeyOf, ecsKeys, instanceKeyOf, type Scope } from "#model/ecs-keys.ts";
 import type { AllocatedTask, AllocationRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
+import { stoppedTaskRetentionMs } from "./limits.ts";
+import { deregisterTask, registerTask } from "./names/instances.ts";
+import { deregisterTargets, registerTargets } from "./task-targets.ts";
 import { withInterface, type NetworkMaking } from "./launch.ts";
 import { releaseTaskInterface } from "./vpc/interfaces.ts";
 import { freeGpus, usageOf } from "#scheduler/usage.ts";
@@ -66,12 +69,49 @@ export async function writeObservation(
 ): Promise<void> {
   const observedKey = ecsKeys.taskObserved(scope, task.cluster, task.id);
   unit.put(observedKey, next);
+  await followTask(unit, scope, task, previous, next, expiresAt - stoppedTaskRetentionMs);
   if (!isStopped(next) || isStopped(previous)) return;
   await release(unit, scope, task);
   if (task.network) await releaseTaskInterface(unit, scope, task.network.networkInterfaceId);
   await writeTaskUsage(unit, scope, task, next);
   const taskKey = ecsKeys.task(scope, task.cluster, task.id);
   unit.put(ecsKeys.expiry("task", expiresAt, task.id), { keys: [taskKey, observedKey] });
+}
+
+/** Whoever leads others to it: it is registered with them while it runs and is to run, and not any more from the moment that it begins to end. */
+export async function followTask(
+  unit: Unit,
+  scope: Scope,
+  task: TaskRecord,
+  previous: TaskObservation | undefined,
+  next: TaskObservation,
+  now: number,
+): Promise<void> {
+  const serves = (seen: TaskObservation | undefined) => seen?.lastStatus === "RUNNING" && seen.stoppingAt === undefined;
+  if (serves(next) && task.desiredStatus === "RUNNING") {
+    if (task.loadBalancers && !serves(previous)) await registerTargets(unit, scope, task, next, now);
+    const registries = task.serviceRegistries;
+    if (registries) await registerTask(unit, scope, { task, observed: next, registries, now });
+  } else if (serves(previous) && !serves(next)) await leave(unit, scope, task, next, now);
+}
+
+async function leave(unit: Unit, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined, now: number): Promise<void> {
+  if (task.loadBalancers) await deregisterTargets(unit, scope, task, observation, now);
+  if (task.serviceRegistries) await deregisterTask(unit, scope, task.id);
+}
+
+/** The task is to stop: its load balancers send it nothing new from now on, and the dispatcher tells its agent when they have let go of it. */
+export async function writeStop(
+  unit: Unit,
+  scope: Scope,
+  task: TaskRecord,
+  observation: TaskObservation | undefined,
+  stop: NonNullable<TaskRecord["stop"]>,
+): Promise<TaskRecord> {
+  const stopping: TaskRecord = { ...task, desiredStatus: "STOPPED", stop };
+  unit.put(ecsKeys.task(scope, task.cluster, task.id), stopping);
+  await leave(unit, scope, task, observation, stop.at);
+  return stopping;
 }
 
 async function release(unit: Unit, scope: Scope, task: TaskRecord): Promise<void> {

@@ -1,8 +1,10 @@
 import type { ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createCloudWatch } from "#services/cloudwatch/index.ts";
+import { createAcm } from "#services/acm/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
+import { createElbv2 } from "#services/elbv2/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { createLogs } from "#services/logs/logs.ts";
 import { createRoute53 } from "#services/route53/index.ts";
@@ -20,8 +22,10 @@ export function createParts(given: ServerDeps): readonly ServerPart[] {
     createEc2(deps),
     createEcr(deps),
     createEcs(deps),
-    createLogs(deps),
+    createElbv2(deps),
+    createAcm(deps),
     createServiceDiscovery(deps),
     createRoute53(deps),
+    createLogs(deps),
   ];
 }

@@ -40,6 +40,9 @@ export class ScriptedNetwork implements Network {
     this.#adopted = [];
   }
   async updateVpcs() {}
+  async vpcStands(vpcId: string) {
+    return vpcId;
+  }
   async refresh() {}
   path(namespace: string) {
     return `/run/netns/${namespace}`;

@@ -11,14 +11,18 @@ const files = globSync("src/**/*.ts", { cwd: root }).filter((file) => !file.incl
 const layers: Readonly<Record<string, { readonly may: readonly string[]; readonly because: string }>> = {
   model: { may: [], because: "pure types and state machines: whoever reads them needs nothing else" },
   platform: { may: [], because: "clock, randomness, configuration know nothing of what is built on them" },
-  "agent-protocol": { may: [], because: "messages only: both ends import it" },
+  "agent-protocol": {
+    may: ["load-balancer"],
+    because: "messages only, and one carries what the load balancers' driver is told: both ends import it",
+  },
+  "load-balancer": { may: ["platform"], because: "a snapshot in, HAProxy out: it knows neither records nor AWS services" },
   store: { may: ["platform"], because: "state knows nothing of what is kept in it" },
   metrics: { may: ["platform", "model"], because: "data points know nothing of who measures, asks or alarms" },
   scheduler: { may: ["model"], because: "pure: a snapshot in, assignments and reasons out" },
   api: { may: ["platform", "store"], because: "the front door serves any service and knows none" },
   registry: { may: ["platform", "store", "api", "model"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {
-    may: ["platform", "store", "metrics", "api", "model", "scheduler", "agent-protocol"],
+    may: ["platform", "store", "metrics", "api", "model", "scheduler", "agent-protocol", "load-balancer"],
     because: "they read and write records, never call an operation",
   },
   services: {
@@ -27,8 +31,9 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   },
   server: { may: ["platform", "store", "api", "model", "services", "registry", "reconcilers"], because: "puts the parts together" },
   agent: {
-    may: ["platform", "model", "agent-protocol"],
-    because: "a process of its own that talks to the server by AWS's protocols only, so it never sees store or services",
+    may: ["platform", "model", "agent-protocol", "load-balancer"],
+    because:
+      "a process of its own that talks to the server by AWS's protocols only, so it never sees store or services; it owns the driver",
   },
   cli: { may: ["platform", "agent"], because: "starts processes and asks them by AWS's protocols" },
 };

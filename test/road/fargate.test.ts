@@ -30,6 +30,13 @@ import {
   waitUntilServicesInactive,
   waitUntilServicesStable,
 } from "@aws-sdk/client-ecs";
+import {
+  CreatePrivateDnsNamespaceCommand,
+  CreateServiceCommand as CreateServiceDiscoveryCommand,
+  DiscoverInstancesCommand,
+  GetOperationCommand,
+  ServiceDiscoveryClient,
+} from "@aws-sdk/client-servicediscovery";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
@@ -44,13 +51,14 @@ before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-fargate-"));
   gantry = await startGantry({ open: true });
   t = await openTasks(gantry, work);
-  ec2 = new EC2Client({
-    endpoint: gantry.endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    maxAttempts: 1,
-  });
+  ec2 = new EC2Client(ec2Options());
   subnets = (await ec2.send(new DescribeSubnetsCommand({ Filters: [{ Name: "default-for-az", Values: ["true"] }] }))).Subnets!;
+});
+const ec2Options = () => ({
+  endpoint: gantry.endpoint,
+  region: "us-east-1",
+  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  maxAttempts: 1,
 });
 after(async () => {
   await gantry?.stop();
@@ -230,6 +238,43 @@ describe("a service on Fargate", () => {
     assert.ok(nodes[0]!.tasks.fargate >= 3);
     await t.ecs.send(new DeleteServiceCommand({ service: "web", force: true }));
     await waitUntilServicesInactive(wait, { services: ["web"] });
+  });
+
+  test("its tasks are found by name while they run, and not a moment longer", async () => {
+    const cloudMap = new ServiceDiscoveryClient({ ...ec2Options(), disableHostPrefix: true });
+    const { OperationId } = await cloudMap.send(new CreatePrivateDnsNamespaceCommand({ Name: "corp.internal", Vpc: subnets[0]!.VpcId! }));
+    const { Operation } = await cloudMap.send(new GetOperationCommand({ OperationId: OperationId! }));
+    const { Service: registry } = await cloudMap.send(
+      new CreateServiceDiscoveryCommand({
+        Name: "api",
+        NamespaceId: Operation!.Targets!.NAMESPACE!,
+        DnsConfig: { DnsRecords: [{ Type: "A", TTL: 5 }] },
+        HealthCheckCustomConfig: {},
+      }),
+    );
+    await t.ecs.send(
+      new CreateServiceCommand({
+        serviceName: "api",
+        taskDefinition: await t.define([sh(serving)], size),
+        desiredCount: 2,
+        launchType: "FARGATE",
+        networkConfiguration: { awsvpcConfiguration: { subnets: [subnets[0]!.SubnetId!] } },
+        serviceRegistries: [{ registryArn: registry!.Arn! }],
+      }),
+    );
+    const wait = { client: t.ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 };
+    await waitUntilServicesStable(wait, { services: ["api"] });
+    const { Instances: found } = await cloudMap.send(new DiscoverInstancesCommand({ NamespaceName: "corp.internal", ServiceName: "api" }));
+    assert.equal(found!.length, 2);
+    const client = await t.define([sh("timeout 10 wget -q -O - http://api.corp.internal:8080/; nslookup api.corp.internal")], size);
+    const asked = await t.ended(await t.start(client, onFargate()), 60_000);
+    const text = (await asked.log()).join("\n");
+    assert.match(text, /hello from ip-172-31-/);
+    for (const { Attributes } of found!) assert.ok(text.includes(Attributes!.AWS_INSTANCE_IPV4!), text);
+    await t.ecs.send(new DeleteServiceCommand({ service: "api", force: true }));
+    await waitUntilServicesInactive(wait, { services: ["api"] });
+    const gone = await cloudMap.send(new DiscoverInstancesCommand({ NamespaceName: "corp.internal", ServiceName: "api" }));
+    assert.deepEqual(gone.Instances, []);
   });
 
   test("the machine is its cluster's own instance too, without Fargate's tasks on its books", async () => {

@@ -5,6 +5,7 @@ import type {
   TaskManifestMessage,
   TaskStopVerificationAck,
 } from "#agent-protocol/messages.ts";
+import type { LoadBalancerStateMessage } from "#agent-protocol/load-balancers.ts";
 import type { VpcState, VpcStateMessage } from "#agent-protocol/vpc.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Engine } from "../task/engine.ts";
@@ -20,6 +21,7 @@ export function createAcsHandler(deps: {
   readonly log: Logger;
   /** All VPCs of this machine, as they are to be. */
   vpcs(states: readonly VpcState[]): Promise<void>;
+  loadBalancers(message: LoadBalancerStateMessage): void;
   cluster(): string;
   instance(): string;
 }): AcsHandler {
@@ -91,6 +93,13 @@ export function createAcsHandler(deps: {
           const { messageId, vpcs } = message as VpcStateMessage;
           if (!messageId || !Array.isArray(vpcs)) return;
           deps.vpcs(vpcs).catch((error: unknown) => log.error({ err: error }, "the VPCs could not be made as the control plane says"));
+          ack(socket, messageId);
+          return;
+        }
+        case "LoadBalancerStateMessage": {
+          const { messageId, snapshot, names } = message as LoadBalancerStateMessage;
+          if (!messageId || !Array.isArray(snapshot?.loadBalancers) || !Array.isArray(names)) return;
+          deps.loadBalancers(message as LoadBalancerStateMessage);
           ack(socket, messageId);
           return;
         }

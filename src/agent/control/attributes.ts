@@ -46,6 +46,7 @@ export function attributesOf(
     ...(machine.instanceType ? { "ecs.instance-type": machine.instanceType } : {}),
     // Always, so that a mark that was taken back goes.
     "gantry.fargate": config.fargate,
+    "gantry.load-balancers": "true",
     ...config.instanceAttributes,
   };
   return [...names.map((name) => ({ name })), ...Object.entries(values).map(([name, value]) => ({ name, value }))];

@@ -8,6 +8,7 @@ import type { ContainerPlan, TaskPlan } from "../task/plan.ts";
 import type { Attachment, PortBinding } from "../task/state.ts";
 import { AddressPool, chooseSubnet, formatSubnet, parseAddress, parseSubnet } from "./addresses.ts";
 import { command } from "./commands.ts";
+import { balancerText, frontsOf } from "./balancer-rules.ts";
 import { acceptForwarding, removeForwarding } from "./forwarding.ts";
 import { createDevices } from "./devices.ts";
 import { HostPorts } from "./ports.ts";
@@ -39,6 +40,8 @@ export interface Network {
   counters(attachment: Attachment): Promise<Counters | undefined>;
   /** What the control plane says of this machine's VPCs, whole each time. Resolves when it is so. */
   updateVpcs(states: readonly VpcState[]): Promise<void>;
+  /** Resolves when the VPC stands as the control plane said last, or after a few seconds all the same; returns its namespace's name. */
+  vpcStands(vpcId: string): Promise<string>;
   /** Docker may have come up after us and dropped our traffic, or somebody removed a VPC: looks, and mends it. */
   refresh(): Promise<void>;
   /** Removes bridge, rules and namespaces. */
@@ -199,11 +202,24 @@ export function createNetwork(options: NetworkOptions): Network {
     });
   };
 
-  /** Those of containers, not those of VPCs and their interfaces. */
+  /** Those of containers, not those of VPCs and their interfaces, nor the machine's own name of the load balancers. */
   const namespaces = async () =>
     (await readdir("/run/netns").catch(() => [] as string[])).filter(
-      (name) => name.startsWith(prefix) && !/^(vpc|eni)-/.test(name.slice(prefix.length)),
+      (name) => name.startsWith(prefix) && !/^((vpc|eni)-|host$)/.test(name.slice(prefix.length)),
     );
+
+  let guarded = "";
+  let guarding: Promise<void> = Promise.resolve();
+  /** Before a load balancer listens its clients are judged; one after the other, each by what is known then. */
+  const guardBalancers = () =>
+    (guarding = guarding.then(async () => {
+      const text = balancerText(table, frontsOf(vpcs.known()));
+      if (text === guarded) return;
+      await command("nft", ["-f", "-"], text).then(
+        () => (guarded = text),
+        (error: unknown) => log.error({ err: error }, "the load balancers' clients can't be judged: the rules of before stand"),
+      );
+    }));
 
   return {
     path,
@@ -286,7 +302,8 @@ export function createNetwork(options: NetworkOptions): Network {
         resolverPort,
         publicAddresses: vpcs.publicAddresses.current,
       };
-      await command("nft", ["-f", "-"], tableText(rules, targets));
+      guarded = balancerText(table, frontsOf(vpcs.known()));
+      await command("nft", ["-f", "-"], tableText(rules, targets) + guarded);
       await acceptForwarding(bridge, table, log);
       for (const { bindings } of targets)
         await ports
@@ -308,7 +325,10 @@ export function createNetwork(options: NetworkOptions): Network {
         line;
       return { txBytes, txPackets, txErrors, txDropped, rxBytes, rxPackets, rxErrors, rxDropped };
     },
-    updateVpcs: (states) => vpcs.update(states),
+    async updateVpcs(states) {
+      await Promise.all([vpcs.update(states), guardBalancers()]);
+    },
+    vpcStands: (vpcId) => vpcs.stands(vpcId),
     async refresh() {
       await acceptForwarding(bridge, table, log);
       await vpcs.refresh();

@@ -1,4 +1,5 @@
 import type { PortBinding } from "../task/state.ts";
+import { balancerChains } from "./balancer-rules.ts";
 import { portsOf } from "./ports.ts";
 
 /** The nftables table of one Gantry, as text for `nft -f -`. Pure. */
@@ -35,15 +36,17 @@ table ip ${table} {
   map udp_ports { type inet_service : ipv4_addr . inet_service; ${elements("udp")} }
   map public_in { type ipv4_addr : ipv4_addr; ${publicElements("public_in", publicAddresses)} }
   map public_out { type ipv4_addr : ipv4_addr; ${publicElements("public_out", publicAddresses)} }
-  chain guard { type filter hook prerouting priority raw; policy accept;
+${balancerChains}  chain guard { type filter hook prerouting priority raw; policy accept;
     iifname "${bridge}" ip daddr 127.0.0.0/8 drop
   }
   chain prerouting { type nat hook prerouting priority dstnat; policy accept;
     iifname "${bridge}" ip daddr 169.254.170.2 tcp dport 80 redirect to :${metadataPort}
-${resolverPort ? `    iifname "${bridge}" ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 redirect to :${resolverPort}\n` : ""}    dnat ip to ip daddr map @public_in
+${resolverPort ? `    iifname "${bridge}" ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 redirect to :${resolverPort}\n` : ""}    ip daddr @balancers accept
+    dnat ip to ip daddr map @public_in
     ${toPorts}
   }
   chain output { type nat hook output priority -100; policy accept;
+    ip daddr @balancers accept
     dnat ip to ip daddr map @public_in
     ${toPorts}
   }

@@ -16,7 +16,7 @@ import type { NetworkWish } from "../launch.ts";
 import { fargateNodesOf, nodeOf, type Machine } from "../nodes.ts";
 import { reclaimSpot } from "../spot.ts";
 import { VpcError } from "../vpc/errors.ts";
-import { writeNewTask } from "../task-writes.ts";
+import { writeNewTask, writeStop as stopTask } from "../task-writes.ts";
 import type { Decision } from "./decide.ts";
 import type { Stop } from "./decide-tasks.ts";
 import type { ServiceEntry } from "./index.ts";
@@ -177,7 +177,7 @@ async function writeStop(unit: Unit, { scope, cluster }: ServiceEntry, { id, rea
   const observation = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, id));
   if (!task || task.desiredStatus === "STOPPED" || isStopped(observation)) return false;
   const stop = { at: now, code: "ServiceSchedulerInitiated", reason };
-  unit.put(key, { ...task, desiredStatus: "STOPPED", stop } satisfies TaskRecord);
+  await stopTask(unit, scope, task, observation, stop);
   unit.delete(ecsKeys.taskProtection(scope, cluster, id));
   return true;
 }
@@ -185,7 +185,7 @@ async function writeStop(unit: Unit, { scope, cluster }: ServiceEntry, { id, rea
 function eventsOf(service: string, started: readonly string[], stopped: readonly Stop[]): string[] {
   const messages: string[] = [];
   for (let at = 0; at < started.length; at += 10) messages.push(say.started(service, started.slice(at, at + 10)));
-  for (const { id, why } of stopped) if (why === "unhealthy") messages.push(say.unhealthy(service, id));
+  for (const { id, why, reason } of stopped) if (why === "unhealthy") messages.push(say.unhealthy(service, id, reason));
   const ids = stopped.map(({ id }) => id);
   for (let at = 0; at < ids.length; at += 10) messages.push(say.stopped(service, ids.slice(at, at + 10)));
   return messages;

@@ -116,7 +116,7 @@ export function decideReplica(tasks: readonly TaskFacts[], wanted: Wanted): Move
   // An unhealthy task goes once a healthy one stands in for it, or where that one has no room beside it.
   const replaced = wanted.frozen || group === undefined ? unhealthy.length : Math.max(0, healthy + unhealthy.length - count, needed);
   const sick = unhealthy.slice(0, replaced);
-  for (const task of sick) stop(task, "unhealthy", healthReason);
+  for (const task of sick) stop(task, "unhealthy", task.unhealthyReason ?? healthReason);
   let going = Math.max(0, healthy - count, Math.min(needed - sick.length, healthy - lower));
   if (wanted.frozen) going = 0;
   if (count === 0) going = healthyLeaving.length;
@@ -187,7 +187,7 @@ export function decideDaemon(tasks: readonly TaskFacts[], homes: readonly string
     task.group === group ? task.ready : task.healthy,
   ).length;
   for (const task of leaving) {
-    if (task.unhealthy) stop(task, "unhealthy", healthReason);
+    if (task.unhealthy) stop(task, "unhealthy", task.unhealthyReason ?? healthReason);
     else if (!free(task)) continue;
     else if (task.draining && task.group === group) {
       if (task.onlyDaemons) stop(task, "draining");

@@ -362,12 +362,12 @@ function decideTaskSets(snapshot: ServiceSnapshot, now: number): Decision {
 /** When a fact that a decision rests on changes by time alone. `failing`: the deployment whose tasks are distrusted. */
 function timesOf({ service, tasks }: ServiceSnapshot, failing: string | undefined): (number | undefined)[] {
   const grace = (service.healthCheckGracePeriodSeconds ?? 0) * 1000;
-  return tasks.flatMap(({ phase, protectedUntil, startedAt = 0, group, healthy, ready }) => {
+  return tasks.flatMap(({ phase, protectedUntil, startedAt = 0, group, healthy, ready, settlesAt }) => {
     if (phase !== "running") return [];
     return [
       protectedUntil,
       grace > 0 ? startedAt + grace : undefined,
-      healthy && !ready ? startedAt + readyMs : undefined,
+      healthy && !ready ? (settlesAt ?? startedAt + readyMs) : undefined,
       group === failing ? startedAt + settledMs : undefined,
     ];
   });

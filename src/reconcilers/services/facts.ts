@@ -1,5 +1,6 @@
 import type { ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceStateRecord, TaskSetRecord } from "#model/service-records.ts";
+import type { TargetsFacts } from "../task-targets.ts";
 import type { ScaleInRules } from "./scale-in.ts";
 import { desiredStatus, isStopped, taskHealth } from "#model/task-state.ts";
 
@@ -43,6 +44,10 @@ export interface TaskFacts {
   readonly ready: boolean;
   /** An essential container is UNHEALTHY, and the grace period is over. */
   readonly unhealthy: boolean;
+  /** When its slow start is over. */
+  readonly settlesAt?: number;
+  /** What fails: said of the task that is stopped for it. */
+  readonly unhealthyReason?: string;
   readonly draining: boolean;
   /** Nothing is known of it: its instance is silent or gone. */
   readonly lost: boolean;
@@ -66,6 +71,10 @@ export const readyMs = 500;
 
 /** What the scheduler says of a task that it stops for its health; told apart from other stops by it. */
 export const healthReason = "Task failed container health checks";
+/** `group`: the target group's ARN. */
+export const targetReason = (group: string) => `Task failed ELB health checks in (target-group ${group})`;
+export const isHealthReason = (reason: string | undefined) =>
+  reason !== undefined && /^Task failed (container|ELB) health checks/.test(reason);
 
 export function factsOf(
   task: TaskRecord,
@@ -74,6 +83,7 @@ export function factsOf(
   protectedUntil: number,
   graceSeconds: number,
   now: number,
+  targets?: TargetsFacts,
 ): TaskFacts {
   const stopped = isStopped(observation);
   const stopping = !stopped && desiredStatus(task, observation) === "STOPPED";
@@ -81,7 +91,13 @@ export function factsOf(
   const startedAt = observation?.startedAt;
   const health = taskHealth(task, observation);
   const checked = task.containers.some(({ essential, healthCheck }) => essential && healthCheck);
-  const healthy = running && !stopping && (!checked || health === "HEALTHY");
+  const healthy = running && !stopping && (!checked || health === "HEALTHY") && (targets?.healthy ?? true);
+  const graceOver = now >= (startedAt ?? now) + graceSeconds * 1000;
+  const ill = health === "UNHEALTHY" ? healthReason : targets?.failing && targetReason(targets.failing);
+  const failing = running && !stopping && graceOver ? ill : undefined;
+  // Behind load balancers it is they who say when it serves, and a slow start has to be over.
+  const slowStart = Math.max(0, ...(task.loadBalancers ?? []).map(({ slowStartSeconds }) => slowStartSeconds)) * 1000;
+  const settled = targets ? now >= targets.healthyAt + slowStart : now >= (startedAt ?? now) + readyMs;
   return {
     id: task.id,
     group: task.startedBy ?? "",
@@ -92,8 +108,10 @@ export function factsOf(
     phase: stopped ? "stopped" : stopping ? "stopping" : running ? "running" : "pending",
     checked,
     healthy,
-    ready: healthy && (checked || now >= (startedAt ?? now) + readyMs),
-    unhealthy: running && !stopping && health === "UNHEALTHY" && now >= (startedAt ?? now) + graceSeconds * 1000,
+    ready: healthy && ((checked && !targets) || settled),
+    unhealthy: failing !== undefined,
+    ...(failing === undefined ? {} : { unhealthyReason: failing }),
+    ...(targets?.healthy && slowStart > 0 && !settled ? { settlesAt: targets.healthyAt + slowStart } : {}),
     draining: instance?.status === "DRAINING",
     lost: instance === undefined || instance.lost || instance.status === "INACTIVE",
     protectedUntil,
@@ -110,13 +128,13 @@ export function distrusted(task: TaskFacts, now: number): TaskFacts {
 }
 
 function endedAt(task: TaskRecord, observation: TaskObservation | undefined): number | undefined {
-  if (task.stop?.code === "ServiceSchedulerInitiated" && task.stop.reason !== healthReason) return undefined;
+  if (task.stop?.code === "ServiceSchedulerInitiated" && !isHealthReason(task.stop.reason)) return undefined;
   return observation?.stoppingAt ?? observation?.stoppedAt ?? task.stop?.at;
 }
 
 function failedAt(task: TaskRecord, observation: TaskObservation | undefined): number | undefined {
   const at = observation?.stoppingAt ?? observation?.stoppedAt ?? task.stop?.at;
-  if (task.stop?.reason === healthReason) return task.stop.at;
+  if (task.stop && isHealthReason(task.stop.reason)) return task.stop.at;
   if (task.stop && task.stop.code !== "TaskFailedToStart") return undefined;
   if (observation?.stopCode === "UserInitiated" || observation?.stopCode === "ServiceSchedulerInitiated") return undefined;
   const started = observation?.startedAt;

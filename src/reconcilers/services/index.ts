@@ -1,8 +1,12 @@
 import { ecsKeys, parseEcsKey, type EcsKey, type NodePlace, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceStateRecord, TaskProtectionRecord, TaskSetRecord } from "#model/service-records.ts";
+import { elbKeys } from "#model/elb-keys.ts";
+import type { TargetHealthRecord } from "#model/elb-records.ts";
+import { isStopped } from "#model/task-state.ts";
 import { createPlacementIndex, type PlacementIndex } from "#scheduler/placement-index.ts";
 import type { Node } from "#scheduler/types.ts";
+import { targetsFacts, targetsOf, type TargetsFacts, type TaskTarget } from "../task-targets.ts";
 import { clusterQueue } from "../task-writes.ts";
 import { isFargateNode, isHidden, nodeOf } from "../nodes.ts";
 
@@ -52,6 +56,10 @@ export interface InstanceEntry {
 /** Everything that services and their placement rest on, by cluster. Fed by one reader of the change feed; `touched` names the services that an event concerns. */
 export class ServiceIndex {
   readonly #clusters = new Map<string, ClusterEntry>();
+  /** What the load balancers saw, by the key of its record. */
+  readonly #health = new Map<string, TargetHealthRecord>();
+  /** The service whose task stands behind a target, by the key of the target's health. */
+  readonly #owners = new Map<string, string>();
   /** Fargate's machines, of all accounts. Those that are their cluster's as well are in both, as one. */
   fargate: Pool = newPool();
   #revision = 0;
@@ -59,6 +67,7 @@ export class ServiceIndex {
 
   clear(): void {
     this.#clusters.clear();
+    this.#owners.clear();
     this.fargate = newPool();
   }
 
@@ -86,6 +95,25 @@ export class ServiceIndex {
 
   *services(): Iterable<ServiceEntry> {
     for (const cluster of this.#clusters.values()) for (const service of cluster.services.values()) if (service.record) yield service;
+  }
+
+  /** Takes one change of a target's health in. */
+  takeHealth(key: string, value: unknown): readonly string[] {
+    inMap(this.#health, key, value as TargetHealthRecord | undefined);
+    const owner = this.#owners.get(key);
+    return owner === undefined ? [] : [owner];
+  }
+
+  /** What the load balancers say of a service's task; undefined where it stands behind none. */
+  targetsOf({ key, scope, tasks }: ServiceEntry, task: TaskRecord, observation: TaskObservation | undefined): TargetsFacts | undefined {
+    if (!task.loadBalancers || !tasks.has(task.id)) return undefined;
+    const keyOf = ({ group, id, port }: TaskTarget) => elbKeys.health(scope, group, id, port);
+    const targets = targetsOf(task, observation);
+    for (const target of targets) {
+      if (isStopped(observation)) this.#owners.delete(keyOf(target));
+      else this.#owners.set(keyOf(target), key);
+    }
+    return targetsFacts(targets, task.loadBalancers.length, (target) => this.#health.get(keyOf(target)));
   }
 
   /** Brought up to date by what has changed since the last time. */

@@ -11,7 +11,11 @@ export const started = (service: string, tasks: readonly string[]) =>
   `(service ${service}) has started ${tasks.length} tasks: ${list(tasks)}.`;
 export const stopped = (service: string, tasks: readonly string[]) =>
   `(service ${service}) has stopped ${tasks.length} running tasks: ${list(tasks)}.`;
-export const unhealthy = (service: string, task: string) => `(service ${service}) (task ${task}) failed container health checks.`;
+/** `reason`: the task's stopped reason. */
+export const unhealthy = (service: string, task: string, reason: string) =>
+  reason.includes("ELB")
+    ? `(service ${service}) (task ${task}) ${reason.replace("Task failed ELB health checks", "failed ELB health checks")}`
+    : `(service ${service}) (task ${task}) failed container health checks.`;
 export const impaired = (service: string) => `(service ${service}) is unable to consistently start tasks successfully. ${guide}`;
 export const stuck = (service: string) =>
   `(service ${service}) was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.`;

@@ -1,5 +1,6 @@
 import { ecsKeys, type NodePlace, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
-import type { TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import type { TaskDefinitionRecord, TaskLoadBalancer, TaskRecord } from "#model/ecs-records.ts";
+import { elbKeys } from "#model/elb-keys.ts";
 import type { RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -16,6 +17,7 @@ import { createKeyQueue } from "../queue.ts";
 import { clusterQueue, spotProvider } from "../task-writes.ts";
 import { fargateProviders, nameless, onEc2, targetOf, type LaunchTarget, type NetworkWish } from "../launch.ts";
 import type { Machine } from "../nodes.ts";
+import { taskLoadBalancers } from "../task-targets.ts";
 import { isBarred, reopenForSpot } from "../spot.ts";
 import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
 import { decideService, type Decision } from "./decide.ts";
@@ -36,6 +38,8 @@ export interface ServiceReconcilerOptions {
     readonly group: string;
     readonly spec: RevisionSpec;
     readonly definition: TaskDefinitionRecord;
+    /** Those of the revision, as far as their target groups are there. */
+    readonly loadBalancers: readonly TaskLoadBalancer[];
   }) => {
     /** Where there is no strategy. */
     readonly launchType: string | undefined;
@@ -138,7 +142,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const wanted = service.deployment === undefined ? undefined : await launch(service.deployment);
     const ofFargate = wanted !== undefined && isOnFargate(wanted);
     const request = wanted?.requestFor(ofFargate ? targetOf("FARGATE", undefined) : onEc2, 1);
-    const snapshot = snapshotOf(cluster, index.fargate, entry, service, request, now);
+    const snapshot = snapshotOf(cluster, index, entry, service, request, now);
     const decision = decideService(snapshot, now);
     const placing = await placeAll(cluster, entry, decision, launch, now);
     const { value: outcome, revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), (unit) =>
@@ -172,7 +176,10 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const match = /task-definition\/(.+):(\d+)$/.exec(spec?.taskDefinition ?? "");
     if (!spec || !match) return undefined;
     const definition = (await store.get<TaskDefinitionRecord>(ecsKeys.taskDefinition(scope, match[1]!, Number(match[2]))))?.value;
-    return definition && { ...options.taskOf({ scope, service, group, spec, definition }), strategy: spec.capacityProviderStrategy ?? [] };
+    if (!definition) return undefined;
+    const loadBalancers = await taskLoadBalancers(store, scope, spec.loadBalancers ?? []);
+    const made = options.taskOf({ scope, service, group, spec, definition, loadBalancers });
+    return { ...made, strategy: spec.capacityProviderStrategy ?? [] };
   }
 
   async function placeAll(
@@ -269,6 +276,17 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     });
   }
 
+  function healthChanged(key: string, value: unknown): void {
+    for (const service of index.takeHealth(key, value)) wake(service);
+  }
+
+  async function allHealth(): Promise<number> {
+    const { entries, revision } = await store.list(elbKeys.everyHealth);
+    for (const { key, value } of entries) healthChanged(key, value);
+    return revision;
+  }
+
+  let followingHealth: Promise<void> = Promise.resolve();
   let following: Promise<void> = Promise.resolve();
   return {
     start() {
@@ -283,6 +301,15 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
         reached: (revision) => index.reached(revision),
       });
       fullPass();
+      followingHealth = followChanges({
+        store,
+        clock,
+        log,
+        prefix: elbKeys.everyHealth,
+        signal: abort.signal,
+        behind: allHealth,
+        changed: (event) => healthChanged(event.key, event.type === "put" ? event.entry.value : undefined),
+      });
     },
     async stop() {
       abort.abort();
@@ -290,6 +317,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       for (const { cancel } of alarms.values()) cancel();
       await queue.stop();
       await following;
+      await followingHealth;
     },
     idle: () => queue.idle(),
     async startOver() {

@@ -3,11 +3,11 @@ import type { DeploymentRecord, ServiceRecord } from "#model/service-records.ts"
 import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest } from "#scheduler/types.ts";
 import { factsOf, type InstanceFacts, type ServiceSnapshot } from "./facts.ts";
-import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type Pool, type ServiceEntry } from "./index.ts";
+import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type ServiceEntry, type ServiceIndex } from "./index.ts";
 
 export function snapshotOf(
   cluster: ClusterEntry,
-  fargate: Pool,
+  index: Pick<ServiceIndex, "fargate" | "targetsOf">,
   entry: ServiceEntry,
   service: ServiceRecord,
   /** For a task of the group that is to have them: undefined when its task definition is gone. */
@@ -15,14 +15,17 @@ export function snapshotOf(
   now: number,
 ): ServiceSnapshot {
   const machines = new Map<string, InstanceFacts | undefined>();
-  const instanceOf = (id: string) => cluster.instances.get(id) ?? fargate.instances.get(id);
+  const instanceOf = (id: string) => cluster.instances.get(id) ?? index.fargate.instances.get(id);
   const machine = (id: string) => {
     if (!machines.has(id)) machines.set(id, instanceFacts(cluster, instanceOf(id), now));
     return machines.get(id);
   };
   const grace = service.healthCheckGracePeriodSeconds ?? 0;
-  const facts = (task: TaskRecord) =>
-    factsOf(task, cluster.observed.get(task.id), machine(task.containerInstanceId), cluster.protections.get(task.id) ?? 0, grace, now);
+  const facts = (task: TaskRecord) => {
+    const seen = cluster.observed.get(task.id);
+    const protectedUntil = cluster.protections.get(task.id) ?? 0;
+    return factsOf(task, seen, machine(task.containerInstanceId), protectedUntil, grace, now, index.targetsOf(entry, task, seen));
+  };
   const daemon = service.schedulingStrategy === "DAEMON";
   return {
     service,

@@ -155,9 +155,9 @@ async function writeInterface(
   vpc: VpcRecord,
 ): Promise<NetworkInterfaceRecord> {
   const { random } = making;
-  // NAT gateways have none at all.
-  const groups =
-    request.interfaceType === "nat_gateway" ? [] : request.groups.length > 0 ? [...new Set(request.groups)] : [vpc.defaultGroupId];
+  // NAT gateways have none at all, and network load balancers only those that they were given.
+  const none = request.interfaceType === "nat_gateway" || request.interfaceType === "network_load_balancer" ? [] : [vpc.defaultGroupId];
+  const groups = request.interfaceType === "nat_gateway" || request.groups.length === 0 ? none : [...new Set(request.groups)];
   await checkGroups(unit, scope, groups, subnet);
   const id = newId(random, "eni");
   const record: NetworkInterfaceRecord = {

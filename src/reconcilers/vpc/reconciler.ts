@@ -1,4 +1,4 @@
-import type { VpcState } from "#agent-protocol/vpc.ts";
+import type { VpcState, ZoneState } from "#agent-protocol/vpc.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { NetworkInterfaceRecord } from "#model/vpc-records.ts";
 import type { Clock } from "#platform/clock.ts";
@@ -8,7 +8,7 @@ import type { Store } from "#store/store.ts";
 import { followChanges } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
 import { followNames, type NamesFollower } from "../names/follow.ts";
-import { indexOf, vpcStatesOf, type VpcRecords, type ZonesOf } from "./state.ts";
+import { indexOf, type Locals, vpcStatesOf, type VpcRecords, type ZonesOf } from "./state.ts";
 
 /**
  * Tells each connected agent the state of its VPCs: whole, when it connects and whenever something that concerns it changed. Keeps EC2's records, and
@@ -19,8 +19,18 @@ export interface VpcReconciler {
   stop(): Promise<void>;
   /** By the key of its container instance. */
   connectionChanged(instance: string): void;
+  /** What `balancers` says is another. */
+  balancersChanged(): void;
   /** Resolves when every connected agent has been told. */
   idle(): Promise<void>;
+}
+
+/** What load balancers add: interfaces on the machine that serves them, and their names in every VPC. Undefined: not known yet, nothing is told. */
+export interface Balancers {
+  locals(): Locals | undefined;
+  /** Whether `locals` may be believed for this machine, which has just connected. */
+  knows(instance: string): boolean;
+  zones(): readonly ZoneState[];
 }
 
 /** Changes that follow each other this closely are told together. */
@@ -36,8 +46,10 @@ export function createVpcReconciler(options: {
   readonly random: Random;
   readonly log: Logger;
   readonly links: Links;
+  /** Absent: no load balancers. */
+  readonly balancers?: Balancers;
 }): VpcReconciler {
-  const { store, clock, random, log, links } = options;
+  const { store, clock, random, log, links, balancers } = options;
   const abort = new AbortController();
   const told = new WeakMap<Link, string>();
   let records = emptyRecords();
@@ -94,7 +106,7 @@ export function createVpcReconciler(options: {
   }
 
   function wake(): void {
-    if (abort.signal.aborted || !read || !names?.current()) return;
+    if (abort.signal.aborted || !read || !names?.current() || (balancers && !balancers.locals())) return;
     // At once when all was quiet: a task may be waiting for this to start.
     cancel ??= clock.after(Math.max(1, toldAt + coalesceMs - clock.now()), () => {
       cancel = undefined;
@@ -104,8 +116,9 @@ export function createVpcReconciler(options: {
   }
 
   function tell(): void {
-    const index = indexOf(records);
-    const zonesOf: ZonesOf = (vpcId) => names?.current()?.zonesOf(vpcId) ?? [];
+    const index = indexOf(records, balancers?.locals());
+    const balancerZones = balancers?.zones() ?? [];
+    const zonesOf: ZonesOf = (vpcId) => [...(names?.current()?.zonesOf(vpcId) ?? []), ...balancerZones];
     const concerned = dirty;
     for (const [node, interfaces] of index.byNode) if (interfaces.some(({ vpcId }) => vpcs.has(vpcId))) concerned.add(node);
     dirty = new Set();
@@ -113,6 +126,10 @@ export function createVpcReconciler(options: {
     for (const instance of concerned) {
       const link = links.get(instance);
       if (!link) continue;
+      if (balancers && !balancers.knows(instance)) {
+        dirty.add(instance);
+        continue;
+      }
       try {
         send(link, vpcStatesOf(records, index, instance, zonesOf));
       } catch (error) {
@@ -155,6 +172,7 @@ export function createVpcReconciler(options: {
       dirty.add(instance);
       wake();
     },
+    balancersChanged: () => everyone(),
     idle: () =>
       new Promise((resolve) => {
         if (!cancel) resolve();

@@ -1,4 +1,4 @@
-import type { SecurityGroupRuleState, SecurityGroupState, VpcInterface, VpcState, ZoneState } from "#agent-protocol/vpc.ts";
+import type { LocalInterface, SecurityGroupRuleState, SecurityGroupState, VpcInterface, VpcState, ZoneState } from "#agent-protocol/vpc.ts";
 import type {
   InternetGatewayRecord,
   NatGatewayRecord,
@@ -21,19 +21,26 @@ export interface VpcRecords {
   readonly "network-interface": ReadonlyMap<string, NetworkInterfaceRecord>;
 }
 
+/** Load balancers' interfaces by id, which are addresses of the machine `node` itself. */
+export type Locals = ReadonlyMap<string, LocalInterface & { readonly node: string }>;
+
 /** The interfaces of each machine (its container instance's key), and where the addresses of a group are looked up; made once for a round of machines. Pure. */
 export interface VpcIndex {
   readonly byNode: ReadonlyMap<string, readonly NetworkInterfaceRecord[]>;
   /** IPv4 and IPv6 addresses of all interfaces of a group, sorted. */
   members(group: string): readonly string[];
   tableOf(subnet: SubnetRecord): RouteTableRecord | undefined;
+  readonly locals: Locals;
 }
 
-export function indexOf(records: VpcRecords): VpcIndex {
+export function indexOf(records: VpcRecords, locals: Locals = new Map()): VpcIndex {
   const byNode = new Map<string, NetworkInterfaceRecord[]>();
   const byGroup = new Map<string, string[]>();
   for (const each of records["network-interface"].values()) {
-    if (each.task) push(byNode, each.task.node, each);
+    const local = locals.get(each.id);
+    const node = each.task?.node ?? local?.node;
+    if (node !== undefined) push(byNode, node, each);
+    if (local?.open) continue;
     for (const group of each.groups) for (const address of [...each.privateIps, ...each.ipv6]) push(byGroup, group, address);
   }
   const main = new Map<string, RouteTableRecord>();
@@ -47,6 +54,7 @@ export function indexOf(records: VpcRecords): VpcIndex {
   const sorted = new Map<string, readonly string[]>();
   return {
     byNode,
+    locals,
     members(group) {
       let list = sorted.get(group);
       if (!list) sorted.set(group, (list = [...new Set(byGroup.get(group))].toSorted()));
@@ -105,9 +113,11 @@ function interfaceOf(records: VpcRecords, index: VpcIndex, each: NetworkInterfac
   const [address] = each.privateIps;
   if (!subnet || address === undefined) return [];
   const table = index.tableOf(subnet);
+  const own = index.locals.get(each.id);
+  const local = own && { publicAddresses: own.publicAddresses, ...(own.open ? { open: own.open } : {}) };
   const open = internetRoutes(records, table);
   // Without a route to the internet a public address answers nobody, as in AWS.
-  const publicIp = open.length > 0 ? each.publicIp?.address : undefined;
+  const publicIp = open.length > 0 && !local ? each.publicIp?.address : undefined;
   const reaches = [...new Set([...(publicIp ? open : []), ...natRoutes(records, index, table)])].toSorted();
   return [
     {
@@ -117,7 +127,8 @@ function interfaceOf(records: VpcRecords, index: VpcIndex, each: NetworkInterfac
       ...(each.ipv6[0] ? { ipv6: each.ipv6[0] } : {}),
       subnet: subnet.cidr,
       gateway: nth(subnet.cidr, 1),
-      groups: each.groups,
+      groups: local?.open ? [] : each.groups,
+      ...(local ? { local } : {}),
       ...(publicIp ? { publicIp } : {}),
       reaches,
     },

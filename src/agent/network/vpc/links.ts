@@ -53,9 +53,9 @@ export const settings: readonly (readonly [string, string])[] = [
   ),
 ];
 
-/** The addresses that the VPC itself has: of its subnets' gateways, which tasks ask for by ARP. The resolver's is only translated. */
+/** The addresses that the VPC itself has: of load balancers, and of its subnets' gateways, which tasks ask for by ARP. The resolver's is only translated. */
 export function ownAddresses({ interfaces }: VpcState): Set<string> {
-  return new Set(interfaces.map(({ gateway }) => gateway));
+  return new Set(interfaces.flatMap(({ gateway, local, address }) => (local ? [gateway, address] : [gateway])));
 }
 
 export interface TaskLink {

@@ -12,6 +12,8 @@ export interface VpcTable {
   readonly vpc: VpcState;
   readonly bridge: { readonly subnet: string; readonly gateway: string };
   readonly attached: readonly AttachedLink[];
+  /** Of the uplink: under it, load balancers reach what lies beyond the VPC. */
+  readonly uplinkAddress?: string;
 }
 
 /** An interface that has its link: its device in the VPC's namespace, and the address by which the machine knows it. */
@@ -32,14 +34,16 @@ export const metadataAddress = "169.254.170.2";
 /** Amazon's resolver by its fixed address; every VPC's own (`.2`) is translated to it. */
 export const resolverAddress = "169.254.169.253";
 
-export function vpcTable({ vpc, bridge, attached }: VpcTable): Table {
+export function vpcTable({ vpc, bridge, attached, uplinkAddress }: VpcTable): Table {
   const { interfaces } = vpc;
   const blocks = (family: 4 | 6) => elementsOf([...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs].flatMap((cidr) => textOf(cidr, family)));
-  const combinations = new Map(interfaces.map(({ groups }) => [combinationOf(groups), groups]));
+  const locals = interfaces.filter(({ local }) => local);
+  const translated = uplinkAddress ? locals.map(({ address }) => `${address} : ${uplinkAddress}`) : [];
+  const combinations = new Map(interfaces.filter((each) => !each.local?.open).map(({ groups }) => [combinationOf(groups), groups]));
   const verdicts = (family: 4 | 6, way: "in" | "out") =>
     interfaces.flatMap((each) => {
       const address = family === 4 ? each.address : each.ipv6;
-      return address ? [`${address} : jump ${combinationOf(each.groups)}_${way}`] : [];
+      return address ? [`${address} : jump ${each.local?.open ? "open" : combinationOf(each.groups)}_${way}`] : [];
     });
   const known = new Set(vpc.groups.map(({ groupId }) => groupId));
   const combined = [...combinations].flatMap(([name, groups]) =>
@@ -57,9 +61,9 @@ export function vpcTable({ vpc, bridge, attached }: VpcTable): Table {
     ...(["sources4", "sources6"] as const).map(
       (name) => [name, `set ${name} { type ifname . ether_addr . ipv${name.slice(-1)}_addr;`, links.flatMap((each) => each[name])] as const,
     ),
-    ...(["transit_out", "transit_in"] as const).map(
-      (name) => [name, `map ${name} { type ipv4_addr : ipv4_addr;`, links.flatMap((each) => each[name])] as const,
-    ),
+    ["transit_out", "map transit_out { type ipv4_addr : ipv4_addr;", [...links.flatMap((each) => each.transit_out), ...translated]],
+    ["transit_in", "map transit_in { type ipv4_addr : ipv4_addr;", links.flatMap((each) => each.transit_in)],
+    ["locals", "set locals { type ipv4_addr;", locals.map(({ address }) => address)],
     ["published", "set published { type ipv4_addr;", interfaces.flatMap(({ address, publicIp }) => (publicIp ? [address] : []))],
     ...memberSets(vpc),
     ...([4, 6] as const).flatMap((family) =>
@@ -93,6 +97,36 @@ ${vpc.dnsSupport ? `    iifname != "${uplink}" ip daddr { ${resolvers} } meta l4
     iifname "lo" accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ct state established,related accept
+    iifname != "${uplink}" ip daddr @locals goto to_local
+  }
+  chain to_local {
+    jump sending
+    ip daddr vmap @in4
+    drop
+  }
+  chain output { type filter hook output priority filter; policy accept;
+    oifname "lo" accept
+    ct state established,related accept
+    ip saddr @locals goto from_local
+  }
+  chain from_local {
+    oifname "${uplink}" ip daddr ${bridge.gateway} accept
+    ip saddr vmap @out4
+    meta mark & ${letOut} != ${letOut} drop
+    oifname "${uplink}" goto from_local_beyond
+    ip daddr vmap @in4
+    drop
+  }
+  chain from_local_beyond {
+    ip daddr @blocks4 drop
+    ip daddr 169.254.0.0/16 drop
+    ip daddr ${bridge.subnet} drop
+  }
+  chain open_out {
+    meta mark set mark | ${letOut}
+  }
+  chain open_in {
+    accept
   }
   chain arriving {
     ct status dnat goto arrived

@@ -158,9 +158,9 @@ export class Vpc {
   }
 
   async #write(): Promise<void> {
-    const { namespace, bridge } = this.options;
+    const { namespace, bridge, address } = this.options;
     const attached = [...this.places.values()].map((place) => this.#linkOf(place));
-    const table = vpcTable({ vpc: this.state, bridge, attached });
+    const table = vpcTable({ vpc: this.state, bridge, attached, uplinkAddress: address });
     const change = this.#written && changeText(this.#written, table);
     this.#written = undefined;
     if (change !== "") await nftInside(namespace, change ?? wholeText(table));

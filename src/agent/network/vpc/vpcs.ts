@@ -1,5 +1,5 @@
 import type { ElasticNetworkInterface, VpcState } from "#agent-protocol/vpc.ts";
-import type { Clock } from "#platform/clock.ts";
+import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Attachment, PortBinding } from "../../task/state.ts";
@@ -27,6 +27,10 @@ export interface Vpcs {
   reserve(pool: AddressPool): void;
   /** Once the bridge stands: the journaled attachments stand again, and nothing else. */
   reconcile(): Promise<void>;
+  /** Resolves when the VPC stands as the control plane said last, or after a few seconds all the same; returns its namespace's name. */
+  stands(vpcId: string): Promise<string>;
+  /** What the control plane said last. */
+  known(): readonly VpcState[];
   /** Makes again what somebody else removed. */
   refresh(): Promise<void>;
   /** The machine's ends of the VPCs' uplinks. */
@@ -54,6 +58,7 @@ export interface VpcsOptions {
 /** How long a VPC without interfaces stays: the next task of it often comes soon. */
 const lingerMs = 2_000;
 const freshMs = 200;
+const patienceMs = 5_000;
 
 interface Held {
   readonly place: Place;
@@ -77,6 +82,7 @@ export function createVpcs(options: VpcsOptions): Vpcs {
   let uplinkAddresses: Record<string, string> = {};
   let mtu = 1500;
   let over = false;
+  let updating: Promise<unknown> = Promise.resolve();
 
   const namespaceOf = (vpcId: string) => `gantry-${instance}-${vpcId}`;
   const linkOf = (transit: string) => `t${options.linkOf(transit).slice(-4)}`;
@@ -209,21 +215,35 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     vpc.fillSpares(0);
   };
 
+  const update = async (list: readonly VpcState[]): Promise<void> => {
+    const changed = known.replace(list);
+    await Promise.all([
+      ...changed.map(async (state) => {
+        const vpc = vpcs.get(state.vpcId);
+        if (vpc) await vpc.update(state);
+        // Made before the task asks for it.
+        else if (lives(state.vpcId) && !over) (await opened(state)).fillSpares(0);
+        if (!lives(state.vpcId)) removeLater(state.vpcId);
+      }),
+      publish(),
+    ]);
+  };
+
   return {
     publicAddresses,
-    async update(list) {
-      const changed = known.replace(list);
-      await Promise.all([
-        ...changed.map(async (state) => {
-          const vpc = vpcs.get(state.vpcId);
-          if (vpc) await vpc.update(state);
-          // Made before the task asks for it.
-          else if (lives(state.vpcId) && !over) (await opened(state)).fillSpares(0);
-          if (!lives(state.vpcId)) removeLater(state.vpcId);
-        }),
-        publish(),
-      ]);
+    update(list) {
+      const done = update(list);
+      updating = done.catch(() => {});
+      return done;
     },
+    async stands(vpcId) {
+      for (const since = clock.now(); clock.now() - since < patienceMs && !over; await sleep(clock, 20)) {
+        await updating;
+        if (lives(vpcId) && vpcs.get(vpcId)?.stands) break;
+      }
+      return namespaceOf(vpcId);
+    },
+    known: () => known.ids().flatMap((vpcId) => known.get(vpcId) ?? []),
     allocate(task, container, network, bindings) {
       const same = [...held.values()].find((each) => each.task === task);
       const own = () => {

@@ -1,3 +1,4 @@
+import type { TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
 import type { FromAgent, FromServer, StopTask, TaskStopVerificationMessage } from "#agent-protocol/messages.ts";
 import { ecsKeys, instanceKeyOf } from "#model/ecs-keys.ts";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
@@ -24,6 +25,7 @@ export interface AcsOptions {
   readonly links: Links;
   /** The agent of `instance` (its key) has connected or gone. */
   readonly changed: (instance: string) => void;
+  readonly targetHealth: (instance: string, link: Link, message: TargetHealthMessage) => void;
 }
 
 export interface Acs {
@@ -93,6 +95,9 @@ export function createAcs(options: AcsOptions): Acs {
         return;
       case "NackRequest":
         log.warn({ message: frame.message }, "the agent refused a message");
+        return;
+      case "TargetHealthMessage":
+        options.targetHealth(instance, link, frame.message);
         return;
       case "TaskStopVerificationMessage":
         return verify(frame.message, instance, link);

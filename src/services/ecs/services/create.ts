@@ -13,6 +13,7 @@ import { clusterOf, taskDefinitionOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
 import type { ServiceDeps } from "./context.ts";
 import { serviceArns } from "./names.ts";
+import { checkConnections } from "./load-balancers.ts";
 import { deploy, revisionSpec } from "./revision.ts";
 import { checkCreate, checkRevision, deploymentConfiguration } from "./rules.ts";
 import { describeService } from "./view.ts";
@@ -41,7 +42,9 @@ export async function createService(
   const given = useDefault ? { ...input, capacityProviderStrategy: strategy } : input;
   checkRevision(given, cluster, definition);
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
+  await checkConnections(deps.store, scope, input, definition?.definition as TaskDefinition | undefined);
   const name = input.serviceName!;
+  const grace = input.healthCheckGracePeriodSeconds ?? (input.loadBalancers?.length ? 0 : undefined);
   const spec = revisionSpec(
     given.capacityProviderStrategy?.length ? given : { ...given, launchType: given.launchType ?? "EC2" },
     definition?.arn,
@@ -75,7 +78,7 @@ export async function createService(
       deploymentConfiguration: configuration,
       placementConstraints: input.placementConstraints ?? [],
       placementStrategy: input.placementStrategy ?? [],
-      ...(input.healthCheckGracePeriodSeconds === undefined ? {} : { healthCheckGracePeriodSeconds: input.healthCheckGracePeriodSeconds }),
+      ...(grace === undefined ? {} : { healthCheckGracePeriodSeconds: grace }),
       availabilityZoneRebalancing: input.availabilityZoneRebalancing ?? "DISABLED",
       enableECSManagedTags: input.enableECSManagedTags ?? false,
       propagateTags: (input.propagateTags as ServiceRecord["propagateTags"] | undefined) ?? "NONE",

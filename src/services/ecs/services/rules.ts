@@ -80,8 +80,6 @@ export function checkRevision(
   record: TaskDefinitionRecord | undefined,
 ): void {
   const launchType = checkLaunch(input, cluster);
-  if (input.loadBalancers?.length) throw notYet("loadBalancers of a service");
-  if (input.serviceRegistries?.length) throw notYet("serviceRegistries of a service");
   if (input.serviceConnectConfiguration?.enabled) throw notYet("Service Connect");
   if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
   if (input.vpcLatticeConfigurations?.length) throw notYet("vpcLatticeConfigurations");

@@ -6,6 +6,7 @@ import type {
   DescribeTaskSetsRequest,
   DescribeTaskSetsResponse,
   Scale,
+  TaskDefinition,
   TaskSet,
   UpdateServicePrimaryTaskSetRequest,
   UpdateServicePrimaryTaskSetResponse,
@@ -25,6 +26,7 @@ import { clusterOf, taskDefinitionOf } from "../tasks/lookup.ts";
 import { checkTags } from "../tasks/tags.ts";
 import type { ServiceDeps } from "./context.ts";
 import { digits, findService, serviceArns, serviceErrors } from "./names.ts";
+import { checkConnections } from "./load-balancers.ts";
 import { revisionSpec } from "./revision.ts";
 import { checkRevision } from "./rules.ts";
 import { readCounts, taskSetView } from "./view.ts";
@@ -83,6 +85,7 @@ export async function createTaskSet(
   checkTags(input.tags);
   checkRevision(input, cluster, definition);
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
+  await checkConnections(deps.store, scope, input, definition?.definition as TaskDefinition | undefined);
   const scale = checkScale(input.scale);
   const spec = revisionSpec(
     input.capacityProviderStrategy?.length ? input : { ...input, launchType: input.launchType ?? "EC2" },

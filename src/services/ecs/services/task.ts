@@ -1,4 +1,5 @@
 import type { NetworkConfiguration, TaskDefinition } from "@aws-sdk/client-ecs";
+import type { TaskServiceRegistry } from "#model/ecs-records.ts";
 import type { ServiceReconcilerOptions } from "#reconcilers/services/reconciler.ts";
 import type { Random } from "#platform/random.ts";
 import { laterWish } from "../tasks/launch-rules.ts";
@@ -7,7 +8,7 @@ import { newTask, planOf } from "../tasks/plan.ts";
 
 /** How the tasks of services are made: as RunTask makes its own, in the service's group, started by the deployment. */
 export function createTaskOf(random: Random): ServiceReconcilerOptions["taskOf"] {
-  return ({ scope, service, group, spec, definition }) => {
+  return ({ scope, service, group, spec, definition, loadBalancers }) => {
     const tags = service.propagateTags === "SERVICE" ? service.tags : [];
     const plan = planOf(scope, service.cluster, definition, {
       taskDefinition: definition.arn,
@@ -19,7 +20,8 @@ export function createTaskOf(random: Random): ServiceReconcilerOptions["taskOf"]
       tags: [...tags],
     });
     const managed = service.enableECSManagedTags ? [{ key: "aws:ecs:serviceName", value: service.name }] : [];
-    const whole = { ...plan, tags: [...plan.tags, ...managed] };
+    const serviceRegistries = spec.serviceRegistries as readonly TaskServiceRegistry[] | undefined;
+    const whole = { ...plan, tags: [...plan.tags, ...managed], loadBalancers, serviceRegistries };
     const request = placementRequestOf(whole, 1, service);
     const body = definition.definition as TaskDefinition;
     return {

@@ -1,4 +1,10 @@
-import type { DeleteServiceRequest, DeleteServiceResponse, UpdateServiceRequest, UpdateServiceResponse } from "@aws-sdk/client-ecs";
+import type {
+  DeleteServiceRequest,
+  DeleteServiceResponse,
+  TaskDefinition,
+  UpdateServiceRequest,
+  UpdateServiceResponse,
+} from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, TaskDefinitionRecord } from "#model/ecs-records.ts";
@@ -11,6 +17,7 @@ import { networkWish, readerOf } from "../tasks/launch-rules.ts";
 import { clusterOf, taskDefinitionOf } from "../tasks/lookup.ts";
 import type { ServiceDeps } from "./context.ts";
 import { findService, serviceErrors } from "./names.ts";
+import { checkConnections } from "./load-balancers.ts";
 import { deploy, revisionSpec, sameSpec, specOf } from "./revision.ts";
 import { checkDesiredCount, checkGrace, checkPlacementOf, checkRebalancing, checkRevision, deploymentConfiguration } from "./rules.ts";
 import { describeService } from "./view.ts";
@@ -91,7 +98,15 @@ function checkUpdate(service: ServiceRecord, input: UpdateServiceRequest): void 
   }
 }
 
-const ofRevision = ["taskDefinition", "networkConfiguration", "capacityProviderStrategy", "platformVersion", "forceNewDeployment"] as const;
+const ofRevision = [
+  "taskDefinition",
+  "loadBalancers",
+  "serviceRegistries",
+  "networkConfiguration",
+  "capacityProviderStrategy",
+  "platformVersion",
+  "forceNewDeployment",
+] as const;
 
 /** What is given together with what stays has to make sense. */
 async function checkChange(
@@ -115,6 +130,10 @@ async function checkChange(
   const networkConfiguration = spec.networkConfiguration as UpdateServiceRequest["networkConfiguration"];
   checkRevision({ ...input, ...launch, networkConfiguration }, cluster, definition);
   await networkWish(readerOf(deps.store), scope, input.networkConfiguration);
+  const { loadBalancers, serviceRegistries } = changes
+    ? (spec as Pick<UpdateServiceRequest, "loadBalancers" | "serviceRegistries">)
+    : input;
+  await checkConnections(deps.store, scope, { loadBalancers, serviceRegistries }, definition?.definition as TaskDefinition | undefined);
 }
 
 async function redeploy(

@@ -2,7 +2,7 @@ import { ApiError, type Question } from "#api/contract.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { DeploymentRecord, ServiceRevisionRecord, ServiceStateRecord } from "#model/service-records.ts";
 import { isStopped } from "#model/task-state.ts";
-import { healthReason } from "#reconcilers/services/facts.ts";
+import { isHealthReason } from "#reconcilers/services/facts.ts";
 import { clusterOf } from "../tasks/lookup.ts";
 import type { ServiceDeps } from "./context.ts";
 import { findService } from "./names.ts";
@@ -105,7 +105,7 @@ function failedTasks({ index }: ServiceDeps, scope: Parameters<ServiceDeps["inde
       if (!observation || !isStopped(observation)) return [];
       const code = observation.stopCode ?? task.stop?.code ?? "";
       const reason = task.stop?.reason ?? observation.reason ?? "";
-      if ((code === "ServiceSchedulerInitiated" && reason !== healthReason) || code === "UserInitiated") return [];
+      if ((code === "ServiceSchedulerInitiated" && !isHealthReason(reason)) || code === "UserInitiated") return [];
       return [{ task: task.id, at: observation.stoppedAt ?? 0, code, reason }];
     })
     .sort((a, b) => b.at - a.at)

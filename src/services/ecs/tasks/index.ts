@@ -4,6 +4,7 @@ import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
+import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
 import { createWriter, type Writer } from "#store/unit.ts";
@@ -58,7 +59,8 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     },
     deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
   });
-  const vpcs = createVpcReconciler({ store, clock, random, log, links });
+  const balancers = createLoadBalancerReconciler({ ...deps, writer: taskDeps.writer, log, links, vpcs: () => vpcs });
+  const vpcs = createVpcReconciler({ store, clock, random, log, links, balancers: balancers.balancers });
   const acs = createAcs({
     store,
     clock,
@@ -67,9 +69,11 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     links,
     changed: (instance) => {
       if (closing) return;
+      balancers.connectionChanged(instance);
       vpcs.connectionChanged(instance);
       reconcilers.connectionChanged(instance);
     },
+    targetHealth: (...report) => balancers.targetHealth(...report),
   });
   const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
   const tcs = createTcs({ clock, random, log, used: ecsMetrics?.observe, health: (...report) => reportHealth(taskDeps, ...report) });
@@ -100,6 +104,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     idle: () => reconcilers.idle(),
     async start() {
       await timeline.start();
+      balancers.start();
       vpcs.start();
       reconcilers.start();
       ecsMetrics?.start();
@@ -109,6 +114,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
       await ecsMetrics?.stop();
+      await balancers.stop();
       await vpcs.stop();
       await reconcilers.stop();
     },

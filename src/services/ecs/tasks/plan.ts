@@ -1,6 +1,6 @@
 import type { ContainerDefinition, RunTaskRequest, StartTaskRequest, TaskDefinition, TaskOverride } from "@aws-sdk/client-ecs";
 import type { Scope } from "#model/ecs-keys.ts";
-import type { Tag, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
+import type { Tag, TaskLoadBalancer, TaskServiceRegistry, TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
 import { capacityProviderOf, type Machine } from "#reconcilers/nodes.ts";
 import type { Random } from "#platform/random.ts";
 import type { LaunchTarget } from "#reconcilers/launch.ts";
@@ -20,8 +20,9 @@ export interface TaskPlan {
   readonly containers: readonly ContainerDefinition[];
   readonly resources: Demand;
   readonly enableExecuteCommand: boolean;
-  /** Fargate's: as asked for. */
-  readonly platformVersion?: string;
+  /** Of a service's tasks. */
+  readonly loadBalancers?: readonly TaskLoadBalancer[];
+  readonly serviceRegistries?: readonly TaskServiceRegistry[];
   readonly tags: readonly Tag[];
 }
 
@@ -82,6 +83,8 @@ export function newTask(plan: TaskPlan, { instance, place }: Machine, target: La
     availabilityZone: attribute("ecs.availability-zone"),
     cpuArchitecture: attribute("ecs.cpu-architecture"),
     launchType: target.launchType,
+    ...(plan.serviceRegistries?.length ? { serviceRegistries: plan.serviceRegistries } : {}),
+    ...(plan.loadBalancers?.length ? { loadBalancers: plan.loadBalancers, ec2InstanceId: instance.ec2InstanceId } : {}),
     ...(provider === undefined ? {} : { capacityProviderName: provider }),
     group: plan.group,
     startedBy: plan.startedBy,

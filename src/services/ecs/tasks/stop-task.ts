@@ -3,7 +3,7 @@ import { ApiError, type RequestContext } from "#api/contract.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
-import { clusterQueue } from "#reconcilers/task-writes.ts";
+import { clusterQueue, writeStop } from "#reconcilers/task-writes.ts";
 import { scopeOf, type TaskDeps } from "./context.ts";
 import { parseTaskName } from "./identifiers.ts";
 import { clusterOf } from "./lookup.ts";
@@ -25,9 +25,7 @@ export async function stopTask(deps: TaskDeps, input: StopTaskRequest, context: 
     const observation = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster.name, id));
     if (task.desiredStatus === "STOPPED" || isStopped(observation)) return { task, observation };
     const stop = { at: context.now, code: "UserInitiated", reason: input.reason || "Task stopped by user" };
-    const stopping: TaskRecord = { ...task, desiredStatus: "STOPPED", stop };
-    unit.put(key, stopping);
-    return { task: stopping, observation };
+    return { task: await writeStop(unit, scope, task, observation, stop), observation };
   });
   return {
     task: taskView(state.task, state.observation, {

@@ -16,7 +16,7 @@ import type { NetworkInterfaceRecord } from "#model/vpc-records.ts";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { observe, observeHealth, type ContainerReport, type TaskReport } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "#reconcilers/limits.ts";
-import { clusterQueue, writeObservation } from "#reconcilers/task-writes.ts";
+import { clusterQueue, followTask, writeObservation } from "#reconcilers/task-writes.ts";
 import { scopeOf, type TaskDeps } from "./context.ts";
 import { clusterOf } from "./lookup.ts";
 
@@ -109,7 +109,9 @@ export async function reportHealth(deps: TaskDeps, instance: string, taskArn: st
     const previous = await unit.get<TaskObservation>(key);
     const task = await unit.get<TaskRecord>(ecsKeys.task(scope, cluster, id));
     const next = task && observeHealth(task, previous, health);
-    if (next) unit.put(key, next);
+    if (!next) return;
+    unit.put(key, next);
+    await followTask(unit, scope, task, previous, next, deps.clock.now());
   });
 }
 

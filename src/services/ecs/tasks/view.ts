@@ -37,7 +37,7 @@ export function taskView(task: TaskRecord, observation: TaskObservation | undefi
     group: task.group,
     healthStatus: taskHealth(task, seen),
     inferenceAccelerators: [],
-    lastStatus: seen.lastStatus,
+    lastStatus: draining(task, seen) ? "DEACTIVATING" : seen.lastStatus,
     launchType: task.launchType,
     memory: task.memory,
     overrides: overridesView(task),
@@ -56,6 +56,10 @@ export function taskView(task: TaskRecord, observation: TaskObservation | undefi
     version: 1 + seen.version + (task.stop ? 1 : 0),
   };
 }
+
+/** It is to stop, and leaves its load balancers and registries first. Source: ECS Developer Guide, "Amazon ECS task lifecycle". */
+const draining = (task: TaskRecord, { lastStatus }: TaskObservation): boolean =>
+  task.stop !== undefined && lastStatus === "RUNNING" && Boolean(task.loadBalancers?.length || task.serviceRegistries?.length);
 
 /** Source: ECS API Reference, Attachment; its details as ECS Developer Guide, "Task networking", lists them. */
 function attachmentView(network: TaskNetwork, lastStatus: string): Attachment {

@@ -1,0 +1,53 @@
+/** The Route 53 zones of load balancers' names, which alias records name. Source: AWS General Reference, "Elastic Load Balancing endpoints and quotas". */
+const application: Readonly<Record<string, string>> = {
+  "us-east-1": "Z35SXDOTRQ7X7K",
+  "us-east-2": "Z3AADJGX6KTTL2",
+  "us-west-1": "Z368ELLRRE2KJ0",
+  "us-west-2": "Z1H1FL5HABSF5",
+  "af-south-1": "Z268VQBMOI5EKX",
+  "ap-east-1": "Z3DQVH9N71FHZ0",
+  "ap-northeast-1": "Z14GRHDCWA56QT",
+  "ap-northeast-2": "ZWKZPGTI48KDX",
+  "ap-northeast-3": "Z5LXEXXYW11ES",
+  "ap-south-1": "ZP97RAFLXTNZK",
+  "ap-southeast-1": "Z1LMS91P8CMLE5",
+  "ap-southeast-2": "Z1GM3OXH4ZPM65",
+  "ca-central-1": "ZQSVJUPU6J1EY",
+  "eu-central-1": "Z215JYRZR1TBD5",
+  "eu-north-1": "Z23TAZ6LKFMNIO",
+  "eu-south-1": "Z3ULH7SSC9OV64",
+  "eu-west-1": "Z32O12XQLNTSW2",
+  "eu-west-2": "ZHURV8PSTC4K8",
+  "eu-west-3": "Z3Q77PNBQS71R4",
+  "me-south-1": "ZS929ML54UICD",
+  "sa-east-1": "Z2P70J7HTTTPLU",
+};
+const network: Readonly<Record<string, string>> = {
+  "us-east-1": "Z26RNL4JYFTOTI",
+  "us-east-2": "ZLMOA37VPKANP",
+  "us-west-1": "Z24FKFUX50B4VW",
+  "us-west-2": "Z18D5FSROUN65G",
+  "af-south-1": "Z203XCE67M25HM",
+  "ap-east-1": "Z12Y7K3UBGUAD1",
+  "ap-northeast-1": "Z31USIVHYNEOWT",
+  "ap-northeast-2": "ZIBE1TIR4HY56",
+  "ap-northeast-3": "Z1GWIQ4HH19I5X",
+  "ap-south-1": "ZVDDRBQ08TROA",
+  "ap-southeast-1": "ZKVM4W9LS7TM",
+  "ap-southeast-2": "ZCT6FZBF4DROD",
+  "ca-central-1": "Z2EPGBW3API2WT",
+  "eu-central-1": "Z3F0SRJ5LGBH90",
+  "eu-north-1": "Z1UDT6IFJ4EJM",
+  "eu-south-1": "Z23146JA1KNAFP",
+  "eu-west-1": "Z2IFOLAFXWLO4F",
+  "eu-west-2": "ZD4D7Y8KGAS4G",
+  "eu-west-3": "Z1CMS0P5QUZ6D5",
+  "me-south-1": "Z3QSRYVP46NYYV",
+  "sa-east-1": "ZTK26PT1VY4CU",
+};
+
+/** Regions that are not in AWS's tables have us-east-1's: every name is ours to serve, whatever its region. */
+export const hostedZoneOf = (type: "application" | "network", region: string): string => {
+  const table = type === "application" ? application : network;
+  return table[region] ?? table["us-east-1"]!;
+};
