@@ -27,11 +27,20 @@ async function ingest(): Promise<void> {
   await using home = await temporary("metrics");
   const port = await freePort();
   const env = { ...process.env, GANTRY_HOME: home.path, GANTRY_PORT: String(port), GANTRY_OPEN: "1" };
-  const server = spawn("taskset", ["-c", "0", process.execPath, join(repository, "src/server/main.ts")], { env, stdio: ["ignore", "ignore", "inherit"] });
+  const server = spawn("taskset", ["-c", "0", process.execPath, join(repository, "src/server/main.ts")], {
+    env,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   try {
     const url = `http://127.0.0.1:${port}/`;
     for (let tries = 0; tries < 200; tries++) {
-      if (await fetch(`${url}healthz`).then((response) => response.ok, () => false)) break;
+      if (
+        await fetch(`${url}healthz`).then(
+          (response) => response.ok,
+          () => false,
+        )
+      )
+        break;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     const headers = {
@@ -43,7 +52,10 @@ async function ingest(): Promise<void> {
     const body = (from: number, at: number) => {
       const MetricData = Array.from({ length: 1000 }, (_, i) => ({
         MetricName: "Requests",
-        Dimensions: [{ Name: "Service", Value: `service-${(from + i) % 100}` }, { Name: "Task", Value: `task-${from + i}` }],
+        Dimensions: [
+          { Name: "Service", Value: `service-${(from + i) % 100}` },
+          { Name: "Task", Value: `task-${from + i}` },
+        ],
         Timestamp: at / 1000,
         Value: Math.random() * 100,
         Unit: "Count",
@@ -56,7 +68,11 @@ async function ingest(): Promise<void> {
     const send = async (worker: number) => {
       for (let turn = worker; performance.now() < deadline; turn += 2) {
         const minute = Math.floor(turn / (seriesCount / 1000)) % 60;
-        const response = await fetch(url, { method: "POST", headers, body: body((turn * 1000) % seriesCount, Date.now() - minute * 60_000) });
+        const response = await fetch(url, {
+          method: "POST",
+          headers,
+          body: body((turn * 1000) % seriesCount, Date.now() - minute * 60_000),
+        });
         if (!response.ok) throw new Error(`PutMetricData answered ${response.status}: ${await response.text()}`);
         await response.arrayBuffer();
         points += 1000;
@@ -64,9 +80,23 @@ async function ingest(): Promise<void> {
     };
     await Promise.all([send(0), send(1)]);
     const rate = points / ((performance.now() - started) / 1000);
-    report({ bench: `metrics: data points in, one core, ${seconds} s`, ours: rate, peer: undefined, peerName: "", unit: "points/s", bound: { least: 10_000 } });
+    report({
+      bench: `metrics: data points in, one core, ${seconds} s`,
+      ours: rate,
+      peer: undefined,
+      peerName: "",
+      unit: "points/s",
+      bound: { least: 10_000 },
+    });
     const rss = Number(/VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${server.pid}/status`, "utf8"))![1]) / 1024;
-    report({ bench: `metrics: resident memory of the server with ${seriesCount} series`, ours: rss, peer: undefined, peerName: "", unit: "MiB", bound: { most: 400 } });
+    report({
+      bench: `metrics: resident memory of the server with ${seriesCount} series`,
+      ours: rss,
+      peer: undefined,
+      peerName: "",
+      unit: "MiB",
+      bound: { most: 400 },
+    });
   } finally {
     server.kill("SIGTERM");
     await new Promise((resolve) => server.once("exit", resolve));
@@ -79,7 +109,13 @@ async function storage(): Promise<void> {
   const start = Date.UTC(2026, 0, 1);
   const clock = new FakeClock(start);
   const scope = { account: "000000000000", region: "us-east-1" };
-  const names = Array.from({ length: seriesCount }, (_, i) => ({ ...scope, namespace: "Bench", name: "Cpu", dimensions: [{ name: "Task", value: `task-${i}` }], unit: "Percent" }));
+  const names = Array.from({ length: seriesCount }, (_, i) => ({
+    ...scope,
+    namespace: "Bench",
+    name: "Cpu",
+    dimensions: [{ name: "Task", value: `task-${i}` }],
+    unit: "Percent",
+  }));
   let store = await MetricStore.open({ directory: home.path, clock, log: silentLogger, flushMs: 2 ** 31 - 1 });
   for (let minute = 0; minute < days * 1440; minute++) {
     const slot = start / 1000 + minute * 60;
@@ -91,20 +127,48 @@ async function storage(): Promise<void> {
   await store.flush();
   await store.close();
   let bytes = 0;
-  for (const entry of await readdir(home.path, { recursive: true, withFileTypes: true })) if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
+  for (const entry of await readdir(home.path, { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
   const label = days === 15 ? "15 days" : `15 days, from ${days} measured`;
-  report({ bench: `metrics: ${seriesCount} series at a minute, ${label}`, ours: ((bytes / days) * 15) / GiB, peer: undefined, peerName: "", unit: "GiB", bound: { most: 2 } });
+  report({
+    bench: `metrics: ${seriesCount} series at a minute, ${label}`,
+    ours: ((bytes / days) * 15) / GiB,
+    peer: undefined,
+    peerName: "",
+    unit: "GiB",
+    bound: { most: 2 },
+  });
 
   store = await MetricStore.open({ directory: home.path, clock, log: silentLogger });
   const times: number[] = [];
   for (let i = 0; i < 200; i++) {
     const metric = names[Math.floor(random.next() * seriesCount)]!;
     const begun = performance.now();
-    const { points } = await readPeriods(store, scope, metric, { start: start / 1000, end: start / 1000 + 86_400, now: clock.now() / 1000, anchor: "period" }, 60);
+    const { points } = await readPeriods(
+      store,
+      scope,
+      metric,
+      { start: start / 1000, end: start / 1000 + 86_400, now: clock.now() / 1000, anchor: "period" },
+      60,
+    );
     times.push(performance.now() - begun);
     if (points.length !== 1440) throw new Error(`${points.length} points of 1440`);
   }
-  report({ bench: "metrics: a day of one series, median", ours: median(times), peer: undefined, peerName: "", unit: "ms", bound: { most: 20 } });
-  report({ bench: "metrics: a day of one series, slowest of 200", ours: Math.max(...times), peer: undefined, peerName: "", unit: "ms", bound: { most: 20 } });
+  report({
+    bench: "metrics: a day of one series, median",
+    ours: median(times),
+    peer: undefined,
+    peerName: "",
+    unit: "ms",
+    bound: { most: 20 },
+  });
+  report({
+    bench: "metrics: a day of one series, slowest of 200",
+    ours: Math.max(...times),
+    peer: undefined,
+    peerName: "",
+    unit: "ms",
+    bound: { most: 20 },
+  });
   await store.close();
 }

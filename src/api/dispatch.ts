@@ -75,7 +75,13 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
     const streaming = typeof declared === "string" && declared.startsWith("STREAMING-");
     const who = await authenticate(
       options,
-      { request: signed, signature, protocol, signingName: table?.signingName, payloadHash: () => payloadHash(declared, received, protocol) },
+      {
+        request: signed,
+        signature,
+        protocol,
+        signingName: table?.signingName,
+        payloadHash: () => payloadHash(declared, received, protocol),
+      },
       now,
     );
     if (streaming) {

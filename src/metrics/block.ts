@@ -48,7 +48,9 @@ export class BlockWriter {
     writeChunk(this.#chunks, this.#step, points);
     const chunk = this.#chunks.view().subarray(at);
     const entry = Buffer.allocUnsafe(entryBytes);
-    [series, this.#offset + at, chunk.length, crc32(chunk), points[0]!.slot, points.at(-1)!.slot].forEach((value, i) => entry.writeUInt32LE(value, i * 4));
+    [series, this.#offset + at, chunk.length, crc32(chunk), points[0]!.slot, points.at(-1)!.slot].forEach((value, i) =>
+      entry.writeUInt32LE(value, i * 4),
+    );
     this.#index.bytes(entry);
     this.#count += 1;
     if (this.#chunks.length >= 1 << 20) await this.#drain();

@@ -58,7 +58,10 @@ export class Catalogue {
 
   /** Metrics of one namespace, or of all, each with its series. */
   *metrics(scope: Scope, namespace?: string): Generator<readonly Series[]> {
-    const places = namespace === undefined ? [...this.#namespaces.keys()].filter((place) => place.startsWith(placeOf(scope, ""))) : [placeOf(scope, namespace)];
+    const places =
+      namespace === undefined
+        ? [...this.#namespaces.keys()].filter((place) => place.startsWith(placeOf(scope, "")))
+        : [placeOf(scope, namespace)];
     for (const place of places) yield* this.#namespaces.get(place)?.values() ?? [];
   }
 
@@ -74,7 +77,15 @@ export const lineOf = ({ id, account, region, unit, namespace, name, dimensions 
   JSON.stringify([id, account, region, unit, namespace, name, ...dimensions.flatMap((each) => [each.name, each.value])]);
 
 export function readLine(line: string, catalogue: Catalogue): Series {
-  const [id, account, region, unit, namespace, name, ...rest] = JSON.parse(line) as [number, string, string, string, string, string, ...string[]];
+  const [id, account, region, unit, namespace, name, ...rest] = JSON.parse(line) as [
+    number,
+    string,
+    string,
+    string,
+    string,
+    string,
+    ...string[],
+  ];
   const dimensions = Array.from({ length: rest.length / 2 }, (_, i) => ({ name: rest[2 * i]!, value: rest[2 * i + 1]! }));
   return catalogue.restore(id, { account, region, unit, namespace, name, dimensions });
 }

@@ -19,19 +19,35 @@ export function writeChunk(out: ByteWriter, step: number, points: readonly Point
   const kinds = points.map(({ bundle }) => kindOf(bundle));
   if (kinds.every((kind) => kind === simple)) {
     out.byte(0);
-    writeColumn(out, points.map(({ bundle }) => bundle.sum));
+    writeColumn(
+      out,
+      points.map(({ bundle }) => bundle.sum),
+    );
     return;
   }
   out.byte(1);
   for (const kind of kinds) out.byte(kind);
   const of = (...wanted: number[]) => points.filter((_, i) => wanted.includes(kinds[i]!)).map(({ bundle }) => bundle);
   const rest = of(statistics, distribution);
-  writeColumn(out, of(simple).map(({ sum }) => sum));
-  for (const member of ["count", "sum", "min", "max"] as const) writeColumn(out, rest.map((bundle) => bundle[member]));
+  writeColumn(
+    out,
+    of(simple).map(({ sum }) => sum),
+  );
+  for (const member of ["count", "sum", "min", "max"] as const)
+    writeColumn(
+      out,
+      rest.map((bundle) => bundle[member]),
+    );
   const spread = of(distribution);
   for (const { values } of spread) out.varint(values!.length);
-  writeColumn(out, spread.flatMap(({ values }) => values!));
-  writeColumn(out, spread.flatMap(({ counts }) => counts!));
+  writeColumn(
+    out,
+    spread.flatMap(({ values }) => values!),
+  );
+  writeColumn(
+    out,
+    spread.flatMap(({ counts }) => counts!),
+  );
 }
 
 export function readChunk(input: ByteReader, step: number): Point[] {
@@ -53,7 +69,14 @@ export function readChunk(input: ByteReader, step: number): Point[] {
   let [single, other, spread, at] = [0, 0, 0, 0];
   return slots.map((slot, i) => {
     if (kinds[i] === simple) return { slot, bundle: bundleOf(singles[single++]!) };
-    const bundle: Bundle = { count: count[other]!, sum: sum[other]!, min: min[other]!, max: max[other]!, values: undefined, counts: undefined };
+    const bundle: Bundle = {
+      count: count[other]!,
+      sum: sum[other]!,
+      min: min[other]!,
+      max: max[other]!,
+      values: undefined,
+      counts: undefined,
+    };
     other += 1;
     if (kinds[i] === statistics) return { slot, bundle };
     const end = at + sizes[spread++]!;

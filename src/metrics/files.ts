@@ -36,7 +36,10 @@ export class MetricFiles {
     const manifest = await this.#manifest();
     const known = new Set(manifest.blocks.map(({ file }) => file));
     for (const file of await readdir(join(this.root, "blocks"))) if (!known.has(file)) await rm(this.block(file), { force: true });
-    const numbers = (await readdir(join(this.root, "wal"))).map(Number).filter(Number.isInteger).sort((a, b) => a - b);
+    const numbers = (await readdir(join(this.root, "wal")))
+      .map(Number)
+      .filter(Number.isInteger)
+      .sort((a, b) => a - b);
     for (const number of numbers) if (number < manifest.firstWal) await rm(this.wal(number), { force: true });
     return { manifest, wals: numbers.filter((number) => number >= manifest.firstWal) };
   }
@@ -48,7 +51,8 @@ export class MetricFiles {
     });
     if (text === undefined) return emptyManifest;
     const manifest = JSON.parse(text) as Manifest;
-    if ((manifest.version as number) !== 1) throw new Error(`${this.root}: the metrics are of version ${String(manifest.version)}, which this Gantry does not know`);
+    if ((manifest.version as number) !== 1)
+      throw new Error(`${this.root}: the metrics are of version ${String(manifest.version)}, which this Gantry does not know`);
     return manifest;
   }
 

@@ -25,13 +25,20 @@ async function directoryFor(t: TestContext): Promise<string> {
   t.after(() => rm(directory, { recursive: true, force: true }));
   return directory;
 }
-const openStore = (directory: string, clock: FakeClock, more: object = {}) => MetricStore.open({ directory, clock, log: silentLogger, ...more });
+const openStore = (directory: string, clock: FakeClock, more: object = {}) =>
+  MetricStore.open({ directory, clock, log: silentLogger, ...more });
 
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 });
-const plain = fc.oneof(finite, fc.integer({ min: -1e6, max: 1e6 }), fc.integer({ min: 0, max: 1e6 }).map((value) => value / 100));
+const plain = fc.oneof(
+  finite,
+  fc.integer({ min: -1e6, max: 1e6 }),
+  fc.integer({ min: 0, max: 1e6 }).map((value) => value / 100),
+);
 const bundle: fc.Arbitrary<Bundle> = fc.oneof(
   plain.map((value) => bundleOf(value)),
-  fc.tuple(fc.integer({ min: 2, max: 99 }), plain, plain, plain).map(([count, sum, a, b]) => bundleOfStatistics(count, sum, Math.min(a, b), Math.max(a, b))),
+  fc
+    .tuple(fc.integer({ min: 2, max: 99 }), plain, plain, plain)
+    .map(([count, sum, a, b]) => bundleOfStatistics(count, sum, Math.min(a, b), Math.max(a, b))),
   fc.array(fc.tuple(plain, fc.integer({ min: 1, max: 9 })), { minLength: 2, maxLength: 12 }).map((pairs) => {
     const sum = new Accumulator();
     for (const [value, count] of pairs) sum.add(value, count);
@@ -65,10 +72,25 @@ test("columns and points come back bit for bit", () => {
 
 test("whatever the order of puts, flushes, restarts and the passing of time, what is read is what a list of all points says", async (t) => {
   const step = fc.oneof(
-    { weight: 8, arbitrary: fc.record({ kind: fc.constant("put" as const), series: fc.integer({ min: 0, max: 2 }), back: fc.integer({ min: 0, max: 3 * 86_400 }), fine: fc.boolean(), value: fc.integer({ min: 0, max: 50 }) }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        kind: fc.constant("put" as const),
+        series: fc.integer({ min: 0, max: 2 }),
+        back: fc.integer({ min: 0, max: 3 * 86_400 }),
+        fine: fc.boolean(),
+        value: fc.integer({ min: 0, max: 50 }),
+      }),
+    },
     { weight: 2, arbitrary: fc.constant({ kind: "flush" as const }) },
     { weight: 1, arbitrary: fc.constant({ kind: "restart" as const }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("pass" as const), seconds: fc.constantFrom(60, 4 * 3600, 86_400, 16 * 86_400, 70 * 86_400) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant("pass" as const),
+        seconds: fc.constantFrom(60, 4 * 3600, 86_400, 16 * 86_400, 70 * 86_400),
+      }),
+    },
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
@@ -99,7 +121,8 @@ test("whatever the order of puts, flushes, restarts and the passing of time, wha
         const naive = new Periods(from, 3600);
         for (const { slot, bundle: one } of mine) naive.add(slot, one);
         const periods = new Periods(from, 3600);
-        for (const series of store.find(scope, nameOf(name))) for (const point of await store.read(series.id, from, seconds + 60)) periods.add(point.slot, point.bundle);
+        for (const series of store.find(scope, nameOf(name)))
+          for (const point of await store.read(series.id, from, seconds + 60)) periods.add(point.slot, point.bundle);
         assert.deepEqual(periods.points(), naive.points());
       }
       await store.close();
@@ -113,7 +136,8 @@ test("old data is to be had at the resolution of its age only, rolled up on disk
   const store = await openStore(await directoryFor(t), clock);
   const ages = [3600, 4 * 3600, 14 * 86_400];
   await store.put(ages.map((age) => ({ series: nameOf("m"), step: 1, slot: now / 1000 - age + 7, bundle: bundleOf(age) })));
-  const steps = async () => (await store.read(store.find(scope, nameOf("m"))[0]!.id, 0, Infinity)).map((point) => point.step).sort((a, b) => a - b);
+  const steps = async () =>
+    (await store.read(store.find(scope, nameOf("m"))[0]!.id, 0, Infinity)).map((point) => point.step).sort((a, b) => a - b);
   assert.deepEqual(await steps(), [1, 60, 60]);
   await store.flush();
   assert.deepEqual(await steps(), [1, 60, 60]);
@@ -129,7 +153,9 @@ test("old data is to be had at the resolution of its age only, rolled up on disk
 });
 
 test("jobs end: each takes blocks away or makes them coarser", () => {
-  const block = fc.tuple(fc.constantFrom(1, 60, 300, 3600), fc.integer({ min: 0, max: 500 * 86_400 })).map(([step, age]) => partitionOf(step, now / 1000 - age));
+  const block = fc
+    .tuple(fc.constantFrom(1, 60, 300, 3600), fc.integer({ min: 0, max: 500 * 86_400 }))
+    .map(([step, age]) => partitionOf(step, now / 1000 - age));
   fc.assert(
     fc.property(fc.array(block, { maxLength: 60 }), (partitions) => {
       let blocks = partitions.map((partition, i) => ({ file: String(i), ...partition }));
@@ -161,7 +187,10 @@ test("a torn log loses what was torn, nothing before it, and goes on", async (t)
   await store.put([{ series: nameOf("m"), step: 60, slot: now / 1000, bundle: bundleOf(9) }]);
   await store.close();
   store = await openStore(directory, clock);
-  assert.deepEqual((await read()).sort((a, b) => a - b), [1, 9]);
+  assert.deepEqual(
+    (await read()).sort((a, b) => a - b),
+    [1, 9],
+  );
   await store.close();
 });
 
@@ -169,7 +198,11 @@ test("killed at any moment, nothing acknowledged is lost or counted twice", { ti
   const directory = await directoryFor(t);
   const acknowledged = new Map<number, number>();
   for (let round = 0; round < 6; round++) {
-    const child = spawn(process.execPath, [new URL("../../test/cloudwatch/crash-writer.ts", import.meta.url).pathname, directory, String(round)], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(
+      process.execPath,
+      [new URL("../../test/cloudwatch/crash-writer.ts", import.meta.url).pathname, directory, String(round)],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
     const lines = createInterface({ input: child.stdout });
     const read = new Promise<void>((resolve) => lines.once("close", resolve));
     let count = 0;

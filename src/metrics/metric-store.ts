@@ -68,7 +68,14 @@ export class MetricStore {
   #cancel = () => {};
   #closed = false;
 
-  private constructor(options: MetricStoreOptions, files: MetricFiles, catalogue: Catalogue, manifest: Manifest, blocks: Block[], segments: Segment[]) {
+  private constructor(
+    options: MetricStoreOptions,
+    files: MetricFiles,
+    catalogue: Catalogue,
+    manifest: Manifest,
+    blocks: Block[],
+    segments: Segment[],
+  ) {
     this.#options = options;
     this.#files = files;
     this.#catalogue = catalogue;
@@ -132,7 +139,8 @@ export class MetricStore {
     } finally {
       segment.pending -= 1;
     }
-    if (segment.wal.length >= (this.#options.flushBytes ?? 16 << 20) && this.#segments.at(-1) === segment) void this.flush().catch(() => {});
+    if (segment.wal.length >= (this.#options.flushBytes ?? 16 << 20) && this.#segments.at(-1) === segment)
+      void this.flush().catch(() => {});
   }
 
   find(scope: Scope, metric: MetricName): readonly Series[] {
@@ -155,7 +163,8 @@ export class MetricStore {
       if (usable !== undefined) out.push({ slot, bundle, step: usable });
     };
     const blocks = this.#blocks.filter(({ name }) => name.start < to && name.end > from);
-    for (const { head } of this.#segments) for (const { step } of levels) for (const point of head.read(series, step, from, to)) take(step, point);
+    for (const { head } of this.#segments)
+      for (const { step } of levels) for (const point of head.read(series, step, from, to)) take(step, point);
     const releases = blocks.map((block) => block.hold());
     try {
       for (const block of blocks) for (const point of await block.read(series, from, to)) take(block.name.step, point);
@@ -174,7 +183,11 @@ export class MetricStore {
   }
 
   status() {
-    return { series: this.#catalogue.size, blocks: this.#blocks.length, waiting: this.#segments.reduce((sum, { head }) => sum + head.points, 0) };
+    return {
+      series: this.#catalogue.size,
+      blocks: this.#blocks.length,
+      waiting: this.#segments.reduce((sum, { head }) => sum + head.points, 0),
+    };
   }
 
   async clear(): Promise<void> {
@@ -200,7 +213,9 @@ export class MetricStore {
 
   #serial(task: () => Promise<void>): Promise<void> {
     const done = this.#work.then(task);
-    this.#work = done.catch((error: unknown) => this.#options.log.warn({ err: error }, "metrics could not be brought into blocks, it is tried again"));
+    this.#work = done.catch((error: unknown) =>
+      this.#options.log.warn({ err: error }, "metrics could not be brought into blocks, it is tried again"),
+    );
     return done;
   }
 
@@ -291,7 +306,10 @@ export class MetricStore {
 
   async #maintain(): Promise<void> {
     for (;;) {
-      const job = nextJob(this.#blocks.map(({ name }) => name), this.#options.clock.now() / 1000);
+      const job = nextJob(
+        this.#blocks.map(({ name }) => name),
+        this.#options.clock.now() / 1000,
+      );
       if (!job || this.#closed) return;
       const gone = new Set(job.inputs.map(({ file }) => file));
       const inputs = this.#blocks.filter(({ name }) => gone.has(name.file));
@@ -313,7 +331,9 @@ const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function joined(heads: readonly Head[]): Head {
   const sum = new Head();
-  for (const head of heads) for (const [series, steps] of head.entries()) for (const [step, one] of steps) for (const { slot, bundle } of one.points()) sum.add(series, step, slot, bundle);
+  for (const head of heads)
+    for (const [series, steps] of head.entries())
+      for (const [step, one] of steps) for (const { slot, bundle } of one.points()) sum.add(series, step, slot, bundle);
   return sum;
 }
 

@@ -64,7 +64,12 @@ function inOrder(queries: readonly MetricQuery[], expressions: ReadonlyMap<strin
 }
 
 /** The answers to all queries, by id. Throws MathError. */
-export async function answer(store: MetricStore, scope: Scope, { queries, expressions, order }: Prepared, span: Span): Promise<Map<string, Answer>> {
+export async function answer(
+  store: MetricStore,
+  scope: Scope,
+  { queries, expressions, order }: Prepared,
+  span: Span,
+): Promise<Map<string, Answer>> {
   const answers = new Map<string, Answer>();
   const values = new Map<string, Value>();
   const byId = new Map(queries.map((query) => [query.id, query]));
@@ -85,7 +90,10 @@ export async function answer(store: MetricStore, scope: Scope, { queries, expres
     const value = evaluate(expression, {
       window: { startOf: (one) => startOf(span, one), end: span.end, period },
       named: (name) => values.get(name),
-      metrics: () => (usesMetrics(expression) ? queries.flatMap(({ id: other, stat }) => (stat ? [{ id: other, series: values.get(other) as Series }] : [])) : []),
+      metrics: () =>
+        usesMetrics(expression)
+          ? queries.flatMap(({ id: other, stat }) => (stat ? [{ id: other, series: values.get(other) as Series }] : []))
+          : [],
       search: (search) => found.get(keyOf(search)) ?? [],
     });
     values.set(id, value);
@@ -135,7 +143,9 @@ async function searchAll(store: MetricStore, scope: Scope, search: SearchCall, s
 function labelsOf(found: readonly StoredSeries[]): string[] {
   const names = new Set(found.map(({ name }) => name));
   return found.map(({ name, dimensions }) => {
-    const telling = dimensions.filter((each) => found.some((other) => other.dimensions.find((one) => one.name === each.name)?.value !== each.value));
+    const telling = dimensions.filter((each) =>
+      found.some((other) => other.dimensions.find((one) => one.name === each.name)?.value !== each.value),
+    );
     const parts = [...telling.map(({ value }) => value), ...(names.size > 1 ? [name] : [])];
     return parts.length > 0 ? parts.join(" ") : name;
   });

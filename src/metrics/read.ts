@@ -17,7 +17,13 @@ export const startOf = ({ start, now, anchor }: Span, period: number): number =>
   anchor === "period" ? slotOf(start, period) : alignedStart(start, period, now);
 
 /** The data of a metric in periods, ascending. All its units together, unless one is asked for. */
-export async function readPeriods(store: MetricStore, scope: Scope, metric: MetricName & { readonly unit?: string }, span: Span, period: number): Promise<{ points: Point[]; unit: string | undefined }> {
+export async function readPeriods(
+  store: MetricStore,
+  scope: Scope,
+  metric: MetricName & { readonly unit?: string },
+  span: Span,
+  period: number,
+): Promise<{ points: Point[]; unit: string | undefined }> {
   const start = startOf(span, period);
   const series = store.find(scope, metric).filter(({ unit }) => metric.unit === undefined || unit === metric.unit);
   const periods = new Periods(start, period);

@@ -54,7 +54,14 @@ export const breachOf =
  * enough real points are judged by themselves; otherwise missing ones are filled in; a breaching point that is old enough, with nothing but breaching
  * or missing ones in the range, is an alarm even if too few are there.
  */
-export function evaluateAlarm({ range, evaluationPeriods, datapointsToAlarm, breaches, treatMissingData, current }: EvaluationInput): Verdict {
+export function evaluateAlarm({
+  range,
+  evaluationPeriods,
+  datapointsToAlarm,
+  breaches,
+  treatMissingData,
+  current,
+}: EvaluationInput): Verdict {
   const real = range.flatMap((point, age) => (point ? [{ point, age: age + 1 }] : []));
   const judged = real.slice(0, evaluationPeriods);
   const points = judged.map(({ point }) => point);

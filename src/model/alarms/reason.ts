@@ -30,7 +30,8 @@ const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ?
 /** Why, in AWS's words. */
 export function reasonOf(facts: ReasonFacts): string {
   const { verdict, operator, threshold, treatMissingData, evaluationPeriods, datapointsToAlarm, current } = facts;
-  if (verdict.state === "INSUFFICIENT_DATA") return `Insufficient Data: ${plural(evaluationPeriods, "datapoint")} ${evaluationPeriods === 1 ? "was" : "were"} unknown.`;
+  if (verdict.state === "INSUFFICIENT_DATA")
+    return `Insufficient Data: ${plural(evaluationPeriods, "datapoint")} ${evaluationPeriods === 1 ? "was" : "were"} unknown.`;
   const treated = treatMissingData === "breaching" ? "Breaching" : "NonBreaching";
   if (verdict.points.length === 0)
     return `Threshold Crossed: no datapoints were received for ${plural(evaluationPeriods, "period")} and ${plural(verdict.filled, "missing datapoint")} ${verdict.filled === 1 ? "was" : "were"} treated as [${treated}].`;
@@ -52,7 +53,11 @@ export function reasonOf(facts: ReasonFacts): string {
 export function reasonDataOf(facts: ReasonFacts): string {
   const { verdict, threshold, period, statistic, unit, now } = facts;
   const oldest = verdict.points.at(-1);
-  const point = ({ slot, value, samples }: AlarmPoint) => ({ timestamp: javaTime(slot * 1000), ...(samples === undefined ? {} : { sampleCount: samples }), value });
+  const point = ({ slot, value, samples }: AlarmPoint) => ({
+    timestamp: javaTime(slot * 1000),
+    ...(samples === undefined ? {} : { sampleCount: samples }),
+    value,
+  });
   return JSON.stringify({
     version: "1.0",
     queryDate: javaTime(now),

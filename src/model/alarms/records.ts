@@ -58,7 +58,11 @@ export interface MetricAlarmRule {
   readonly lowSampleCount?: "evaluate" | "ignore";
 }
 
-export type ComparisonOperator = "GreaterThanOrEqualToThreshold" | "GreaterThanThreshold" | "LessThanThreshold" | "LessThanOrEqualToThreshold";
+export type ComparisonOperator =
+  | "GreaterThanOrEqualToThreshold"
+  | "GreaterThanThreshold"
+  | "LessThanThreshold"
+  | "LessThanOrEqualToThreshold";
 
 export interface CompositeAlarmRule {
   readonly rule: string;

@@ -6,7 +6,14 @@ export type Rule =
   | { readonly kind: "state"; readonly state: AlarmStateValue; readonly alarm: string }
   | { readonly kind: "not"; readonly of: Rule }
   | { readonly kind: "and" | "or"; readonly left: Rule; readonly right: Rule }
-  | { readonly kind: "atLeast"; readonly amount: number; readonly percent: boolean; readonly not: boolean; readonly state: AlarmStateValue; readonly alarms: readonly string[] };
+  | {
+      readonly kind: "atLeast";
+      readonly amount: number;
+      readonly percent: boolean;
+      readonly not: boolean;
+      readonly state: AlarmStateValue;
+      readonly alarms: readonly string[];
+    };
 
 /** The rule is wrong: the client's fault. */
 export class RuleError extends Error {}

@@ -28,10 +28,15 @@ export function suppress({ rule, suppressing, state, changedFrom, held, now }: S
   if (from === undefined) return { act: undefined, held: undefined };
   // Back where it was before anybody was told: nobody has to be.
   if (held && state === from) return { act: undefined, held: undefined };
-  const wait = (by: Suppressed["by"], reason: string): SuppressDecision => ({ act: undefined, held: held?.by === by ? held : { by, reason, since: now, from } });
+  const wait = (by: Suppressed["by"], reason: string): SuppressDecision => ({
+    act: undefined,
+    held: held?.by === by ? held : { by, reason, since: now, from },
+  });
   if (suppressing) return wait("Alarm", `Actions are suppressed: ${rule.suppressor} is in ALARM`);
-  if (held?.by === "Alarm") return wait("ExtensionPeriod", `Actions are suppressed for ${rule.extensionPeriod ?? 0} seconds after ${rule.suppressor} left ALARM`);
-  if (held?.by === "ExtensionPeriod") return now - held.since < (rule.extensionPeriod ?? 0) * 1000 ? { act: undefined, held } : { act: from, held: undefined };
+  if (held?.by === "Alarm")
+    return wait("ExtensionPeriod", `Actions are suppressed for ${rule.extensionPeriod ?? 0} seconds after ${rule.suppressor} left ALARM`);
+  if (held?.by === "ExtensionPeriod")
+    return now - held.since < (rule.extensionPeriod ?? 0) * 1000 ? { act: undefined, held } : { act: from, held: undefined };
   if (!held) return wait("WaitPeriod", `Actions wait ${rule.waitPeriod ?? 0} seconds for ${rule.suppressor} to go into ALARM`);
   return now - held.since < (rule.waitPeriod ?? 0) * 1000 ? { act: undefined, held } : { act: from, held: undefined };
 }

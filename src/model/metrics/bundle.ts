@@ -80,7 +80,10 @@ export class Accumulator {
   bundle(): Bundle {
     const whole = this.exact();
     if (!whole.values || whole.values.length <= maxExactValues) return whole;
-    const { values, counts } = distinct(whole.values.map((value) => clamp(onGrid(value), whole.min, whole.max)), whole.counts!);
+    const { values, counts } = distinct(
+      whole.values.map((value) => clamp(onGrid(value), whole.min, whole.max)),
+      whole.counts!,
+    );
     return { ...whole, values, counts };
   }
 }

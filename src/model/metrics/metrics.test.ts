@@ -33,16 +33,22 @@ test("statistics are those of the samples, written out", () => {
       assert.equal(take(`p${percent}`), sorted[Math.max(0, Math.ceil((percent * values.length) / 100 - 1e-9) - 1)]);
       assert.equal(take("PR(:0)"), (values.filter((one) => one <= 0).length / values.length) * 100);
       assert.equal(take("TC(-10:10)"), values.filter((one) => one > -10 && one <= 10).length);
-      assert.equal(take("TS(:10)"), values.filter((one) => one <= 10).reduce((all, one) => all + one, 0));
+      assert.equal(
+        take("TS(:10)"),
+        values.filter((one) => one <= 10).reduce((all, one) => all + one, 0),
+      );
       const inside = values.filter((one) => one > -10 && one <= 10);
       const mean = take("TM(-10:10)");
-      assert.ok(inside.length === 0 ? mean === undefined : Math.abs(mean! - inside.reduce((all, one) => all + one, 0) / inside.length) < 1e-9);
+      assert.ok(
+        inside.length === 0 ? mean === undefined : Math.abs(mean! - inside.reduce((all, one) => all + one, 0) / inside.length) < 1e-9,
+      );
       const winsorized = values.map((one) => Math.min(10, Math.max(-10, one)));
       assert.ok(Math.abs(take("WM(-10:10)")! - winsorized.reduce((all, one) => all + one, 0) / values.length) < 1e-9);
       assert.ok(Math.abs(take("tm100")! - sum / values.length) < 1e-9);
     }),
   );
-  for (const name of ["p101", "Median", "TM(:)", "PR(1%:)", "TM(9:1)", "p", "TM(1%:5)", ""]) assert.equal(parseStatistic(name), undefined, name);
+  for (const name of ["p101", "Median", "TM(:)", "PR(1%:)", "TM(9:1)", "p", "TM(1%:5)", ""])
+    assert.equal(parseStatistic(name), undefined, name);
 });
 
 test("rolling up in any steps gives what rolling up at once gives", () => {
@@ -53,7 +59,10 @@ test("rolling up in any steps gives what rolling up at once gives", () => {
       assert.deepEqual(rollUp(rollUp(rollUp(raw, 60), 300), 3600), rollUp(raw, 3600));
       const naive = Map.groupBy(list, ([slot]) => Math.floor(slot / 60) * 60);
       const rolled = rollUp(raw, 60);
-      assert.deepEqual(rolled.map(({ slot }) => slot), [...naive.keys()].sort((a, b) => a - b));
+      assert.deepEqual(
+        rolled.map(({ slot }) => slot),
+        [...naive.keys()].sort((a, b) => a - b),
+      );
       for (const { slot, bundle } of rolled) assert.deepEqual(bundle, bundleOfAll(naive.get(slot)!.map(([, one]) => one)));
     }),
   );
@@ -78,7 +87,10 @@ test("resolution goes with age", () => {
   const hour = 3600;
   const day = 24 * hour;
   const at = (step: number, age: number) => stepAt(step, 1e9 - age, 1e9);
-  assert.deepEqual([at(1, 3 * hour), at(1, 3 * hour + 1), at(60, 15 * day), at(60, 15 * day + 1), at(1, 63 * day), at(60, 64 * day), at(60, 456 * day)], [1, 60, 60, 300, 300, hour, undefined]);
+  assert.deepEqual(
+    [at(1, 3 * hour), at(1, 3 * hour + 1), at(60, 15 * day), at(60, 15 * day + 1), at(1, 63 * day), at(60, 64 * day), at(60, 456 * day)],
+    [1, 60, 60, 300, 300, hour, undefined],
+  );
 });
 
 const series = (values: readonly (number | undefined)[], label = "s"): Series => ({
@@ -96,7 +108,12 @@ function calculate(expression: string, named: Record<string, Value>): Value {
     search: () => [series([1, 2], "x"), series([3], "y")],
   });
 }
-const written = (one: Value): unknown => (isSeries(one) ? Object.fromEntries(one.slots.map((slot, i) => [slot / 60, one.values[i]])) : Array.isArray(one) ? (one as readonly Series[]).map(written) : one);
+const written = (one: Value): unknown =>
+  isSeries(one)
+    ? Object.fromEntries(one.slots.map((slot, i) => [slot / 60, one.values[i]]))
+    : Array.isArray(one)
+      ? (one as readonly Series[]).map(written)
+      : one;
 
 test("metric math", () => {
   const named = { a: series([1, 2, undefined, 4]), b: series([10, undefined, 30, 0]) };
@@ -138,22 +155,45 @@ test("metric math", () => {
     "MINUTE(a)": { 0: 0, 1: 1, 3: 3 },
   };
   for (const [expression, expected] of Object.entries(cases)) assert.deepEqual(written(calculate(expression, named)), expected, expression);
-  for (const wrong of ["a +", "a b", "nothing", "NOPE(a)", "[a, 1]", "METRICS() * METRICS()", "SORT(a, AVG)", "(", "ANOMALY_DETECTION_BAND(a)", "a ? b", "IF(METRICS(), 1, 2)"])
+  for (const wrong of [
+    "a +",
+    "a b",
+    "nothing",
+    "NOPE(a)",
+    "[a, 1]",
+    "METRICS() * METRICS()",
+    "SORT(a, AVG)",
+    "(",
+    "ANOMALY_DETECTION_BAND(a)",
+    "a ? b",
+    "IF(METRICS(), 1, 2)",
+  ])
     assert.throws(() => calculate(wrong, named), MathError, wrong);
 });
 
 test("any text is an expression or a MathError, and arithmetic is JavaScript's", () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.array(fc.constantFrom("a", "(", ")", "+", "-", "[", "]", ",", "1", "'x'", "IF", "SUM", " ")).map((parts) => parts.join(""))), (text) => {
-      try {
-        calculate(text, { a: series([1]) });
-      } catch (error) {
-        assert.ok(error instanceof MathError, String(error));
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(fc.constantFrom("a", "(", ")", "+", "-", "[", "]", ",", "1", "'x'", "IF", "SUM", " ")).map((parts) => parts.join("")),
+      ),
+      (text) => {
+        try {
+          calculate(text, { a: series([1]) });
+        } catch (error) {
+          assert.ok(error instanceof MathError, String(error));
+        }
+      },
+    ),
   );
   const tree: fc.Arbitrary<string> = fc.letrec<{ e: string }>((tie) => ({
-    e: fc.oneof({ maxDepth: 4 }, fc.integer({ min: 1, max: 9 }).map(String), fc.tuple(tie("e"), fc.constantFrom("+", "-", "*", "/"), tie("e")).map(([l, op, r]) => `(${l} ${op} ${r})`), fc.tuple(tie("e"), tie("e")).map(([l, r]) => `${l} - ${r} * 2`.replaceAll(/^(.*)$/g, "($1)"))),
+    e: fc.oneof(
+      { maxDepth: 4 },
+      fc.integer({ min: 1, max: 9 }).map(String),
+      fc.tuple(tie("e"), fc.constantFrom("+", "-", "*", "/"), tie("e")).map(([l, op, r]) => `(${l} ${op} ${r})`),
+      fc.tuple(tie("e"), tie("e")).map(([l, r]) => `${l} - ${r} * 2`.replaceAll(/^(.*)$/g, "($1)")),
+    ),
   })).e;
   fc.assert(
     fc.property(tree, (text) => {
@@ -164,7 +204,11 @@ test("any text is an expression or a MathError, and arithmetic is JavaScript's",
 });
 
 test("search expressions", () => {
-  const metric = (namespace: string, name: string, dimensions: Record<string, string>) => ({ namespace, name, dimensions: Object.entries(dimensions).map(([key, one]) => ({ name: key, value: one })) });
+  const metric = (namespace: string, name: string, dimensions: Record<string, string>) => ({
+    namespace,
+    name,
+    dimensions: Object.entries(dimensions).map(([key, one]) => ({ name: key, value: one })),
+  });
   const cpu = metric("AWS/ECS", "CPUUtilization", { ClusterName: "prod-main", ServiceName: "web" });
   const memory = metric("AWS/ECS", "MemoryUtilization", { ClusterName: "test" });
   const found = (query: string) => [cpu, memory].filter(parseSearch(query)).map(({ name }) => name[0]);
@@ -180,7 +224,17 @@ test("search expressions", () => {
 });
 
 test("dynamic labels", () => {
-  const facts = { series: series([3, 9, 6]), usual: "cpu", account: "1", region: "r", stat: "p99", metric: { namespace: "N", name: "M", dimensions: [{ name: "Host", value: "h" }] } };
-  assert.equal(labelOf("${PROP('Dim.Host')} ${PROP('Stat')} ${MIN}-${MAX} ${AVG} ${LAST} ${MAX_TIME} ${LABEL} ${WHAT}", facts), "h p99 3-9 6 6 1970-01-01 00:01:00 UTC cpu ${WHAT}");
+  const facts = {
+    series: series([3, 9, 6]),
+    usual: "cpu",
+    account: "1",
+    region: "r",
+    stat: "p99",
+    metric: { namespace: "N", name: "M", dimensions: [{ name: "Host", value: "h" }] },
+  };
+  assert.equal(
+    labelOf("${PROP('Dim.Host')} ${PROP('Stat')} ${MIN}-${MAX} ${AVG} ${LAST} ${MAX_TIME} ${LABEL} ${WHAT}", facts),
+    "h p99 3-9 6 6 1970-01-01 00:01:00 UTC cpu ${WHAT}",
+  );
   assert.equal(labelOf("${FIRST_TIME}", { ...facts, timezone: "+0130" }), "1970-01-01 01:30:00 +01:30");
 });

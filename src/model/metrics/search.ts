@@ -36,7 +36,9 @@ export function parseSearch(source: string): Search {
     if (!sign("}")) fail("'}' is missing");
     const [namespace, ...dimensions] = names;
     return (metric) =>
-      metric.namespace === namespace && metric.dimensions.length === dimensions.length && metric.dimensions.every(({ name }) => dimensions.includes(name));
+      metric.namespace === namespace &&
+      metric.dimensions.length === dimensions.length &&
+      metric.dimensions.every(({ name }) => dimensions.includes(name));
   }
   function any(): Search {
     const terms = [all()];
@@ -45,7 +47,11 @@ export function parseSearch(source: string): Search {
   }
   function all(): Search {
     const terms: Search[] = [one()];
-    while (at < tokens.length && !(tokens[at]!.kind === "sign" && tokens[at]!.text === ")") && !(tokens[at]!.kind === "word" && tokens[at]!.text === "OR")) {
+    while (
+      at < tokens.length &&
+      !(tokens[at]!.kind === "sign" && tokens[at]!.text === ")") &&
+      !(tokens[at]!.kind === "word" && tokens[at]!.text === "OR")
+    ) {
       keyword("AND");
       terms.push(one());
     }
@@ -88,7 +94,8 @@ function tokensOf(source: string): Token[] {
 
 function anywhere(term: Token): Search {
   const matches = matcher(term);
-  return ({ namespace, name, dimensions }) => matches(namespace) || matches(name) || dimensions.some((each) => matches(each.name) || matches(each.value));
+  return ({ namespace, name, dimensions }) =>
+    matches(namespace) || matches(name) || dimensions.some((each) => matches(each.name) || matches(each.value));
 }
 
 function property(name: string, term: Token): Search {

@@ -103,8 +103,14 @@ export class ActionDispatcher implements AlarmActions {
         type: typeOf(alarm),
         at: clock.now(),
         item: "Action",
-        summary: error === undefined ? `Successfully executed action ${action}` : `Failed to execute action ${action}. Received error: "${error}"`,
-        data: JSON.stringify({ actionState: error === undefined ? "Succeeded" : "Failed", stateUpdateTimestamp: state.updated, notificationResource: action, ...(error === undefined ? {} : { error }) }),
+        summary:
+          error === undefined ? `Successfully executed action ${action}` : `Failed to execute action ${action}. Received error: "${error}"`,
+        data: JSON.stringify({
+          actionState: error === undefined ? "Succeeded" : "Failed",
+          stateUpdateTimestamp: state.updated,
+          notificationResource: action,
+          ...(error === undefined ? {} : { error }),
+        }),
       });
     });
   }

@@ -97,7 +97,9 @@ export class AlarmEvaluator {
       const turn = `${entry.revision}/${Math.floor(now / 1000 / seconds)}`;
       if (this.#judged.get(entry.key) === turn) continue;
       this.#judged.set(entry.key, turn);
-      await this.#judge(entry, now).catch((error: unknown) => log.warn({ err: error, alarm: entry.value.name }, "an alarm could not be judged"));
+      await this.#judge(entry, now).catch((error: unknown) =>
+        log.warn({ err: error, alarm: entry.value.name }, "an alarm could not be judged"),
+      );
     }
     const composites = entries.filter(({ value }) => value.composite);
     for (let depth = 0; depth < maxDepth; depth++) {
@@ -140,7 +142,16 @@ export class AlarmEvaluator {
         const key = alarmKeys.action(alarm, name, action, now, "repeated");
         if ((await unit.list(alarmKeys.actions(alarm, name, action))).size > 0) continue;
         const { account, region } = alarm;
-        const record: AlarmActionRecord = { alarm: name, account, region, action, from: before.value, state: before, due: now, repeated: true };
+        const record: AlarmActionRecord = {
+          alarm: name,
+          account,
+          region,
+          action,
+          from: before.value,
+          state: before,
+          due: now,
+          repeated: true,
+        };
         unit.put(key, record);
       }
     });
@@ -163,11 +174,23 @@ export class AlarmEvaluator {
       const value = holds(rule, (name) => states.get(name)?.value) ? "ALARM" : "OK";
       const changed = value !== before.value && !(before.forced === true && now - before.transitioned < tickMs);
       const suppressor = composite.suppressor?.split(":alarm:").at(-1);
-      const suppressing = suppressor !== undefined && (await unit.get<AlarmStateRecord>(alarmKeys.state(alarm, suppressor)))?.value === "ALARM";
+      const suppressing =
+        suppressor !== undefined && (await unit.get<AlarmStateRecord>(alarmKeys.state(alarm, suppressor)))?.value === "ALARM";
       const state = changed ? value : before.value;
-      const { act, held } = suppress({ rule: composite, suppressing, state, changedFrom: changed ? before.value : undefined, held: before.suppressed, now });
+      const { act, held } = suppress({
+        rule: composite,
+        suppressing,
+        state,
+        changedFrom: changed ? before.value : undefined,
+        held: before.suppressed,
+        now,
+      });
       if (!changed && act === undefined && held === before.suppressed) return false;
-      const after: AlarmStateRecord = { ...before, ...(changed ? { ...composed(alarm, value, names, states, now), updated: now, transitioned: now, forced: undefined } : {}), suppressed: held };
+      const after: AlarmStateRecord = {
+        ...before,
+        ...(changed ? { ...composed(alarm, value, names, states, now), updated: now, transitioned: now, forced: undefined } : {}),
+        suppressed: held,
+      };
       putState(unit, random, alarm, before, after, now);
       if (act !== undefined) putActions(unit, random, alarm, act, after, now);
       return changed;
@@ -179,15 +202,24 @@ export class AlarmEvaluator {
     const { store } = this.#deps;
     const { entries } = await store.list<{ at: number }>(alarmKeys.allHistories);
     const old = entries.filter(({ value }) => value.at < now - historyKeptMs);
-    for (let from = 0; from < old.length; from += 200) await store.transaction({ writes: old.slice(from, from + 200).map(({ key }) => ({ delete: key })) });
+    for (let from = 0; from < old.length; from += 200)
+      await store.transaction({ writes: old.slice(from, from + 200).map(({ key }) => ({ delete: key })) });
     const alive = new Set((await store.list(alarmKeys.allAlarms)).entries.map(({ key }) => key));
     for (const map of [this.#prepared, this.#judged]) for (const key of map.keys()) if (!alive.has(key)) map.delete(key);
     this.#rules.clear();
   }
 }
 
-function composed(alarm: AlarmRecord, value: "ALARM" | "OK", names: readonly string[], states: ReadonlyMap<string, AlarmStateRecord | undefined>, now: number) {
-  const newest = names.map((name) => ({ name, state: states.get(name) })).sort((a, b) => (b.state?.transitioned ?? 0) - (a.state?.transitioned ?? 0))[0];
+function composed(
+  alarm: AlarmRecord,
+  value: "ALARM" | "OK",
+  names: readonly string[],
+  states: ReadonlyMap<string, AlarmStateRecord | undefined>,
+  now: number,
+) {
+  const newest = names
+    .map((name) => ({ name, state: states.get(name) }))
+    .sort((a, b) => (b.state?.transitioned ?? 0) - (a.state?.transitioned ?? 0))[0];
   const reason = newest?.state
     ? `${alarmArn(alarm, newest.name)} transitioned to ${newest.state.value} at ${new Date(newest.state.transitioned).toUTCString()}`
     : `The rule ${value === "ALARM" ? "holds" : "does not hold"}.`;

@@ -12,7 +12,16 @@ export interface Judgement {
   readonly reasonData: string;
 }
 
-export function queriesOf({ metrics, namespace, metricName, dimensions, period, statistic, extendedStatistic, unit }: MetricAlarmRule): readonly MetricQuery[] {
+export function queriesOf({
+  metrics,
+  namespace,
+  metricName,
+  dimensions,
+  period,
+  statistic,
+  extendedStatistic,
+  unit,
+}: MetricAlarmRule): readonly MetricQuery[] {
   if (metrics) return metrics;
   const stat = { namespace: namespace!, name: metricName!, dimensions, period: period!, stat: statistic ?? extendedStatistic!, unit };
   return [{ id: "m", returnData: true, stat }];
@@ -22,14 +31,25 @@ export function queriesOf({ metrics, namespace, metricName, dimensions, period, 
 export function periodOf(rule: MetricAlarmRule): number {
   const queries = queriesOf(rule);
   const shown = queries.find(({ returnData }) => returnData !== false);
-  return shown?.stat?.period ?? shown?.period ?? queries.reduce((longest, { stat, period }) => Math.max(longest, stat?.period ?? period ?? 0), 0) ?? 60;
+  return (
+    shown?.stat?.period ??
+    shown?.period ??
+    queries.reduce((longest, { stat, period }) => Math.max(longest, stat?.period ?? period ?? 0), 0) ??
+    60
+  );
 }
 
 /** Alarms on periods under a minute are judged every 10 seconds, all others every minute. */
 export const intervalOf = (rule: MetricAlarmRule): number => (periodOf(rule) < 60 ? 10 : 60);
 
 /** `now` in milliseconds. Throws MathError when the alarm's expression has no answer. */
-export async function judge(store: MetricStore, alarm: AlarmRecord, current: AlarmStateValue, now: number, plan: Prepared = prepare(queriesOf(alarm.metric!))): Promise<Judgement | undefined> {
+export async function judge(
+  store: MetricStore,
+  alarm: AlarmRecord,
+  current: AlarmStateValue,
+  now: number,
+  plan: Prepared = prepare(queriesOf(alarm.metric!)),
+): Promise<Judgement | undefined> {
   const rule = alarm.metric!;
   const period = periodOf(rule);
   const end = slotOf(now / 1000, intervalOf(rule));
@@ -38,16 +58,26 @@ export async function judge(store: MetricStore, alarm: AlarmRecord, current: Ala
   const answers = await answer(store, alarm, plan, { start, end, now: now / 1000, anchor: "start" });
   const shown = [...answers.values()].find(({ query }) => query.returnData !== false);
   const points = new Map<number, AlarmPoint>();
-  shown?.series[0]?.slots.forEach((slot, i) => points.set(slot, { slot, value: shown.series[0]!.values[i]!, samples: shown.samples?.get(slot) }));
+  shown?.series[0]?.slots.forEach((slot, i) =>
+    points.set(slot, { slot, value: shown.series[0]!.values[i]!, samples: shown.samples?.get(slot) }),
+  );
   const range = Array.from({ length }, (_, age) => points.get(end - (age + 1) * period));
 
   const datapointsToAlarm = rule.datapointsToAlarm ?? rule.evaluationPeriods;
   const treatMissingData = rule.treatMissingData ?? "missing";
   const breaches = breachOf(rule.comparisonOperator, rule.threshold);
-  const verdict = evaluateAlarm({ range, evaluationPeriods: rule.evaluationPeriods, datapointsToAlarm, breaches, treatMissingData, current });
+  const verdict = evaluateAlarm({
+    range,
+    evaluationPeriods: rule.evaluationPeriods,
+    datapointsToAlarm,
+    breaches,
+    treatMissingData,
+    current,
+  });
   const newest = verdict.points[0];
   const percentile = /^p([\d.]+)$/i.exec(rule.extendedStatistic ?? "");
-  if (rule.lowSampleCount === "ignore" && percentile && newest && !significant(Number(percentile[1]), newest.samples ?? Infinity)) return undefined;
+  if (rule.lowSampleCount === "ignore" && percentile && newest && !significant(Number(percentile[1]), newest.samples ?? Infinity))
+    return undefined;
   if (verdict.retained) return undefined;
   const facts = {
     verdict,

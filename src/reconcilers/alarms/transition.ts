@@ -7,7 +7,14 @@ import type { Unit } from "#store/unit.ts";
 export const typeOf = (alarm: AlarmRecord): AlarmHistoryRecord["type"] => (alarm.composite ? "CompositeAlarm" : "MetricAlarm");
 
 /** The alarm's new state with its history, in one transaction. */
-export function putState(unit: Unit, random: Random, alarm: AlarmRecord, before: AlarmStateRecord, after: AlarmStateRecord, now: number): void {
+export function putState(
+  unit: Unit,
+  random: Random,
+  alarm: AlarmRecord,
+  before: AlarmStateRecord,
+  after: AlarmStateRecord,
+  now: number,
+): void {
   unit.put(alarmKeys.state(alarm, alarm.name), after);
   if (before.value === after.value) return;
   const view = (state: AlarmStateRecord) => ({
@@ -25,7 +32,12 @@ export function putState(unit: Unit, random: Random, alarm: AlarmRecord, before:
   });
 }
 
-export function putHistory(unit: Unit, random: Random, scope: { readonly account: string; readonly region: string }, record: AlarmHistoryRecord): void {
+export function putHistory(
+  unit: Unit,
+  random: Random,
+  scope: { readonly account: string; readonly region: string },
+  record: AlarmHistoryRecord,
+): void {
   unit.put(alarmKeys.history(scope, record.at, random.hex(6)), record);
 }
 
@@ -35,7 +47,14 @@ export function actionsOf(alarm: AlarmRecord, state: AlarmStateValue): readonly 
 }
 
 /** What is due, kept in the same transaction as the state that makes it so: a crash between the two cannot lose it. */
-export function putActions(unit: Unit, random: Random, alarm: AlarmRecord, from: AlarmStateValue, state: AlarmStateRecord, now: number): void {
+export function putActions(
+  unit: Unit,
+  random: Random,
+  alarm: AlarmRecord,
+  from: AlarmStateValue,
+  state: AlarmStateRecord,
+  now: number,
+): void {
   for (const action of actionsOf(alarm, state.value)) {
     const { account, region, name } = alarm;
     const record: AlarmActionRecord = { alarm: name, account, region, action, from, state, due: now, repeated: false };

@@ -22,7 +22,12 @@ export function snsWebhooks(path: string | undefined, random: Random, now: () =>
       Message: JSON.stringify(messageOf(notice)),
       Timestamp: new Date(now()).toISOString(),
     });
-    const headers = { "content-type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification", "x-amz-sns-message-id": messageId, "x-amz-sns-topic-arn": notice.action };
+    const headers = {
+      "content-type": "text/plain; charset=UTF-8",
+      "x-amz-sns-message-type": "Notification",
+      "x-amz-sns-message-id": messageId,
+      "x-amz-sns-topic-arn": notice.action,
+    };
     const response = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(answerWithinMs), redirect: "error" });
     await response.body?.cancel();
     if (!response.ok) throw new Error(`${url} answered ${response.status}`);
@@ -60,13 +65,28 @@ export function messageOf({ alarm, from, state }: AlarmNotice): Record<string, u
     ...common,
     Trigger: {
       ...(rule.metrics
-        ? { Metrics: rule.metrics.map(({ id, expression, label, returnData, stat }) => ({ Id: id, Expression: expression, Label: label, ReturnData: returnData ?? true, MetricStat: stat && { Metric: { Namespace: stat.namespace, MetricName: stat.name, Dimensions: stat.dimensions }, Period: stat.period, Stat: stat.stat, Unit: stat.unit } })) }
+        ? {
+            Metrics: rule.metrics.map(({ id, expression, label, returnData, stat }) => ({
+              Id: id,
+              Expression: expression,
+              Label: label,
+              ReturnData: returnData ?? true,
+              MetricStat: stat && {
+                Metric: { Namespace: stat.namespace, MetricName: stat.name, Dimensions: stat.dimensions },
+                Period: stat.period,
+                Stat: stat.stat,
+                Unit: stat.unit,
+              },
+            })),
+          }
         : {
             MetricName: rule.metricName,
             Namespace: rule.namespace,
             StatisticType: rule.statistic === undefined ? "ExtendedStatistic" : "Statistic",
             // SNS messages write statistics in capitals.
-            ...(rule.statistic === undefined ? { ExtendedStatistic: rule.extendedStatistic } : { Statistic: rule.statistic.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase() }),
+            ...(rule.statistic === undefined
+              ? { ExtendedStatistic: rule.extendedStatistic }
+              : { Statistic: rule.statistic.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase() }),
             Unit: rule.unit ?? null,
             Dimensions: rule.dimensions,
           }),

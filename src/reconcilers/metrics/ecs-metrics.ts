@@ -79,7 +79,9 @@ export function createEcsMetrics({ store, clock, log, sink }: { store: Store; cl
       if (!list) reports.set(task.taskArn, [uses]);
       else if (list.length < maxReports) list.push(uses);
       else return;
-      void tellService(task.taskArn, uses, clock.now()).catch((error: unknown) => log.warn({ err: error }, "a task's metrics were not published"));
+      void tellService(task.taskArn, uses, clock.now()).catch((error: unknown) =>
+        log.warn({ err: error }, "a task's metrics were not published"),
+      );
     },
     start: schedule,
     async stop() {
@@ -89,7 +91,8 @@ export function createEcsMetrics({ store, clock, log, sink }: { store: Store; cl
   };
 }
 
-const hasInsights = ({ settings }: ClusterRecord) => settings.some(({ name, value }) => name === "containerInsights" && (value === "enabled" || value === "enhanced"));
+const hasInsights = ({ settings }: ClusterRecord) =>
+  settings.some(({ name, value }) => name === "containerInsights" && (value === "enabled" || value === "enhanced"));
 
 function taskKeyOf(arn: string): { readonly scope: Scope; readonly key: string } | undefined {
   const parsed = parseArn(arn);
@@ -118,7 +121,11 @@ async function tasksOf(store: Store, scope: Scope, cluster: string, uses: Readon
     store.list<TaskObservation>(ecsKeys.tasksObserved(scope, cluster)),
   ]);
   const byKey = new Map(observed.entries.map(({ key, value }) => [key, value]));
-  return tasks.entries.map(({ value: task }) => ({ task, observed: byKey.get(ecsKeys.taskObserved(scope, cluster, task.id)), use: uses.get(task.arn) }));
+  return tasks.entries.map(({ value: task }) => ({
+    task,
+    observed: byKey.get(ecsKeys.taskObserved(scope, cluster, task.id)),
+    use: uses.get(task.arn),
+  }));
 }
 
 async function surroundingsOf(
@@ -145,7 +152,11 @@ async function surroundingsOf(
           store.list<DeploymentRecord>(ecsKeys.deployments(scope, cluster.name, service.name)),
           store.list<TaskSetRecord>(ecsKeys.taskSets(scope, cluster.name, service.name)),
         ]);
-        return { service, deployments: deployments.entries.map(({ value }) => value), taskSets: taskSets.entries.map(({ value }) => value) };
+        return {
+          service,
+          deployments: deployments.entries.map(({ value }) => value),
+          taskSets: taskSets.entries.map(({ value }) => value),
+        };
       }),
     ),
   };

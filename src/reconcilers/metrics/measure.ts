@@ -6,7 +6,11 @@ import type { TaskUse } from "./samples.ts";
 /** What a cluster looks like at the end of a minute. */
 export interface ClusterPicture {
   readonly cluster: ClusterRecord;
-  readonly tasks: readonly { readonly task: TaskRecord; readonly observed: TaskObservation | undefined; readonly use: TaskUse | undefined }[];
+  readonly tasks: readonly {
+    readonly task: TaskRecord;
+    readonly observed: TaskObservation | undefined;
+    readonly use: TaskUse | undefined;
+  }[];
   readonly instances: readonly {
     readonly instance: ContainerInstanceRecord;
     readonly allocation: AllocationRecord | undefined;
@@ -14,7 +18,11 @@ export interface ClusterPicture {
     readonly cpu: number;
     readonly memory: number;
   }[];
-  readonly services: readonly { readonly service: ServiceRecord; readonly deployments: readonly DeploymentRecord[]; readonly taskSets: readonly TaskSetRecord[] }[];
+  readonly services: readonly {
+    readonly service: ServiceRecord;
+    readonly deployments: readonly DeploymentRecord[];
+    readonly taskSets: readonly TaskSetRecord[];
+  }[];
 }
 
 const percent = (part: number, whole: number) => (whole > 0 ? (part / whole) * 100 : undefined);
@@ -32,14 +40,36 @@ function one(name: string, unit: string, value: number | undefined, dimensions: 
 export function utilizationOf({ cluster, instances }: ClusterPicture, at: number): Measurement[] {
   const active = instances.filter(({ instance: { status } }) => status === "ACTIVE" || status === "DRAINING");
   const total = (of: (one: ClusterPicture["instances"][number]) => number) => active.reduce((sum, each) => sum + of(each), 0);
-  const reserved = (member: "cpu" | "memory") => total(({ allocation }) => Object.values(allocation?.tasks ?? {}).reduce((sum, task) => sum + task[member], 0));
-  const [cpu, memory] = [total(({ instance }) => instance.registeredResources.cpu), total(({ instance }) => instance.registeredResources.memory)];
+  const reserved = (member: "cpu" | "memory") =>
+    total(({ allocation }) => Object.values(allocation?.tasks ?? {}).reduce((sum, task) => sum + task[member], 0));
+  const [cpu, memory] = [
+    total(({ instance }) => instance.registeredResources.cpu),
+    total(({ instance }) => instance.registeredResources.memory),
+  ];
   const dimensions = { ClusterName: cluster.name };
   return [
     ...one("CPUReservation", "Percent", percent(reserved("cpu"), cpu), dimensions, at),
     ...one("MemoryReservation", "Percent", percent(reserved("memory"), memory), dimensions, at),
-    ...one("CPUUtilization", "Percent", percent(total((each) => each.cpu), cpu), dimensions, at),
-    ...one("MemoryUtilization", "Percent", percent(total((each) => each.memory), memory), dimensions, at),
+    ...one(
+      "CPUUtilization",
+      "Percent",
+      percent(
+        total((each) => each.cpu),
+        cpu,
+      ),
+      dimensions,
+      at,
+    ),
+    ...one(
+      "MemoryUtilization",
+      "Percent",
+      percent(
+        total((each) => each.memory),
+        memory,
+      ),
+      dimensions,
+      at,
+    ),
   ];
 }
 
@@ -83,7 +113,10 @@ export function insightsOf(picture: ClusterPicture, at: number): Measurement[] {
   for (const { task, use } of tasks) if (use) all.push(...insightsOfTask(task, use, ClusterName, enhanced, at));
   for (const { instance, allocation, cpu, memory } of instances) {
     if (instance.status !== "ACTIVE" && instance.status !== "DRAINING") continue;
-    const places: Record<string, string>[] = [{ ClusterName }, { ClusterName, ContainerInstanceId: instance.id, InstanceId: instance.ec2InstanceId }];
+    const places: Record<string, string>[] = [
+      { ClusterName },
+      { ClusterName, ContainerInstanceId: instance.id, InstanceId: instance.ec2InstanceId },
+    ];
     const held = Object.values(allocation?.tasks ?? {});
     const { registeredResources: has } = instance;
     const reserved = (member: "cpu" | "memory") => held.reduce((sum, each) => sum + each[member], 0);
@@ -103,7 +136,11 @@ function insightsOfTask(task: TaskRecord, use: TaskUse, ClusterName: string, enh
   const service = serviceOf(task);
   const ServiceName: Record<string, string> = service === undefined ? {} : { ServiceName: service };
   const family = { ClusterName, TaskDefinitionFamily: familyOf(task) };
-  const places: Record<string, string>[] = [{ ClusterName }, family, ...(service === undefined ? [] : [{ ClusterName, ServiceName: service }])];
+  const places: Record<string, string>[] = [
+    { ClusterName },
+    family,
+    ...(service === undefined ? [] : [{ ClusterName, ServiceName: service }]),
+  ];
   if (enhanced) places.push({ ...family, ...ServiceName, TaskId: task.id });
   const { resources } = task;
   const all = places.flatMap((dimensions) => [
@@ -126,10 +163,22 @@ function insightsOfTask(task: TaskRecord, use: TaskUse, ClusterName: string, enh
     all.push(
       ...one("ContainerCpuUtilized", "None", cpu, dimensions, at),
       ...one("ContainerCpuReserved", "None", reservedCpu, dimensions, at),
-      ...one("ContainerCpuUtilization", "Percent", cpu === undefined ? undefined : percent(cpu, reservedCpu ?? resources.cpu), dimensions, at),
+      ...one(
+        "ContainerCpuUtilization",
+        "Percent",
+        cpu === undefined ? undefined : percent(cpu, reservedCpu ?? resources.cpu),
+        dimensions,
+        at,
+      ),
       ...one("ContainerMemoryUtilized", "Megabytes", memory, dimensions, at),
       ...one("ContainerMemoryReserved", "Megabytes", reservedMemory, dimensions, at),
-      ...one("ContainerMemoryUtilization", "Percent", memory === undefined ? undefined : percent(memory, reservedMemory ?? resources.memory), dimensions, at),
+      ...one(
+        "ContainerMemoryUtilization",
+        "Percent",
+        memory === undefined ? undefined : percent(memory, reservedMemory ?? resources.memory),
+        dimensions,
+        at,
+      ),
       ...one("ContainerNetworkRxBytes", "Bytes/Second", received, dimensions, at),
       ...one("ContainerNetworkTxBytes", "Bytes/Second", sent, dimensions, at),
       ...one("ContainerStorageReadBytes", "Bytes", read, dimensions, at),
@@ -140,6 +189,12 @@ function insightsOfTask(task: TaskRecord, use: TaskUse, ClusterName: string, enh
   return [
     ...all,
     ...one("TaskCpuUtilization", "Percent", use.cpu === undefined ? undefined : percent(use.cpu, resources.cpu), dimensions, at),
-    ...one("TaskMemoryUtilization", "Percent", use.memory === undefined ? undefined : percent(use.memory, resources.memory), dimensions, at),
+    ...one(
+      "TaskMemoryUtilization",
+      "Percent",
+      use.memory === undefined ? undefined : percent(use.memory, resources.memory),
+      dimensions,
+      at,
+    ),
   ];
 }

@@ -98,5 +98,13 @@ export function minuteOf(reports: readonly (readonly ContainerUse[])[], seconds 
     const values = containers.map((use) => use[member]).filter((value) => value !== undefined);
     return values.length > 0 ? values.reduce((all, value) => all + value, 0) : undefined;
   };
-  return { cpu: known("cpu"), memory: known("memory"), received: shared("received"), sent: shared("sent"), read: sum("read"), written: sum("written"), containers };
+  return {
+    cpu: known("cpu"),
+    memory: known("memory"),
+    received: shared("received"),
+    sent: shared("sent"),
+    read: sum("read"),
+    written: sum("written"),
+    containers,
+  };
 }

@@ -1,4 +1,9 @@
-import type { DeleteAlarmsCommandInput, DisableAlarmActionsCommandInput, EnableAlarmActionsCommandInput, SetAlarmStateCommandInput } from "@aws-sdk/client-cloudwatch";
+import type {
+  DeleteAlarmsCommandInput,
+  DisableAlarmActionsCommandInput,
+  EnableAlarmActionsCommandInput,
+  SetAlarmStateCommandInput,
+} from "@aws-sdk/client-cloudwatch";
 import { alarmKeys } from "#model/alarms/keys.ts";
 import type { AlarmRecord, AlarmStateRecord } from "#model/alarms/records.ts";
 import { putActions, putHistory, putState, typeOf } from "#reconcilers/alarms/transition.ts";

@@ -21,9 +21,13 @@ const maxBody = 1024 * 1024;
 export const putDashboard: Operation<PutDashboardCommandInput, Output<PutDashboardCommandOutput>> = async (cloudwatch, input, context) => {
   const name = input.DashboardName!;
   const body = input.DashboardBody!;
-  if (!/^[\w-]{1,255}$/.test(name)) throw errors.invalid(`The value ${name} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) and underscore (_).`);
+  if (!/^[\w-]{1,255}$/.test(name))
+    throw errors.invalid(
+      `The value ${name} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) and underscore (_).`,
+    );
   const problems = problemsOf(body);
-  if (problems.length > 0) throw errors.badDashboard(`The field DashboardBody must be a valid JSON object: ${problems[0]!.Message}`, problems);
+  if (problems.length > 0)
+    throw errors.badDashboard(`The field DashboardBody must be a valid JSON object: ${problems[0]!.Message}`, problems);
   const tags = tagsOf(input.Tags);
   await cloudwatch.writer.run("cloudwatch", async (unit) => {
     const key = alarmKeys.dashboard(context, name);
@@ -42,14 +46,16 @@ function problemsOf(body: string): { DataPath: string; Message: string }[] {
   } catch {
     return [{ DataPath: "/", Message: "The body is not valid JSON" }];
   }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return [{ DataPath: "/", Message: "The body is not a JSON object" }];
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    return [{ DataPath: "/", Message: "The body is not a JSON object" }];
   const { widgets } = parsed as { widgets?: unknown };
   if (!Array.isArray(widgets)) return [{ DataPath: "/widgets", Message: "Should have an array of widgets" }];
   if (widgets.length > 500) return [{ DataPath: "/widgets", Message: "Should NOT have more than 500 items" }];
   return widgets.flatMap((widget: unknown, i) => {
     const { type, properties } = (widget ?? {}) as { type?: unknown; properties?: unknown };
     if (typeof type !== "string") return [{ DataPath: `/widgets/${i}`, Message: "Should have required property 'type'" }];
-    if (typeof properties !== "object" || properties === null) return [{ DataPath: `/widgets/${i}`, Message: "Should have required property 'properties'" }];
+    if (typeof properties !== "object" || properties === null)
+      return [{ DataPath: `/widgets/${i}`, Message: "Should have required property 'properties'" }];
     return [];
   });
 }
@@ -60,7 +66,11 @@ export const getDashboard: Operation<GetDashboardCommandInput, Output<GetDashboa
   return { DashboardName: dashboard.name, DashboardArn: dashboardArn(context, dashboard.name), DashboardBody: dashboard.body };
 };
 
-export const listDashboards: Operation<ListDashboardsCommandInput, Output<ListDashboardsCommandOutput>> = async (cloudwatch, input, context) => {
+export const listDashboards: Operation<ListDashboardsCommandInput, Output<ListDashboardsCommandOutput>> = async (
+  cloudwatch,
+  input,
+  context,
+) => {
   const { entries } = await cloudwatch.deps.store.list<DashboardRecord>(alarmKeys.dashboards(context));
   const found = entries.map(({ value }) => value).filter(({ name }) => name.startsWith(input.DashboardNamePrefix ?? ""));
   const page = pageOf(cloudwatch.deps.sealer, found, ({ name }) => name, {
@@ -70,7 +80,12 @@ export const listDashboards: Operation<ListDashboardsCommandInput, Output<ListDa
     badToken: errors.badToken,
   });
   return {
-    DashboardEntries: page.items.map(({ name, body, modified }) => ({ DashboardName: name, DashboardArn: dashboardArn(context, name), LastModified: new Date(modified), Size: Buffer.byteLength(body) })),
+    DashboardEntries: page.items.map(({ name, body, modified }) => ({
+      DashboardName: name,
+      DashboardArn: dashboardArn(context, name),
+      LastModified: new Date(modified),
+      Size: Buffer.byteLength(body),
+    })),
     NextToken: page.nextToken,
   };
 };

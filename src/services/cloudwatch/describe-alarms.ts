@@ -26,7 +26,10 @@ interface Both {
 
 /** All alarms of a place with their states, by name. */
 async function allOf({ deps: { store } }: CloudWatch, scope: Scope): Promise<Both[]> {
-  const [alarms, states] = await Promise.all([store.list<AlarmRecord>(alarmKeys.alarms(scope)), store.list<AlarmStateRecord>(alarmKeys.states(scope))]);
+  const [alarms, states] = await Promise.all([
+    store.list<AlarmRecord>(alarmKeys.alarms(scope)),
+    store.list<AlarmStateRecord>(alarmKeys.states(scope)),
+  ]);
   const byKey = new Map(states.entries.map(({ key, value }) => [key, value]));
   return alarms.entries
     .flatMap(({ value: alarm }) => {
@@ -37,7 +40,11 @@ async function allOf({ deps: { store } }: CloudWatch, scope: Scope): Promise<Bot
 }
 
 /** Without AlarmTypes only metric alarms are told. Source: DescribeAlarms, AlarmTypes. */
-export const describeAlarms: Operation<DescribeAlarmsCommandInput, Output<DescribeAlarmsCommandOutput>> = async (cloudwatch, input, context) => {
+export const describeAlarms: Operation<DescribeAlarmsCommandInput, Output<DescribeAlarmsCommandOutput>> = async (
+  cloudwatch,
+  input,
+  context,
+) => {
   const { AlarmNames: names, AlarmNamePrefix: prefix, ChildrenOfAlarmName: parent, ParentsOfAlarmName: child } = input;
   checkRange("maxRecords", input.MaxRecords, 1, 100);
   checkEnum("stateValue", input.StateValue, ["OK", "ALARM", "INSUFFICIENT_DATA"]);
@@ -46,7 +53,10 @@ export const describeAlarms: Operation<DescribeAlarmsCommandInput, Output<Descri
   if (names && prefix !== undefined) throw errors.combination("AlarmNames and AlarmNamePrefix are mutually exclusive.");
   if (input.ActionPrefix !== undefined) checkLength("actionPrefix", input.ActionPrefix, 1024);
   const related = [parent, child].filter((one) => one !== undefined);
-  if (related.length === 2 || (related.length === 1 && (names || prefix !== undefined || input.StateValue !== undefined || input.ActionPrefix !== undefined)))
+  if (
+    related.length === 2 ||
+    (related.length === 1 && (names || prefix !== undefined || input.StateValue !== undefined || input.ActionPrefix !== undefined))
+  )
     throw errors.validation("ChildrenOfAlarmName and ParentsOfAlarmName must not be combined with other filters.");
   const everything = await allOf(cloudwatch, context);
   const rulesOf = ({ alarm }: Both) => (alarm.composite ? alarmsOf(parseRule(alarm.composite.rule)) : []);
@@ -59,7 +69,10 @@ export const describeAlarms: Operation<DescribeAlarmsCommandInput, Output<Descri
       (!names || names.includes(both.alarm.name)) &&
       (prefix === undefined || both.alarm.name.startsWith(prefix)) &&
       (input.StateValue === undefined || both.state.value === input.StateValue) &&
-      (input.ActionPrefix === undefined || [...both.alarm.okActions, ...both.alarm.alarmActions, ...both.alarm.insufficientDataActions].some((arn) => arn.startsWith(input.ActionPrefix!))) &&
+      (input.ActionPrefix === undefined ||
+        [...both.alarm.okActions, ...both.alarm.alarmActions, ...both.alarm.insufficientDataActions].some((arn) =>
+          arn.startsWith(input.ActionPrefix!),
+        )) &&
       (!children || children.includes(both.alarm.name)) &&
       (child === undefined || rulesOf(both).includes(child)),
   );
@@ -72,7 +85,11 @@ export const describeAlarms: Operation<DescribeAlarmsCommandInput, Output<Descri
   });
   // Relatives are told by name and ARN only.
   if (related.length > 0) {
-    const short = ({ alarm, state }: Both) => ({ AlarmName: alarm.name, AlarmArn: alarmArn(context, alarm.name), ...(child === undefined ? { StateValue: state.value, StateUpdatedTimestamp: new Date(state.updated) } : {}) });
+    const short = ({ alarm, state }: Both) => ({
+      AlarmName: alarm.name,
+      AlarmArn: alarmArn(context, alarm.name),
+      ...(child === undefined ? { StateValue: state.value, StateUpdatedTimestamp: new Date(state.updated) } : {}),
+    });
     return {
       MetricAlarms: page.items.filter(({ alarm }) => alarm.metric).map(short),
       CompositeAlarms: page.items.filter(({ alarm }) => alarm.composite).map(short),
@@ -86,7 +103,11 @@ export const describeAlarms: Operation<DescribeAlarmsCommandInput, Output<Descri
   };
 };
 
-export const describeAlarmsForMetric: Operation<DescribeAlarmsForMetricCommandInput, Output<DescribeAlarmsForMetricCommandOutput>> = async (cloudwatch, input, context) => {
+export const describeAlarmsForMetric: Operation<DescribeAlarmsForMetricCommandInput, Output<DescribeAlarmsForMetricCommandOutput>> = async (
+  cloudwatch,
+  input,
+  context,
+) => {
   const wanted = metricKey({ namespace: input.Namespace!, name: input.MetricName!, dimensions: dimensionsOf(input.Dimensions, "") });
   const found = (await allOf(cloudwatch, context)).filter(({ alarm: { metric } }) => {
     if (!metric) return false;
@@ -103,15 +124,27 @@ export const describeAlarmsForMetric: Operation<DescribeAlarmsForMetricCommandIn
   return { MetricAlarms: found.map(({ alarm, state }) => metricAlarmView(alarm, state)) };
 };
 
-export const describeAlarmHistory: Operation<DescribeAlarmHistoryCommandInput, Output<DescribeAlarmHistoryCommandOutput>> = async (cloudwatch, input, context) => {
+export const describeAlarmHistory: Operation<DescribeAlarmHistoryCommandInput, Output<DescribeAlarmHistoryCommandOutput>> = async (
+  cloudwatch,
+  input,
+  context,
+) => {
   checkRange("maxRecords", input.MaxRecords, 1, 100);
-  checkEnum("historyItemType", input.HistoryItemType, ["ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"]);
+  checkEnum("historyItemType", input.HistoryItemType, [
+    "ConfigurationUpdate",
+    "StateUpdate",
+    "Action",
+    "AlarmContributorStateUpdate",
+    "AlarmContributorAction",
+  ]);
   checkEnum("scanBy", input.ScanBy, ["TimestampDescending", "TimestampAscending"]);
   const types = input.AlarmTypes ?? ["MetricAlarm"];
   const { entries } = await cloudwatch.deps.store.list<AlarmHistoryRecord>(alarmKeys.histories(context));
   const found = entries.filter(
     ({ value }) =>
-      (input.AlarmName === undefined ? types.includes(value.type) : value.name === input.AlarmName && (!input.AlarmTypes || types.includes(value.type))) &&
+      (input.AlarmName === undefined
+        ? types.includes(value.type)
+        : value.name === input.AlarmName && (!input.AlarmTypes || types.includes(value.type))) &&
       (input.HistoryItemType === undefined || value.item === input.HistoryItemType) &&
       (input.StartDate === undefined || value.at >= input.StartDate.getTime()) &&
       (input.EndDate === undefined || value.at <= input.EndDate.getTime()),

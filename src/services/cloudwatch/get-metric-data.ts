@@ -10,23 +10,31 @@ import { checkEnum, checkRange, secondsOf } from "./rules.ts";
 const maxQueries = 500;
 const maxDatapoints = 100_800;
 
-export const getMetricData: Operation<GetMetricDataCommandInput, Omit<GetMetricDataCommandOutput, "$metadata">> = async (cloudwatch, input, context) => {
+export const getMetricData: Operation<GetMetricDataCommandInput, Omit<GetMetricDataCommandOutput, "$metadata">> = async (
+  cloudwatch,
+  input,
+  context,
+) => {
   const given = input.MetricDataQueries!;
   if (given.length === 0) throw errors.missing("MetricDataQueries");
-  if (given.length > maxQueries) throw errors.validation(`The collection MetricDataQueries must not have a size greater than ${maxQueries}.`);
+  if (given.length > maxQueries)
+    throw errors.validation(`The collection MetricDataQueries must not have a size greater than ${maxQueries}.`);
   checkEnum("scanBy", input.ScanBy, ["TimestampAscending", "TimestampDescending"]);
   checkRange("maxDatapoints", input.MaxDatapoints, 1, maxDatapoints);
   const timezone = input.LabelOptions?.Timezone;
-  if (timezone !== undefined && !/^[+-]\d{4}$/.test(timezone)) throw errors.validation("The parameter LabelOptions.Timezone must be of the form +hhmm or -hhmm.");
+  if (timezone !== undefined && !/^[+-]\d{4}$/.test(timezone))
+    throw errors.validation("The parameter LabelOptions.Timezone must be of the form +hhmm or -hhmm.");
   const start = secondsOf(input.StartTime!);
   const end = secondsOf(input.EndTime!);
   if (start >= end) throw errors.validation("The parameter EndTime must be greater than StartTime");
   const queries = queriesOf(given, "MetricDataQueries");
-  if (queries.every(({ returnData }) => returnData === false)) throw errors.validation("At least one query must have ReturnData set to true.");
+  if (queries.every(({ returnData }) => returnData === false))
+    throw errors.validation("At least one query must have ReturnData set to true.");
   const plan = prepared(queries);
 
   const scope = JSON.stringify(["GetMetricData", context.account, context.region, start, end, input.ScanBy, given]);
-  const opened = input.NextToken === undefined ? undefined : (cloudwatch.deps.sealer.open(scope, input.NextToken) as { given?: unknown } | undefined);
+  const opened =
+    input.NextToken === undefined ? undefined : (cloudwatch.deps.sealer.open(scope, input.NextToken) as { given?: unknown } | undefined);
   if (input.NextToken !== undefined && typeof opened?.given !== "number") throw errors.badToken();
 
   const span = { start, end, now: context.now / 1000, anchor: "period" } as const;
@@ -37,9 +45,18 @@ export const getMetricData: Operation<GetMetricDataCommandInput, Omit<GetMetricD
     if (query.returnData === false) continue;
     for (const one of series) {
       const usual = one.label || query.id;
-      const template = query.label !== undefined && several && !query.label.includes("${") ? `${query.label} ${usual}` : (query.label ?? usual);
+      const template =
+        query.label !== undefined && several && !query.label.includes("${") ? `${query.label} ${usual}` : (query.label ?? usual);
       const label = template.includes("${")
-        ? labelOf(template, { series: one, usual: several ? usual : (query.stat?.name ?? query.id), metric: query.stat, stat: query.stat?.stat, account: context.account, region: context.region, timezone })
+        ? labelOf(template, {
+            series: one,
+            usual: several ? usual : (query.stat?.name ?? query.id),
+            metric: query.stat,
+            stat: query.stat?.stat,
+            account: context.account,
+            region: context.region,
+            timezone,
+          })
         : template;
       shown.push({ id: query.id, label, series: one });
     }

@@ -3,11 +3,24 @@ import { readPeriods } from "#metrics/read.ts";
 import { parseStatistic } from "#model/metrics/statistics.ts";
 import type { Operation } from "./context.ts";
 import { errors } from "./errors.ts";
-import { checkBasicStatistic, checkMetricName, checkNamespace, checkPeriod, checkStatistic, checkUnit, dimensionsOf, secondsOf } from "./rules.ts";
+import {
+  checkBasicStatistic,
+  checkMetricName,
+  checkNamespace,
+  checkPeriod,
+  checkStatistic,
+  checkUnit,
+  dimensionsOf,
+  secondsOf,
+} from "./rules.ts";
 
 const maxPoints = 1440;
 
-export const getMetricStatistics: Operation<GetMetricStatisticsCommandInput, Omit<GetMetricStatisticsCommandOutput, "$metadata">> = async (cloudwatch, input, context) => {
+export const getMetricStatistics: Operation<GetMetricStatisticsCommandInput, Omit<GetMetricStatisticsCommandOutput, "$metadata">> = async (
+  cloudwatch,
+  input,
+  context,
+) => {
   const metric = { namespace: input.Namespace!, name: input.MetricName!, dimensions: dimensionsOf(input.Dimensions, "") };
   checkNamespace(metric.namespace);
   checkMetricName(metric.name, "MetricName");
@@ -15,7 +28,8 @@ export const getMetricStatistics: Operation<GetMetricStatisticsCommandInput, Omi
   const statistics = input.Statistics ?? [];
   const extended = input.ExtendedStatistics ?? [];
   if (statistics.length === 0 && extended.length === 0) throw errors.combination("Must specify either Statistics or ExtendedStatistics");
-  if (statistics.length > 0 && extended.length > 0) throw errors.combination("The parameters Statistics and ExtendedStatistics are mutually exclusive.");
+  if (statistics.length > 0 && extended.length > 0)
+    throw errors.combination("The parameters Statistics and ExtendedStatistics are mutually exclusive.");
   if (extended.length > 10) throw errors.validation("The collection ExtendedStatistics must not have a size greater than 10.");
   for (const stat of statistics) checkBasicStatistic(stat, "statistics");
   for (const stat of extended) checkStatistic(stat, "ExtendedStatistics");
@@ -38,9 +52,16 @@ export const getMetricStatistics: Operation<GetMetricStatisticsCommandInput, Omi
     const read = await readPeriods(store, context, { ...metric, unit }, span, period);
     for (const { slot, bundle } of read.points) {
       const basic = Object.fromEntries(statistics.map((stat) => [stat, parseStatistic(stat)!(bundle)]));
-      const taken = extended.map((stat) => [stat, parseStatistic(stat)!(bundle)] as const).filter((pair): pair is readonly [string, number] => pair[1] !== undefined);
+      const taken = extended
+        .map((stat) => [stat, parseStatistic(stat)!(bundle)] as const)
+        .filter((pair): pair is readonly [string, number] => pair[1] !== undefined);
       if (extended.length > 0 && taken.length === 0) continue;
-      points.push({ Timestamp: new Date(slot * 1000), ...basic, Unit: unit as never, ...(extended.length > 0 ? { ExtendedStatistics: Object.fromEntries(taken) } : {}) });
+      points.push({
+        Timestamp: new Date(slot * 1000),
+        ...basic,
+        Unit: unit as never,
+        ...(extended.length > 0 ? { ExtendedStatistics: Object.fromEntries(taken) } : {}),
+      });
     }
   }
   return { Label: metric.name, Datapoints: points };

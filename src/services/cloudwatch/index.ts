@@ -39,7 +39,10 @@ export function createCloudWatch(deps: ServerDeps): CloudWatchPart {
   const writer = createWriter(store);
   const sink = createMetricSink(log);
   const actions = new ActionDispatcher({ store, clock, random, writer, log });
-  actions.onAlarm("arn:aws:sns:", snsWebhooks(config.webhooks, random, () => clock.now()));
+  actions.onAlarm(
+    "arn:aws:sns:",
+    snsWebhooks(config.webhooks, random, () => clock.now()),
+  );
   let opened: MetricStore | undefined;
   const metrics = () => {
     if (!opened) throw new Error("the metrics are not open yet");
@@ -99,7 +102,10 @@ export function createCloudWatch(deps: ServerDeps): CloudWatchPart {
     },
     async status() {
       const status = opened?.status();
-      return { name: "metrics", detail: status ? `${status.series} series, ${status.blocks} blocks, ${status.waiting} points in the log` : "not open" };
+      return {
+        name: "metrics",
+        detail: status ? `${status.series} series, ${status.blocks} blocks, ${status.waiting} points in the log` : "not open",
+      };
     },
   };
 }

@@ -9,7 +9,11 @@ const pageSize = 500;
 /** Metrics that had no data for so long are not listed. */
 const listedFor = 14 * 86_400;
 
-export const listMetrics: Operation<ListMetricsCommandInput, Omit<ListMetricsCommandOutput, "$metadata">> = async (cloudwatch, input, context) => {
+export const listMetrics: Operation<ListMetricsCommandInput, Omit<ListMetricsCommandOutput, "$metadata">> = async (
+  cloudwatch,
+  input,
+  context,
+) => {
   checkEnum("recentlyActive", input.RecentlyActive, ["PT3H"]);
   if (input.Namespace !== undefined) checkNamespace(input.Namespace);
   const filters = input.Dimensions ?? [];
@@ -21,8 +25,17 @@ export const listMetrics: Operation<ListMetricsCommandInput, Omit<ListMetricsCom
     const { namespace, name, dimensions } = units[0]!;
     if (input.MetricName !== undefined && name !== input.MetricName) continue;
     if (!units.some(({ last }) => last >= since)) continue;
-    if (!filters.every((filter) => dimensions.some((each) => each.name === filter.Name && (filter.Value === undefined || each.value === filter.Value)))) continue;
-    const metric = { Namespace: namespace, MetricName: name, Dimensions: dimensions.map((each) => ({ Name: each.name, Value: each.value })) };
+    if (
+      !filters.every((filter) =>
+        dimensions.some((each) => each.name === filter.Name && (filter.Value === undefined || each.value === filter.Value)),
+      )
+    )
+      continue;
+    const metric = {
+      Namespace: namespace,
+      MetricName: name,
+      Dimensions: dimensions.map((each) => ({ Name: each.name, Value: each.value })),
+    };
     found.push({ key: metricKey(units[0]!), metric });
   }
   found.sort((a, b) => (a.key < b.key ? -1 : 1));

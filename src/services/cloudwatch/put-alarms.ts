@@ -2,7 +2,14 @@ import type { PutCompositeAlarmCommandInput, PutMetricAlarmCommandInput, Tag } f
 import type { RequestContext } from "#api/contract.ts";
 import { comparisonOperators } from "#model/alarms/evaluate.ts";
 import { alarmArn, alarmKeys, type Scope } from "#model/alarms/keys.ts";
-import type { AlarmRecord, AlarmStateRecord, ComparisonOperator, CompositeAlarmRule, MetricAlarmRule, MissingData } from "#model/alarms/records.ts";
+import type {
+  AlarmRecord,
+  AlarmStateRecord,
+  ComparisonOperator,
+  CompositeAlarmRule,
+  MetricAlarmRule,
+  MissingData,
+} from "#model/alarms/records.ts";
 import { alarmsOf, parseRule, RuleError } from "#model/alarms/rule.ts";
 import { periodOf } from "#reconcilers/alarms/judge.ts";
 import { putHistory, typeOf } from "#reconcilers/alarms/transition.ts";
@@ -10,9 +17,24 @@ import type { Unit } from "#store/unit.ts";
 import type { CloudWatch, Operation } from "./context.ts";
 import { constraint, errors } from "./errors.ts";
 import { prepared, queriesOf } from "./queries.ts";
-import { checkBasicStatistic, checkEnum, checkLength, checkMetricName, checkNamespace, checkPeriod, checkRange, checkStatistic, checkUnit, dimensionsOf, tagsOf } from "./rules.ts";
+import {
+  checkBasicStatistic,
+  checkEnum,
+  checkLength,
+  checkMetricName,
+  checkNamespace,
+  checkPeriod,
+  checkRange,
+  checkStatistic,
+  checkUnit,
+  dimensionsOf,
+  tagsOf,
+} from "./rules.ts";
 
-type Common = Pick<PutMetricAlarmCommandInput, "AlarmName" | "AlarmDescription" | "ActionsEnabled" | "OKActions" | "AlarmActions" | "InsufficientDataActions" | "Tags">;
+type Common = Pick<
+  PutMetricAlarmCommandInput,
+  "AlarmName" | "AlarmDescription" | "ActionsEnabled" | "OKActions" | "AlarmActions" | "InsufficientDataActions" | "Tags"
+>;
 
 export const putMetricAlarm: Operation<PutMetricAlarmCommandInput, object> = async (cloudwatch, input, context) => {
   const common = commonOf(input);
@@ -26,12 +48,17 @@ export const putCompositeAlarm: Operation<PutCompositeAlarmCommandInput, object>
   const rule = input.AlarmRule!;
   checkLength("alarmRule", rule, 10_240);
   const names = alarmsInRule(rule);
-  if (input.ActionsSuppressor === undefined && (input.ActionsSuppressorWaitPeriod !== undefined || input.ActionsSuppressorExtensionPeriod !== undefined))
+  if (
+    input.ActionsSuppressor === undefined &&
+    (input.ActionsSuppressorWaitPeriod !== undefined || input.ActionsSuppressorExtensionPeriod !== undefined)
+  )
     throw errors.validation("ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod need ActionsSuppressor.");
   if (input.ActionsSuppressor !== undefined) {
     checkLength("actionsSuppressor", input.ActionsSuppressor, 1600);
-    if (input.ActionsSuppressorWaitPeriod === undefined) throw errors.validation("ActionsSuppressorWaitPeriod is required with ActionsSuppressor.");
-    if (input.ActionsSuppressorExtensionPeriod === undefined) throw errors.validation("ActionsSuppressorExtensionPeriod is required with ActionsSuppressor.");
+    if (input.ActionsSuppressorWaitPeriod === undefined)
+      throw errors.validation("ActionsSuppressorWaitPeriod is required with ActionsSuppressor.");
+    if (input.ActionsSuppressorExtensionPeriod === undefined)
+      throw errors.validation("ActionsSuppressorExtensionPeriod is required with ActionsSuppressor.");
   }
   const composite: CompositeAlarmRule = {
     rule,
@@ -42,8 +69,10 @@ export const putCompositeAlarm: Operation<PutCompositeAlarmCommandInput, object>
   const suppressor = composite.suppressor?.split(":alarm:").at(-1);
   await put(cloudwatch, context, common, { composite }, input.Tags, async (unit) => {
     for (const name of [...names, ...(suppressor === undefined ? [] : [suppressor])])
-      if (name !== common.name && !(await unit.get(alarmKeys.alarm(context, name)))) throw errors.validation(`AlarmRule must not contain non-existent alarms: ${name}`);
-    if (await reaches(unit, context, names, common.name)) throw errors.validation("AlarmRule must not contain a cycle of composite alarms.");
+      if (name !== common.name && !(await unit.get(alarmKeys.alarm(context, name))))
+        throw errors.validation(`AlarmRule must not contain non-existent alarms: ${name}`);
+    if (await reaches(unit, context, names, common.name))
+      throw errors.validation("AlarmRule must not contain a cycle of composite alarms.");
   });
   return {};
 };
@@ -79,7 +108,8 @@ function commonOf(input: Common) {
   const targets = (member: string, arns: readonly string[] | undefined): readonly string[] => {
     if (!arns) return [];
     if (arns.length > 5) throw constraint(member, arns, "have length less than or equal to 5");
-    for (const arn of arns) if (arn.length > 1024 || !/^arn:[\w-]+:[\w-]+:[\w-]*:[\w-]*:.+/.test(arn)) throw errors.validation(`Invalid arn syntax: ${arn}`);
+    for (const arn of arns)
+      if (arn.length > 1024 || !/^arn:[\w-]+:[\w-]+:[\w-]*:[\w-]*:.+/.test(arn)) throw errors.validation(`Invalid arn syntax: ${arn}`);
     return [...arns];
   };
   return {
@@ -93,10 +123,17 @@ function commonOf(input: Common) {
 }
 
 function metricRule(input: PutMetricAlarmCommandInput): MetricAlarmRule {
-  for (const member of ["EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "EvaluationInterval", "ActionConfiguration"] as const)
+  for (const member of [
+    "EvaluationWindow",
+    "WarmUpConfiguration",
+    "EvaluationCriteria",
+    "EvaluationInterval",
+    "ActionConfiguration",
+  ] as const)
     if (input[member] !== undefined) throw errors.notYet(`${member} of PutMetricAlarm`);
   if (input.ThresholdMetricId !== undefined) throw errors.notYet("Anomaly detection (ThresholdMetricId)");
-  if (/^(LessThanLower|GreaterThanUpper)/.test(input.ComparisonOperator ?? "")) throw errors.notYet(`Anomaly detection (${input.ComparisonOperator})`);
+  if (/^(LessThanLower|GreaterThanUpper)/.test(input.ComparisonOperator ?? ""))
+    throw errors.notYet(`Anomaly detection (${input.ComparisonOperator})`);
   if (input.ComparisonOperator === undefined) throw errors.missing("ComparisonOperator");
   checkEnum("comparisonOperator", input.ComparisonOperator, comparisonOperators);
   if (input.EvaluationPeriods === undefined) throw errors.missing("EvaluationPeriods");
@@ -107,9 +144,13 @@ function metricRule(input: PutMetricAlarmCommandInput): MetricAlarmRule {
   if (input.Threshold === undefined) throw errors.missing("Threshold");
   if (!Number.isFinite(input.Threshold)) throw errors.invalid("The parameter Threshold must be a number.");
   if (input.TreatMissingData !== undefined && !["breaching", "notBreaching", "ignore", "missing"].includes(input.TreatMissingData))
-    throw errors.validation(`The value ${input.TreatMissingData} is not supported for TreatMissingData parameter. Supported values are [breaching, notBreaching, ignore, missing].`);
+    throw errors.validation(
+      `The value ${input.TreatMissingData} is not supported for TreatMissingData parameter. Supported values are [breaching, notBreaching, ignore, missing].`,
+    );
   if (input.EvaluateLowSampleCountPercentile !== undefined && !["evaluate", "ignore"].includes(input.EvaluateLowSampleCountPercentile))
-    throw errors.validation(`Option ${input.EvaluateLowSampleCountPercentile} is not supported for EvaluateLowSampleCountPercentile. Supported options are [evaluate, ignore].`);
+    throw errors.validation(
+      `Option ${input.EvaluateLowSampleCountPercentile} is not supported for EvaluateLowSampleCountPercentile. Supported options are [evaluate, ignore].`,
+    );
   const rule: MetricAlarmRule = {
     ...(input.Metrics ? metricMath(input) : oneMetric(input)),
     evaluationPeriods: input.EvaluationPeriods,
@@ -122,7 +163,9 @@ function metricRule(input: PutMetricAlarmCommandInput): MetricAlarmRule {
   const period = periodOf(rule);
   const days = period >= 3600 ? 7 : 1;
   if (period * rule.evaluationPeriods > days * 86_400)
-    throw errors.validation(`Metrics cannot be checked across more than ${days === 1 ? "a day" : "seven days"} (EvaluationPeriods * Period must be <= ${days * 86_400}).`);
+    throw errors.validation(
+      `Metrics cannot be checked across more than ${days === 1 ? "a day" : "seven days"} (EvaluationPeriods * Period must be <= ${days * 86_400}).`,
+    );
   return rule;
 }
 
@@ -135,7 +178,8 @@ function metricMath(input: PutMetricAlarmCommandInput): Pick<MetricAlarmRule, "d
   if (shown.length !== 1) throw errors.validation("Exactly one element of the metrics list should return data.");
   if (metrics.filter(({ stat }) => stat).length > 10) throw errors.validation("An alarm can be based on 10 metrics at most.");
   prepared(metrics);
-  if (/\bSEARCH\s*\(/i.test(metrics.map(({ expression }) => expression ?? "").join(" "))) throw errors.validation("SEARCH is not supported in alarms.");
+  if (/\bSEARCH\s*\(/i.test(metrics.map(({ expression }) => expression ?? "").join(" ")))
+    throw errors.validation("SEARCH is not supported in alarms.");
   return { dimensions: [], metrics };
 }
 
@@ -145,10 +189,12 @@ function oneMetric(input: PutMetricAlarmCommandInput) {
   if (input.Period === undefined) throw errors.missing("Period");
   checkMetricName(input.MetricName, "MetricName");
   checkNamespace(input.Namespace);
-  if (![10, 20, 30].includes(input.Period) && input.Period % 60 !== 0) throw errors.validation("Period must be 10, 20, 30 or a multiple of 60");
+  if (![10, 20, 30].includes(input.Period) && input.Period % 60 !== 0)
+    throw errors.validation("Period must be 10, 20, 30 or a multiple of 60");
   checkPeriod(input.Period, "Period");
   checkUnit(input.Unit, "Unit");
-  if ((input.Statistic === undefined) === (input.ExtendedStatistic === undefined)) throw errors.combination("Exactly one of Statistic and ExtendedStatistic must be specified.");
+  if ((input.Statistic === undefined) === (input.ExtendedStatistic === undefined))
+    throw errors.combination("Exactly one of Statistic and ExtendedStatistic must be specified.");
   if (input.Statistic !== undefined) checkBasicStatistic(input.Statistic, "statistic");
   if (input.ExtendedStatistic !== undefined) checkStatistic(input.ExtendedStatistic, "ExtendedStatistic");
   return {
@@ -175,13 +221,27 @@ async function put(
   await cloudwatch.writer.run("cloudwatch", async (unit) => {
     const key = alarmKeys.alarm(context, common.name);
     const before = await unit.get<AlarmRecord>(key);
-    if (before && Boolean(before.composite) !== Boolean(rule.composite)) throw errors.validation(`Alarm ${common.name} exists with another type.`);
+    if (before && Boolean(before.composite) !== Boolean(rule.composite))
+      throw errors.validation(`Alarm ${common.name} exists with another type.`);
     await check(unit);
     // Tags are taken at creation only. Source: PutMetricAlarm, Tags.
-    const alarm: AlarmRecord = { ...common, ...rule, account, region, created: before?.created ?? now, updated: Math.max(now, (before?.updated ?? 0) + 1), tags: before?.tags ?? given };
+    const alarm: AlarmRecord = {
+      ...common,
+      ...rule,
+      account,
+      region,
+      created: before?.created ?? now,
+      updated: Math.max(now, (before?.updated ?? 0) + 1),
+      tags: before?.tags ?? given,
+    };
     unit.put(key, alarm);
     if (!before) {
-      const state: AlarmStateRecord = { value: "INSUFFICIENT_DATA", reason: "Unchecked: Initial alarm creation", updated: now, transitioned: now };
+      const state: AlarmStateRecord = {
+        value: "INSUFFICIENT_DATA",
+        reason: "Unchecked: Initial alarm creation",
+        updated: now,
+        transitioned: now,
+      };
       unit.put(alarmKeys.state(context, common.name), state);
     }
     const type = before ? "Update" : "Create";
@@ -191,7 +251,11 @@ async function put(
       at: now,
       item: "ConfigurationUpdate",
       summary: `Alarm "${alarm.name}" ${before ? "updated" : "created"}`,
-      data: JSON.stringify({ version: "1.0", type, [before ? "updatedAlarm" : "createdAlarm"]: { ...alarm, arn: alarmArn(context, alarm.name) } }),
+      data: JSON.stringify({
+        version: "1.0",
+        type,
+        [before ? "updatedAlarm" : "createdAlarm"]: { ...alarm, arn: alarmArn(context, alarm.name) },
+      }),
     });
   });
   cloudwatch.wake();

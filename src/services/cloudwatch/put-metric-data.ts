@@ -28,9 +28,17 @@ export const putMetricData: Operation<PutMetricDataCommandInput, object> = async
     if (step !== 1 && step !== 60) throw errors.invalid(`The parameter ${path}StorageResolution must be 1 or 60.`);
     const at = datum.Timestamp?.getTime() ?? now;
     if (at < now - twoWeeks) throw errors.invalid(`The parameter ${path}Timestamp must specify a time within the past two weeks.`);
-    if (at > now + twoHours) throw errors.invalid(`The parameter ${path}Timestamp must specify a time no more than two hours in the future.`);
+    if (at > now + twoHours)
+      throw errors.invalid(`The parameter ${path}Timestamp must specify a time no more than two hours in the future.`);
     return {
-      series: { account, region, namespace, name: datum.MetricName!, dimensions: dimensionsOf(datum.Dimensions, path), unit: datum.Unit ?? "None" },
+      series: {
+        account,
+        region,
+        namespace,
+        name: datum.MetricName!,
+        dimensions: dimensionsOf(datum.Dimensions, path),
+        unit: datum.Unit ?? "None",
+      },
       step,
       slot: slotOf(at / 1000, step),
       bundle: bundleFrom(datum, path),
@@ -47,23 +55,31 @@ export const putMetricData: Operation<PutMetricDataCommandInput, object> = async
 
 function bundleFrom({ Value, Values, Counts, StatisticValues }: MetricDatum, path: string): Bundle {
   const given = [Value, Values, StatisticValues].filter((one) => one !== undefined).length;
-  if (given === 0) throw errors.combination(`At least one of the parameters ${path}Value, ${path}Values and ${path}StatisticValues must be specified.`);
-  if (given > 1) throw errors.combination(`The parameters ${path}Value, ${path}Values and ${path}StatisticValues are mutually exclusive and you have specified more than one.`);
+  if (given === 0)
+    throw errors.combination(`At least one of the parameters ${path}Value, ${path}Values and ${path}StatisticValues must be specified.`);
+  if (given > 1)
+    throw errors.combination(
+      `The parameters ${path}Value, ${path}Values and ${path}StatisticValues are mutually exclusive and you have specified more than one.`,
+    );
   if (Counts && !Values) throw errors.combination(`The parameter ${path}Counts needs ${path}Values.`);
   if (Value !== undefined) return bundleOf(checked(Value, `${path}Value`));
   if (StatisticValues) {
     const at = `${path}StatisticValues.`;
-    const [count, sum, min, max] = (["SampleCount", "Sum", "Minimum", "Maximum"] as const).map((member) => checked(StatisticValues[member]!, at + member)) as [number, number, number, number];
+    const [count, sum, min, max] = (["SampleCount", "Sum", "Minimum", "Maximum"] as const).map((member) =>
+      checked(StatisticValues[member]!, at + member),
+    ) as [number, number, number, number];
     if (count <= 0) throw errors.invalid(`The parameter ${at}SampleCount must be greater than 0.`);
     if (min > max) throw errors.invalid(`The parameter ${at}Maximum must be greater than or equal to ${at}Minimum.`);
     return bundleOfStatistics(count, sum, min, max);
   }
   if (Values!.length > 150) throw errors.invalid(`The collection ${path}Values must not have a size greater than 150.`);
-  if (Counts && Counts.length !== Values!.length) throw errors.invalid(`The parameters ${path}Values and ${path}Counts must be of the same size.`);
+  if (Counts && Counts.length !== Values!.length)
+    throw errors.invalid(`The parameters ${path}Values and ${path}Counts must be of the same size.`);
   const sum = new Accumulator();
   Values!.forEach((value, i) => {
     const count = Counts?.[i] ?? 1;
-    if (!(checked(count, `${path}Counts.member.${i + 1}`) >= 0)) throw errors.invalid(`The parameter ${path}Counts.member.${i + 1} must not be negative.`);
+    if (!(checked(count, `${path}Counts.member.${i + 1}`) >= 0))
+      throw errors.invalid(`The parameter ${path}Counts.member.${i + 1} must not be negative.`);
     if (count > 0) sum.add(checked(value, `${path}Values.member.${i + 1}`), count);
   });
   if (sum.empty) throw errors.invalid(`The collection ${path}Values must not be empty.`);

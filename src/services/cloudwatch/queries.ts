@@ -11,11 +11,14 @@ export function queriesOf(given: readonly MetricDataQuery[], member: string): Me
   return given.map((query, i): MetricQuery => {
     const path = `${member}.member.${i + 1}.`;
     const id = query.Id!;
-    if (id.length > 255 || !/^[a-z]\w*$/.test(id)) throw errors.validation(`The value ${id} for parameter ${path}Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.`);
+    if (id.length > 255 || !/^[a-z]\w*$/.test(id))
+      throw errors.validation(`The value ${id} for parameter ${path}Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.`);
     if (ids.has(id)) throw errors.validation(`The values for parameter Id in ${member} must be unique: ${id}.`);
     ids.add(id);
     if ((query.MetricStat === undefined) === (query.Expression === undefined))
-      throw errors.validation(`The parameters ${path}MetricStat and ${path}Expression are mutually exclusive and exactly one must be specified.`);
+      throw errors.validation(
+        `The parameters ${path}MetricStat and ${path}Expression are mutually exclusive and exactly one must be specified.`,
+      );
     if (query.Period !== undefined) checkPeriod(query.Period, `${path}Period`);
     const common = { id, label: query.Label, returnData: query.ReturnData, accountId: query.AccountId };
     if (query.Expression !== undefined) return { ...common, expression: query.Expression, period: query.Period };
@@ -30,7 +33,14 @@ export function queriesOf(given: readonly MetricDataQuery[], member: string): Me
     checkMetricName(metric!.MetricName, `${at}Metric.MetricName`);
     return {
       ...common,
-      stat: { namespace: metric!.Namespace, name: metric!.MetricName, dimensions: dimensionsOf(metric!.Dimensions, `${at}Metric.`), period: period!, stat: stat!, unit },
+      stat: {
+        namespace: metric!.Namespace,
+        name: metric!.MetricName,
+        dimensions: dimensionsOf(metric!.Dimensions, `${at}Metric.`),
+        period: period!,
+        stat: stat!,
+        unit,
+      },
     };
   });
 }
@@ -44,7 +54,11 @@ export function queryView({ id, label, returnData, expression, period, accountId
     Period: period,
     AccountId: accountId,
     MetricStat: stat && {
-      Metric: { Namespace: stat.namespace, MetricName: stat.name, Dimensions: stat.dimensions.map(({ name, value }) => ({ Name: name, Value: value })) },
+      Metric: {
+        Namespace: stat.namespace,
+        MetricName: stat.name,
+        Dimensions: stat.dimensions.map(({ name, value }) => ({ Name: name, Value: value })),
+      },
       Period: stat.period,
       Stat: stat.stat,
       Unit: stat.unit as never,

@@ -32,8 +32,10 @@ export function dimensionsOf(given: readonly SdkDimension[] | undefined, path: s
     const at = `${path}Dimensions.member.${i + 1}`;
     if (name.trim() === "") throw errors.invalid(`The parameter ${at}.Name must not be empty or blank.`);
     if (value.trim() === "") throw errors.invalid(`The parameter ${at}.Value must not be empty or blank.`);
-    if (name.length > 255 || name.startsWith(":") || !printable.test(name)) throw errors.invalid(`The parameter ${at}.Name is not valid: up to 255 ASCII characters, not beginning with a colon.`);
-    if (value.length > 1024 || !printable.test(value)) throw errors.invalid(`The parameter ${at}.Value is not valid: up to 1024 ASCII characters.`);
+    if (name.length > 255 || name.startsWith(":") || !printable.test(name))
+      throw errors.invalid(`The parameter ${at}.Name is not valid: up to 255 ASCII characters, not beginning with a colon.`);
+    if (value.length > 1024 || !printable.test(value))
+      throw errors.invalid(`The parameter ${at}.Value is not valid: up to 1024 ASCII characters.`);
     if (seen.has(name)) throw errors.invalid(`No Metric should have duplicate dimension names: ${name}`);
     seen.add(name);
     return { name, value };
@@ -42,7 +44,8 @@ export function dimensionsOf(given: readonly SdkDimension[] | undefined, path: s
 }
 
 export function checkUnit(unit: string | undefined, path: string): void {
-  if (unit !== undefined && !units.has(unit)) throw errors.invalid(`The parameter ${path} must be a value in the set [ ${[...units].join(", ")} ].`);
+  if (unit !== undefined && !units.has(unit))
+    throw errors.invalid(`The parameter ${path} must be a value in the set [ ${[...units].join(", ")} ].`);
 }
 
 export function checkPeriod(period: number, path: string): void {
@@ -67,7 +70,9 @@ export function checkRange(member: string, value: number | undefined, min: numbe
   if (value > max) throw constraint(member, value, `have value less than or equal to ${max}`);
 }
 
-export function tagsOf(tags: readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[] | undefined): Readonly<Record<string, string>> {
+export function tagsOf(
+  tags: readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[] | undefined,
+): Readonly<Record<string, string>> {
   const all: Record<string, string> = {};
   for (const { Key: key = "", Value: value = "" } of tags ?? []) {
     if (key.length < 1 || key.length > 128 || /^aws:/i.test(key)) throw errors.invalid(`The tag key '${key}' is not valid.`);

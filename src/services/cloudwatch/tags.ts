@@ -20,7 +20,11 @@ function keyOf(scope: Scope, arn: string): string {
   throw errors.noResource(arn);
 }
 
-export const listTagsForResource: Operation<ListTagsForResourceCommandInput, Omit<ListTagsForResourceCommandOutput, "$metadata">> = async ({ deps }, input, context) => {
+export const listTagsForResource: Operation<ListTagsForResourceCommandInput, Omit<ListTagsForResourceCommandOutput, "$metadata">> = async (
+  { deps },
+  input,
+  context,
+) => {
   const record = (await deps.store.get<Tagged>(keyOf(context, input.ResourceARN!)))?.value;
   if (!record) throw errors.noResource(input.ResourceARN!);
   return { Tags: Object.entries(record.tags).map(([Key, Value]) => ({ Key, Value })) };

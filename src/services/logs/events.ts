@@ -50,7 +50,9 @@ export async function putLogEvents(
       throw error;
     }
   }
-  await measure(state, context, group, events, context.now).catch((error: unknown) => context.log.warn({ err: error }, "events were not measured"));
+  await measure(state, context, group, events, context.now).catch((error: unknown) =>
+    context.log.warn({ err: error }, "events were not measured"),
+  );
   // Sequence tokens are ignored today, and still answered for old clients.
   return { nextSequenceToken: eventId({ timestamp: context.now, sequence: 0 }, record.id), rejectedLogEventsInfo: rejected };
 }

@@ -44,7 +44,8 @@ export async function putMetricFilter(state: LogsState, input: PutMetricFilterCo
   checkText("metricTransformations.1.member.metricName", metricName!, { max: 255, pattern: /^[^:*$]*$/ });
   checkText("metricTransformations.1.member.metricNamespace", metricNamespace!, { max: 255, pattern: /^[^:*$]*$/ });
   checkText("metricTransformations.1.member.metricValue", metricValue!, { max: 100 });
-  if (!metricValue!.startsWith("$") && !Number.isFinite(Number(metricValue))) throw errors.invalid("Invalid metric transformation: metricValue must be a number or a selector.");
+  if (!metricValue!.startsWith("$") && !Number.isFinite(Number(metricValue)))
+    throw errors.invalid("Invalid metric transformation: metricValue must be a number or a selector.");
   if (dimensions && Object.keys(dimensions).length > 3) throw errors.invalid("A metric filter can have 3 dimensions at most.");
   if (dimensions && Object.keys(dimensions).length > 0 && defaultValue !== undefined)
     throw errors.invalid("Invalid metric transformation: dimensions and default value are mutually exclusive properties.");
@@ -53,7 +54,14 @@ export async function putMetricFilter(state: LogsState, input: PutMetricFilterCo
     group: input.logGroupName!,
     pattern: input.filterPattern!,
     created: context.now,
-    transformation: { metricName: metricName!, metricNamespace: metricNamespace!, metricValue: metricValue!, defaultValue, dimensions, unit },
+    transformation: {
+      metricName: metricName!,
+      metricNamespace: metricNamespace!,
+      metricValue: metricValue!,
+      defaultValue,
+      dimensions,
+      unit,
+    },
   };
   translated(() => compile(record));
   const { value: group } = await findGroup(state, context, record.group);
@@ -64,7 +72,11 @@ export async function putMetricFilter(state: LogsState, input: PutMetricFilterCo
   return {};
 }
 
-export async function deleteMetricFilter(state: LogsState, input: DeleteMetricFilterCommandInput, context: RequestContext): Promise<object> {
+export async function deleteMetricFilter(
+  state: LogsState,
+  input: DeleteMetricFilterCommandInput,
+  context: RequestContext,
+): Promise<object> {
   checkGroupName(input.logGroupName!);
   filterName("filterName", input.filterName!);
   const { value: group } = await findGroup(state, context, input.logGroupName!);
@@ -83,7 +95,8 @@ export async function describeMetricFilters(
   if (logGroupName !== undefined) checkGroupName(logGroupName);
   if (prefix !== undefined) filterName("filterNamePrefix", prefix);
   checkNumber("limit", input.limit, 1, 50);
-  if ((metricName === undefined) !== (metricNamespace === undefined)) throw errors.invalid("metricName and metricNamespace must be specified together.");
+  if ((metricName === undefined) !== (metricNamespace === undefined))
+    throw errors.invalid("metricName and metricNamespace must be specified together.");
   const group = logGroupName === undefined ? undefined : (await findGroup(state, context, logGroupName)).value;
   const { entries } = await state.deps.store.list<MetricFilterRecord>(group ? keys.filters(context, group.id) : keys.allFilters(context));
   const found = entries
@@ -123,9 +136,14 @@ export async function testMetricFilter(
   checkText("filterPattern", input.filterPattern!, { min: 0, max: 1024 });
   const messages = input.logEventMessages!;
   if (messages.length < 1 || messages.length > 50) throw errors.invalid("logEventMessages must have between 1 and 50 members.");
-  const { matches, extract } = translated(() => ({ matches: parsePattern(input.filterPattern!), extract: extractAll(input.filterPattern!) }));
+  const { matches, extract } = translated(() => ({
+    matches: parsePattern(input.filterPattern!),
+    extract: extractAll(input.filterPattern!),
+  }));
   return {
-    matches: messages.flatMap((message, i) => (matches(message) ? [{ eventNumber: i + 1, eventMessage: message, extractedValues: extract(message) }] : [])),
+    matches: messages.flatMap((message, i) =>
+      matches(message) ? [{ eventNumber: i + 1, eventMessage: message, extractedValues: extract(message) }] : [],
+    ),
   };
 }
 
@@ -139,7 +157,9 @@ function compile({ pattern, transformation }: MetricFilterRecord): Compiled {
   return {
     matches: parsePattern(pattern),
     value: compileExtract(transformation.metricValue, pattern),
-    dimensions: Object.entries(transformation.dimensions ?? {}).map(([name, selector]) => [name, compileExtract(selector, pattern)] as const),
+    dimensions: Object.entries(transformation.dimensions ?? {}).map(
+      ([name, selector]) => [name, compileExtract(selector, pattern)] as const,
+    ),
   };
 }
 
@@ -148,7 +168,13 @@ const compiled = new WeakMap<MetricFilterRecord, Compiled>();
 const minuteMs = 60_000;
 
 /** Tells what a batch of accepted events says to the group's filters, and how much came in. Source: "CloudWatch Logs metrics" and "Creating metrics from log events". */
-export async function measure(state: LogsState, scope: Scope, group: GroupRecord, accepted: readonly NewEvent[], now: number): Promise<void> {
+export async function measure(
+  state: LogsState,
+  scope: Scope,
+  group: GroupRecord,
+  accepted: readonly NewEvent[],
+  now: number,
+): Promise<void> {
   const sink = state.deps.metrics;
   if (!sink || accepted.length === 0) return;
   const dimensions = { LogGroupName: group.name };
@@ -168,7 +194,11 @@ export async function measure(state: LogsState, scope: Scope, group: GroupRecord
 }
 
 /** One measurement for each minute and set of dimensions; the default for minutes in which events came and none matched. Pure. */
-export function measurementsOf(filter: MetricFilterRecord, { matches, value, dimensions }: Compiled, events: readonly InputLogEvent[]): Measurement[] {
+export function measurementsOf(
+  filter: MetricFilterRecord,
+  { matches, value, dimensions }: Compiled,
+  events: readonly InputLogEvent[],
+): Measurement[] {
   const { metricName: name, unit = "None", defaultValue } = filter.transformation;
   const found = new Map<string, { readonly dimensions: Record<string, string>; readonly at: number; readonly values: number[] }>();
   const minutes = new Map<number, boolean>();
@@ -189,6 +219,9 @@ export function measurementsOf(filter: MetricFilterRecord, { matches, value, dim
     else found.set(key, { dimensions: own, at, values: [number] });
   }
   const measured = [...found.values()].map((each) => ({ name, unit, ...each }));
-  const missed = defaultValue === undefined ? [] : [...minutes].filter(([, any]) => !any).map(([at]) => ({ name, unit, dimensions: {}, at, values: [defaultValue] }));
+  const missed =
+    defaultValue === undefined
+      ? []
+      : [...minutes].filter(([, any]) => !any).map(([at]) => ({ name, unit, dimensions: {}, at, values: [defaultValue] }));
   return [...measured, ...missed];
 }

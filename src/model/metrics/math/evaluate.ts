@@ -70,7 +70,8 @@ function call(expression: Expression & { kind: "call" }, context: MathContext): 
 
 function searchCall({ items }: Expression & { kind: "call" }): SearchCall {
   const [query, statistic, period] = items;
-  if (query?.kind !== "text" || statistic?.kind !== "text") throw new MathError("SEARCH takes a search expression and a statistic, as text, and a period.");
+  if (query?.kind !== "text" || statistic?.kind !== "text")
+    throw new MathError("SEARCH takes a search expression and a statistic, as text, and a period.");
   if (period !== undefined && period.kind !== "number") throw new MathError("The period of SEARCH is a number.");
   return { query: query.value, statistic: statistic.value, period: period?.value };
 }
@@ -80,7 +81,9 @@ export const searchesOf = (expression: Expression): SearchCall[] =>
   [...partsOf(expression)].flatMap((part) => (part.kind === "call" && part.name === "SEARCH" ? [searchCall(part)] : []));
 
 /** The other queries that an expression names. */
-export const namesOf = (expression: Expression): string[] => [...partsOf(expression)].flatMap((part) => (part.kind === "name" ? [part.name] : []));
+export const namesOf = (expression: Expression): string[] =>
+  [...partsOf(expression)].flatMap((part) => (part.kind === "name" ? [part.name] : []));
 
 /** METRICS() reads all that are metrics. */
-export const usesMetrics = (expression: Expression): boolean => [...partsOf(expression)].some((part) => part.kind === "call" && part.name === "METRICS");
+export const usesMetrics = (expression: Expression): boolean =>
+  [...partsOf(expression)].some((part) => part.kind === "call" && part.name === "METRICS");

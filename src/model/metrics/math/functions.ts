@@ -76,16 +76,30 @@ function fill(series: Series, items: readonly Value[], window: Window): Series {
   const filler = items[1];
   const known = new Map(pointsOf(series));
   const slots = [...grid(window, series.period)];
-  if (typeof filler === "number") return seriesOf(series, slots.map((slot) => [slot, known.get(slot) ?? filler]));
+  if (typeof filler === "number")
+    return seriesOf(
+      series,
+      slots.map((slot) => [slot, known.get(slot) ?? filler]),
+    );
   if (filler !== undefined && isSeries(filler)) {
     const other = new Map(pointsOf(filler));
-    return seriesOf(series, slots.map((slot) => [slot, known.get(slot) ?? other.get(slot) ?? Number.NaN]));
+    return seriesOf(
+      series,
+      slots.map((slot) => [slot, known.get(slot) ?? other.get(slot) ?? Number.NaN]),
+    );
   }
   if (filler === "REPEAT") {
     let last = Number.NaN;
-    return seriesOf(series, slots.map((slot) => [slot, (last = known.get(slot) ?? last)]));
+    return seriesOf(
+      series,
+      slots.map((slot) => [slot, (last = known.get(slot) ?? last)]),
+    );
   }
-  if (filler === "LINEAR") return seriesOf(series, slots.map((slot) => [slot, known.get(slot) ?? between(series, slot)]));
+  if (filler === "LINEAR")
+    return seriesOf(
+      series,
+      slots.map((slot) => [slot, known.get(slot) ?? between(series, slot)]),
+    );
   return bad("FILL", "the second argument is a number, a time series, REPEAT or LINEAR");
 }
 
@@ -98,7 +112,8 @@ function between({ slots, values }: Series, slot: number): number {
 }
 
 function choose([condition, then, otherwise]: readonly Value[]): Value {
-  if (typeof condition === "string" || condition === undefined || then === undefined) return bad("IF", "a condition and a value are expected");
+  if (typeof condition === "string" || condition === undefined || then === undefined)
+    return bad("IF", "a condition and a value are expected");
   if ([condition, then, otherwise ?? 0].some(isArray)) return bad("IF", "arrays of time series are not taken");
   if (typeof then === "string" || typeof otherwise === "string") return bad("IF", "text is not taken");
   if (typeof condition === "number") {
@@ -116,7 +131,11 @@ function choose([condition, then, otherwise]: readonly Value[]): Value {
 }
 
 const arrayOf = (name: string, item: Value | undefined): readonly Series[] =>
-  item !== undefined && isArray(item) ? item : item !== undefined && isSeries(item) ? [item] : bad(name, "an array of time series is expected");
+  item !== undefined && isArray(item)
+    ? item
+    : item !== undefined && isSeries(item)
+      ? [item]
+      : bad(name, "an array of time series is expected");
 
 const orders: Readonly<Record<string, (values: readonly number[]) => number>> = {
   AVG: mean,
@@ -138,7 +157,8 @@ function sort([list, by, order, limit]: readonly Value[]): Value {
   return typeof limit === "number" ? sorted.slice(0, limit) : sorted;
 }
 
-const date = (name: string, of: (date: Date) => number) => perSeries(name, (series) => mapSeries(series, (_value, slot) => of(new Date(slot * 1000))));
+const date = (name: string, of: (date: Date) => number) =>
+  perSeries(name, (series) => mapSeries(series, (_value, slot) => of(new Date(slot * 1000))));
 
 export const functions: Readonly<Record<string, MathFunction>> = {
   ABS: each("ABS", Math.abs),
@@ -167,7 +187,10 @@ export const functions: Readonly<Record<string, MathFunction>> = {
   PERIOD: ([item]) => (item !== undefined && isSeries(item) ? item.period : bad("PERIOD", "a time series is expected")),
   TIME_SERIES: ([item], window) =>
     typeof item === "number"
-      ? seriesOf({ label: "", period: window.period }, grid(window, window.period).map((slot) => [slot, item] as const))
+      ? seriesOf(
+          { label: "", period: window.period },
+          grid(window, window.period).map((slot) => [slot, item] as const),
+        )
       : bad("TIME_SERIES", "a number is expected"),
   METRIC_COUNT: ([item]) => arrayOf("METRIC_COUNT", item).length,
   FIRST: ([item]) => arrayOf("FIRST", item)[0] ?? { label: "", period: 60, slots: [], values: [] },
@@ -197,4 +220,3 @@ export const absent: Readonly<Record<string, string>> = {
   LAMBDA: "Lambda",
   SERVICE_QUOTA: "Service Quotas",
 };
-

@@ -51,7 +51,11 @@ export function parseExpression(source: string): Expression {
   };
   const next = () => tokens[at];
   const operatorOf = (one: Token | undefined) =>
-    one?.kind === "sign" ? (aliases[one.text] ?? one.text) : one?.kind === "word" && /^(and|or)$/i.test(one.text) ? one.text.toUpperCase() : undefined;
+    one?.kind === "sign"
+      ? (aliases[one.text] ?? one.text)
+      : one?.kind === "word" && /^(and|or)$/i.test(one.text)
+        ? one.text.toUpperCase()
+        : undefined;
   const take = (text: string) => {
     if (next()?.kind !== "sign" || next()!.text !== text) return false;
     at += 1;
@@ -91,7 +95,8 @@ export function parseExpression(source: string): Expression {
     at += 1;
     if (one.kind === "number") return { kind: "number", value: Number(one.text) };
     if (one.kind === "text") return { kind: "text", value: one.text };
-    if (one.kind === "word") return take("(") ? { kind: "call", name: one.text.toUpperCase(), items: items(")") } : { kind: "name", name: one.text };
+    if (one.kind === "word")
+      return take("(") ? { kind: "call", name: one.text.toUpperCase(), items: items(")") } : { kind: "name", name: one.text };
     if (one.text === "(") {
       const inner = deeper(() => binary(0));
       expect(")");

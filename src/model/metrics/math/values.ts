@@ -16,7 +16,10 @@ export const isSeries = (value: Value): value is Series => typeof value === "obj
 export const isArray = (value: Value): value is readonly Series[] => Array.isArray(value);
 
 /** Values that are no numbers (a division by zero) are no data points. */
-export function seriesOf(like: { readonly label: string; readonly period: number }, points: Iterable<readonly [slot: number, value: number]>): Series {
+export function seriesOf(
+  like: { readonly label: string; readonly period: number },
+  points: Iterable<readonly [slot: number, value: number]>,
+): Series {
   const slots: number[] = [];
   const values: number[] = [];
   for (const [slot, value] of points) {

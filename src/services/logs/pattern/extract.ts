@@ -25,13 +25,18 @@ export function compileExtract(text: string, pattern: string): Extract {
 /** All that the pattern names, as TestMetricFilter shows it. */
 export function extractAll(pattern: string): (message: string) => Record<string, string> {
   const trimmed = pattern.trim();
-  const names = trimmed.startsWith("[") ? fieldNames(trimmed).flatMap((name, i) => (name === "..." ? [] : [`$${name === "" ? i + 1 : name}`])) : [];
+  const names = trimmed.startsWith("[")
+    ? fieldNames(trimmed).flatMap((name, i) => (name === "..." ? [] : [`$${name === "" ? i + 1 : name}`]))
+    : [];
   const selectors = trimmed.startsWith("{") ? (trimmed.match(/\$(?:\.[\w-]+|\[[^\]]*\])+/g) ?? []) : [];
   const extracts = [...names, ...selectors].map((name) => [name, compileExtract(name, trimmed)] as const);
-  return (message) => Object.fromEntries(extracts.flatMap(([name, extract]) => {
-    const value = extract(message);
-    return value === undefined ? [] : [[name, value] as const];
-  }));
+  return (message) =>
+    Object.fromEntries(
+      extracts.flatMap(([name, extract]) => {
+        const value = extract(message);
+        return value === undefined ? [] : [[name, value] as const];
+      }),
+    );
 }
 
 /** In the order of the fields; one without a name is empty. */
