@@ -61,6 +61,7 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_OPEN: config.open ? "1" : "",
     GANTRY_CLUSTER: config.cluster,
     GANTRY_PRICES: config.prices,
+    GANTRY_WEBHOOKS: config.webhooks,
   };
 }
 

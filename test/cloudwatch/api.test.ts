@@ -13,12 +13,11 @@ import { awsBinaries, startServer, type TestServer } from "../support/http.ts";
 
 const minute = 60_000;
 let server: TestServer;
-let part: CloudWatchPart;
 let client: cw.CloudWatchClient;
 const start = Math.floor(Date.now() / minute) * minute - 30 * minute;
 
 before(async () => {
-  server = await startServer({ parts: (deps) => [(part = createCloudWatch(deps))] });
+  server = await startServer({ parts: (deps) => [createCloudWatch(deps)] });
   client = new cw.CloudWatchClient(server.sdk());
 });
 after(async () => {

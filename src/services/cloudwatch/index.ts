@@ -100,6 +100,15 @@ export function createCloudWatch(deps: ServerDeps): CloudWatchPart {
       await evaluator.idle();
       await actions.idle();
     },
+    gauges() {
+      const status = opened?.status();
+      if (!status) return [];
+      return [
+        { name: "gantry_metric_series", help: "Series of CloudWatch metrics.", value: status.series },
+        { name: "gantry_metric_blocks", help: "Files that hold their data points.", value: status.blocks },
+        { name: "gantry_metric_points_waiting", help: "Data points in the log, not yet in a block.", value: status.waiting },
+      ];
+    },
     async status() {
       const status = opened?.status();
       return {

@@ -132,6 +132,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       tcs.forgetAll();
       await reconcilers.startOver();
     },
+    gauges: () => [{ name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length }],
     async status() {
       const count = links.instances().length;
       return { name: "ecs-tasks", detail: `${count} ${count === 1 ? "agent" : "agents"} connected` };
