@@ -1,14 +1,7 @@
-/** CloudWatch by real Terraform: applied, planned clean, changed, destroyed, and nothing of it left. */
+/** CloudWatch: alarms, dashboards, metric filters. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { createCloudWatch } from "#services/cloudwatch/index.ts";
-import { createLogs } from "#services/logs/logs.ts";
-import { createSts } from "#services/sts/index.ts";
-import { startServer } from "../support/http.ts";
-import { findTerraform, startTerraform } from "./support.ts";
-
-const found = findTerraform();
-const skip = "missing" in found ? found.missing : false;
+import type { Lesson } from "./lesson.ts";
+import { keysBelow } from "./lesson.ts";
 
 const configuration = `
 resource "aws_cloudwatch_metric_alarm" "cpu" {
@@ -122,41 +115,18 @@ resource "aws_cloudwatch_log_metric_filter" "bytes" {
 }
 `;
 
-test(
-  "Terraform applies alarms, a dashboard and metric filters, plans clean, changes them, destroys them",
-  { skip, timeout: 600_000 },
-  async () => {
-    assert.ok("terraform" in found);
-    const server = await startServer({ parts: (deps) => [createSts(deps), createCloudWatch(deps), createLogs(deps)] });
-    const terraform = await startTerraform(found, server.endpoint, ["cloudwatch", "logs", "sts", "iam"]);
-    const records = async () =>
-      (
-        await Promise.all(
-          ["/cloudwatch-alarm/", "/cloudwatch-alarm-state/", "/cloudwatch-dashboard/", "/logs/"].map((prefix) =>
-            server.deps.store.list(prefix),
-          ),
-        )
-      ).flatMap(({ entries }) => entries.map(({ key }) => key));
-    try {
-      await terraform.apply(configuration);
-      const clean = await terraform.plan();
-      assert.equal(clean.code, 0, clean.text);
-      await terraform.apply(
-        configuration
-          .replace("threshold           = 80", "threshold           = 90")
-          .replace('team = "a" }', 'team = "b", more = "c" }')
-          .replace('description = "any of them"', 'description = "one of them"')
-          .replace("period = 300 }", "period = 60 }")
-          .replace('value      = "1"', 'value      = "2"'),
-      );
-      const again = await terraform.plan();
-      assert.equal(again.code, 0, again.text);
-      await terraform.destroy();
-      assert.deepEqual(await terraform.state(), []);
-      assert.deepEqual(await records(), []);
-    } finally {
-      await terraform.remove();
-      await server.close();
-    }
+export const cloudwatch: Lesson = {
+  name: "cloudwatch",
+  services: ["cloudwatch", "logs"],
+  configuration: async () => configuration,
+  changed: (text) =>
+    text
+      .replace("threshold           = 80", "threshold           = 90")
+      .replace('team = "a" }', 'team = "b", more = "c" }')
+      .replace('description = "any of them"', 'description = "one of them"')
+      .replace("period = 300 }", "period = 60 }")
+      .replace('value      = "1"', 'value      = "2"'),
+  async destroyed(server) {
+    assert.deepEqual(await keysBelow(server, "/cloudwatch-alarm/", "/cloudwatch-alarm-state/", "/cloudwatch-dashboard/", "/logs/"), []);
   },
-);
+};
