@@ -4,6 +4,7 @@
  * Every frame is text: `{"type": T, "message": {…}}`.
  */
 import type { LoadBalancerStateMessage, TargetHealthMessage } from "./load-balancers.ts";
+import type { InstanceReportMessage, InstanceStateMessage } from "./instances.ts";
 import type { ElasticNetworkInterface, VpcStateMessage } from "./vpc.ts";
 
 export type * from "./vpc.ts";
@@ -248,6 +249,7 @@ export type FromServer =
   | Frame<"IAMRoleCredentialsMessage", IamRoleCredentialsMessage>
   | Frame<"VpcStateMessage", VpcStateMessage>
   | Frame<"LoadBalancerStateMessage", LoadBalancerStateMessage>
+  | Frame<"InstanceStateMessage", InstanceStateMessage>
   | Frame<
       | "CloseMessage"
       | "ErrorMessage"
@@ -278,6 +280,7 @@ export type FromAgent =
   | Frame<"IAMRoleCredentialsAckRequest", { readonly messageId: string; readonly credentialsId: string; readonly expiration: string }>
   | Frame<"TaskStopVerificationMessage", TaskStopVerificationMessage>
   | Frame<"TargetHealthMessage", TargetHealthMessage>
+  | Frame<"InstanceReportMessage", InstanceReportMessage>
   | Frame<"NackRequest", { readonly messageId: string; readonly reason: string }>;
 
 // Telemetry, from the agent (each frame behind a block of signed HTTP headers and an empty line).

@@ -6,6 +6,7 @@ import type {
   TaskStopVerificationAck,
 } from "#agent-protocol/messages.ts";
 import type { LoadBalancerStateMessage } from "#agent-protocol/load-balancers.ts";
+import type { InstanceStateMessage, LocalInstance } from "#agent-protocol/instances.ts";
 import type { VpcState, VpcStateMessage } from "#agent-protocol/vpc.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Engine } from "../task/engine.ts";
@@ -22,6 +23,8 @@ export function createAcsHandler(deps: {
   /** All VPCs of this machine, as they are to be. */
   vpcs(states: readonly VpcState[]): Promise<void>;
   loadBalancers(message: LoadBalancerStateMessage): void;
+  /** All local instances of this machine, as they are to be. */
+  instances(instances: readonly LocalInstance[]): void;
   cluster(): string;
   instance(): string;
 }): AcsHandler {
@@ -100,6 +103,13 @@ export function createAcsHandler(deps: {
           const { messageId, snapshot, names } = message as LoadBalancerStateMessage;
           if (!messageId || !Array.isArray(snapshot?.loadBalancers) || !Array.isArray(names)) return;
           deps.loadBalancers(message as LoadBalancerStateMessage);
+          ack(socket, messageId);
+          return;
+        }
+        case "InstanceStateMessage": {
+          const { messageId, instances } = message as InstanceStateMessage;
+          if (!messageId || !Array.isArray(instances)) return;
+          deps.instances(instances);
           ack(socket, messageId);
           return;
         }

@@ -47,6 +47,7 @@ export function attributesOf(
     // Always, so that a mark that was taken back goes.
     "gantry.fargate": config.fargate,
     "gantry.load-balancers": "true",
+    "gantry.instances": "true",
     ...config.instanceAttributes,
   };
   return [...names.map((name) => ({ name })), ...Object.entries(values).map(([name, value]) => ({ name, value }))];
