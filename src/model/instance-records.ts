@@ -140,7 +140,8 @@ export function stateOf(
 ): InstanceState {
   if (terminatedAt !== undefined) return "terminated";
   if (desired === "terminated") return "shutting-down";
-  if (desired === "stopped") return node === undefined || !seen || seen.state === "stopped" || seen.state === "ended" ? "stopped" : "stopping";
+  if (desired === "stopped")
+    return node === undefined || !seen || seen.state === "stopped" || seen.state === "ended" ? "stopped" : "stopping";
   if (seen?.state === "running" && seen.boot === boot) return "running";
   // A reboot shows nothing.
   return seen !== undefined && seen.state !== "stopped" && seen.boot === boot - 1 && boot > 1 ? "running" : "pending";

@@ -1,3 +1,4 @@
+import type { InstanceReportMessage } from "#agent-protocol/instances.ts";
 import type { TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
 import type { FromAgent, FromServer, StopTask, TaskStopVerificationMessage } from "#agent-protocol/messages.ts";
 import { ecsKeys, instanceKeyOf } from "#model/ecs-keys.ts";
@@ -26,6 +27,7 @@ export interface AcsOptions {
   /** The agent of `instance` (its key) has connected or gone. */
   readonly changed: (instance: string) => void;
   readonly targetHealth: (instance: string, link: Link, message: TargetHealthMessage) => void;
+  readonly instances: (instance: string, link: Link, message: InstanceReportMessage) => void;
 }
 
 export interface Acs {
@@ -98,6 +100,9 @@ export function createAcs(options: AcsOptions): Acs {
         return;
       case "TargetHealthMessage":
         options.targetHealth(instance, link, frame.message);
+        return;
+      case "InstanceReportMessage":
+        options.instances(instance, link, frame.message);
         return;
       case "TaskStopVerificationMessage":
         return verify(frame.message, instance, link);

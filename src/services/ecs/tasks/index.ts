@@ -4,6 +4,7 @@ import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
+import { createInstanceReconciler } from "#reconcilers/instances/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
 import { createWriter, type Writer } from "#store/unit.ts";
@@ -58,8 +59,24 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     },
     deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
   });
-  const balancers = createLoadBalancerReconciler({ ...deps, writer: taskDeps.writer, log, links, vpcs: () => vpcs });
+  const balancers = createLoadBalancerReconciler({
+    ...deps,
+    writer: taskDeps.writer,
+    log,
+    links,
+    vpcs: () => vpcs,
+    addressOf: (id) => instances.addressOf(id),
+  });
   const vpcs = createVpcReconciler({ store, clock, random, log, links, balancers: balancers.balancers });
+  const instances = createInstanceReconciler({
+    store,
+    writer: taskDeps.writer,
+    clock,
+    random,
+    log,
+    links,
+    changed: () => balancers.addressesChanged(),
+  });
   const acs = createAcs({
     store,
     clock,
@@ -70,9 +87,11 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       if (closing) return;
       balancers.connectionChanged(instance);
       vpcs.connectionChanged(instance);
+      instances.connectionChanged(instance);
       reconcilers.connectionChanged(instance);
     },
     targetHealth: (...report) => balancers.targetHealth(...report),
+    instances: (...report) => instances.report(...report),
   });
   const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
 
@@ -104,6 +123,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       await timeline.start();
       balancers.start();
       vpcs.start();
+      instances.start();
       reconcilers.start();
     },
     async stop() {
@@ -111,6 +131,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
       await balancers.stop();
+      await instances.stop();
       await vpcs.stop();
       await reconcilers.stop();
     },
