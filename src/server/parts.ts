@@ -1,6 +1,7 @@
 import type { ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createAcm } from "#services/acm/index.ts";
+import { createAutoScaling } from "#services/autoscaling/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
@@ -15,6 +16,7 @@ export function createParts(deps: ServerDeps): readonly ServerPart[] {
   return [
     createSts(deps),
     createEc2(deps),
+    createAutoScaling(deps),
     createEcr(deps),
     createEcs(deps),
     createElbv2(deps),
