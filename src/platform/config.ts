@@ -33,6 +33,8 @@ export interface Config {
    * port 4566, otherwise none, so that several Gantrys of one machine do not meet.
    */
   readonly dnsPort: number | undefined;
+  /** So long fewer instances must do before a capacity provider takes any away. `GANTRY_SCALE_IN_SECONDS`, default 900 as with AWS. */
+  readonly scaleInSeconds: number;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
 }
@@ -53,6 +55,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     throw new ConfigError(`--open takes any credentials, so it listens on loopback only: GANTRY_BIND is ${bind}`);
   const requestsPerSecond = Number(env.GANTRY_REQUESTS_PER_SECOND ?? "0");
   if (!(requestsPerSecond >= 0)) throw new ConfigError(`GANTRY_REQUESTS_PER_SECOND is not a number: ${env.GANTRY_REQUESTS_PER_SECOND}`);
+  const scaleInSeconds = Number(env.GANTRY_SCALE_IN_SECONDS || "900");
+  if (!(scaleInSeconds >= 0)) throw new ConfigError(`GANTRY_SCALE_IN_SECONDS is not a number of seconds: ${env.GANTRY_SCALE_IN_SECONDS}`);
   const home = resolve(env.GANTRY_HOME || "/var/lib/gantry");
   const publicPool = env.GANTRY_PUBLIC_POOL ?? defaultPool(home);
   if (!isBlock(publicPool)) throw new ConfigError(`GANTRY_PUBLIC_POOL is not an IPv4 block between /8 and /29: ${publicPool}`);
@@ -71,6 +75,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     requestsPerSecond,
     cluster: env.GANTRY_CLUSTER ?? "default",
     publicPool,
+    scaleInSeconds,
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
   };

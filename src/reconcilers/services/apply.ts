@@ -13,6 +13,7 @@ import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
 import type { NetworkWish } from "../launch.ts";
+import { writeWaitingTask } from "../capacity/waiting.ts";
 import { fargateNodesOf, nodeOf, type Machine } from "../nodes.ts";
 import { reclaimSpot } from "../spot.ts";
 import { VpcError } from "../vpc/errors.ts";
@@ -41,6 +42,8 @@ export interface Placing {
   readonly tried: boolean;
   /** Tasks for which Spot tasks are to make room. */
   readonly claims?: readonly { readonly request: PlacementRequest; readonly count: number }[];
+  /** Tasks of capacity providers without room, which wait for it. */
+  readonly waiting?: readonly TaskRecord[];
   /** Fargate had no room. */
   readonly capacity?: boolean;
 }
@@ -105,6 +108,10 @@ export async function applyDecision(
       if (!(error instanceof VpcError)) throw error;
       noAddress = error.message;
     }
+  }
+  for (const task of placing.waiting ?? []) {
+    if (!(await writeWaitingTask(unit, scope, task))) break;
+    started.push(task.id);
   }
   if (placing.claims?.length) {
     const machines = await fargateNodesOf(unit);
