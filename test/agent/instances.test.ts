@@ -106,7 +106,10 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     assert.ok(held < 150, `${held} MiB`);
     process.stderr.write(`boot ${boot} ms, registered ${registered} ms, ${held} MiB\n`);
 
-    assert.equal(await ssh(`hostname; cat /var/user-data; id -un; ls ${machine.home} 2>/dev/null || true`), "ip-10-0-1-5\nip-10-0-1-5\nec2-user");
+    assert.equal(
+      await ssh(`hostname; cat /var/user-data; id -un; ls ${machine.home} 2>/dev/null || true`),
+      "ip-10-0-1-5\nip-10-0-1-5\nec2-user",
+    );
 
     await machine.killAgent();
     assert.equal(await ssh("hostname"), "ip-10-0-1-5");

@@ -30,7 +30,9 @@ test("TLS: the certificate by the client's name, the default else; HTTP/2 to cli
     certificate(made.directory, "*.wild.test"),
   ];
   const apply = (certificates: (typeof first)[]) =>
-    made.balancers.apply(single(port, [groupOf("g", [one])], { protocol: "HTTPS", certificates }, { accessLog: { bucket: "logs", prefix: "" } }));
+    made.balancers.apply(
+      single(port, [groupOf("g", [one])], { protocol: "HTTPS", certificates }, { accessLog: { bucket: "logs", prefix: "" } }),
+    );
   await apply([first, second, wild]);
   await made.state(one.port, "healthy");
   assert.equal((await handshake(port, "second.test")).names, "DNS:second.test");
