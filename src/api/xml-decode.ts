@@ -1,7 +1,7 @@
 import { ApiError } from "./contract.ts";
 import { decodeText } from "./http-text.ts";
 import type { Member, ServiceTable } from "./schema.ts";
-import { parseXml, type XmlElement, XmlError } from "./xml-parse.ts";
+import { parseXml, type XmlElement, XmlError } from "#platform/xml-parse.ts";
 
 /** The root element of a REST-XML body. Throws ApiError when it is not well-formed. */
 export function parseBody(body: Uint8Array): XmlElement {

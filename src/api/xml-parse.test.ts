@@ -6,7 +6,7 @@ import { decodeRest } from "./rest.ts";
 import { matchRest } from "./rest-match.ts";
 import { serviceTable } from "./schema.ts";
 import { escapeXml } from "./xml.ts";
-import { parseXml, type XmlElement, XmlError } from "./xml-parse.ts";
+import { parseXml, type XmlElement, XmlError } from "#platform/xml-parse.ts";
 
 test("elements, attributes, prefixes, text, CDATA, comments, declarations", () => {
   const root = parseXml(

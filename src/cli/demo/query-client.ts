@@ -1,7 +1,7 @@
 import { type Identity } from "#platform/identity.ts";
 import type { Config } from "#platform/config.ts";
 import { sign } from "#agent/aws/sigv4.ts";
-import { parseXml, type XmlElement } from "#api/xml-parse.ts";
+import { parseXml, type XmlElement } from "#platform/xml-parse.ts";
 import { endpointOf } from "../commands.ts";
 
 /** A service of the Query protocols (Smithy, "AWS query protocol", "AWS EC2 query protocol"): parameters in, the answer's XML out. */
