@@ -32,16 +32,11 @@ import {
   EC2Client,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
-import type { InstanceRecord } from "#model/instance-records.ts";
-import { vpcKeys } from "#model/vpc-keys.ts";
-import { finishTermination } from "#reconcilers/instances/launch.ts";
-import { changeVpc } from "#reconcilers/vpc/make-vpc.ts";
 import { createAutoScaling } from "#services/autoscaling/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
-import { createWriter } from "#store/unit.ts";
+import { everyInstanceObeys } from "../support/instances.ts";
 import { startServer, type TestServer } from "../support/http.ts";
 
-const scope = { account: "000000000000", region: "us-east-1" };
 let server: TestServer;
 let ec2: EC2Client;
 let autoscaling: AutoScalingClient;
@@ -51,33 +46,17 @@ let part: ReturnType<typeof createAutoScaling>;
 const over = new AbortController();
 let machine: Promise<void>;
 
-/** Every instance runs once it is asked for, and is gone once it is to go. */
-async function everyInstanceObeys(): Promise<void> {
-  const { store } = server.deps;
-  const writer = createWriter(store);
-  for await (const { events } of store.watch(vpcKeys.of(scope, "instance"), { signal: over.signal }))
-    for (const event of events) {
-      if (event.type !== "put") continue;
-      const record = event.entry.value as InstanceRecord;
-      if (record.terminatedAt !== undefined) continue;
-      await changeVpc(writer, scope, async (unit) => {
-        if (record.desired === "terminated") await finishTermination(unit, scope, record, Date.now());
-        else unit.put(vpcKeys.one(scope, "instance-observed", record.id), { state: record.desired, boot: record.boot, ready: true, at: 0 });
-      });
-    }
-}
-
 before(async () => {
   server = await startServer({
     parts: (deps) => [createEc2(deps), (part = createAutoScaling(deps))],
   });
   await part.start?.();
-  machine = everyInstanceObeys();
+  machine = everyInstanceObeys(server.deps.store, over.signal);
   ec2 = new EC2Client(server.sdk());
   autoscaling = new AutoScalingClient(server.sdk());
   const { LaunchTemplate } = await ec2.send(
     new CreateLaunchTemplateCommand({
-      LaunchTemplateName: "t",
+      LaunchTemplateName: "nodes",
       LaunchTemplateData: { ImageId: "ami-0ec5000000000a001", InstanceType: "t3.micro" },
     }),
   );
@@ -182,7 +161,10 @@ test("a group's life: balanced, resized, healed, protected, held by a hook, dele
     await new Promise((resolve) => setTimeout(resolve, 20));
   const { AutoScalingInstances } = await autoscaling.send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [last!.InstanceId!] }));
   assert.equal(AutoScalingInstances![0]!.LifecycleState, "Terminating:Wait");
-  await assert.rejects(autoscaling.send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName })), refused("ScalingActivityInProgress"));
+  await assert.rejects(
+    autoscaling.send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName })),
+    refused("ScalingActivityInProgressFault"),
+  );
   await autoscaling.send(
     new CompleteLifecycleActionCommand({
       AutoScalingGroupName,
