@@ -222,7 +222,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
         },
         opened: (socket) => {
           balancing.connected((message) => socket.send({ type: "TargetHealthMessage", message }));
-          instances.connected((message) => socket.send({ type: "InstanceReportMessage", message }));
+          // An instance has none within it.
+          if (!config.ec2Instance) instances.connected((message) => socket.send({ type: "InstanceReportMessage", message }));
           sendCredentials = false;
           reporter.pokeAll();
         },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -14,6 +14,8 @@ import { until } from "./fake-control-plane.ts";
 import { startMachine, type Machine } from "./machine.ts";
 
 const run = promisify(execFile);
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const list = (directory: string) => (existsSync(directory) ? readdirSync(directory) : []);
 
 /** Local EC2 instances on a real machine: the agent as a process, system containers, a fake control plane above. */
 describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", timeout: 120_000 }, () => {
@@ -26,6 +28,12 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     await machine.startAgent();
   });
   after(async () => {
+    // A test that failed may have left one running.
+    if (machine && list(join(machine.home, "instances")).length > 0) {
+      await machine.killAgent();
+      await machine.startAgent();
+      await machine.endAgent("SIGUSR2");
+    }
     await machine?.close();
     rmSync(keys, { recursive: true, force: true });
   });
@@ -132,6 +140,39 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     assert.equal(cgroups(), "0");
     assert.deepEqual(readdirSync(join(machine.home, "instances")), []);
     assert.doesNotMatch(readFileSync("/proc/mounts", "utf8"), new RegExp(`${machine.home}/instances`));
+  });
+
+  it("an agent that is killed at any moment of a start or an end takes up what it finds", async () => {
+    // Instances connect to the same fake: the machine registered first.
+    const host = () =>
+      until("the machine's connection", () =>
+        machine.plane.sockets.get("arn:aws:ecs:us-east-1:000000000000:container-instance/default/i1"),
+      );
+    const restart = async () => {
+      await machine.killAgent();
+      while (machine.plane.sockets.size > 0) await sleep(10);
+      machine.plane.frames.length = 0;
+      await machine.startAgent();
+      return host();
+    };
+    let socket = await host();
+    for (const [at, ms] of [20, 120, 300, 700].entries()) {
+      const boot = 10 + at;
+      vpcs(socket, eni);
+      tell(socket, "InstanceStateMessage", { instances: [instance({ boot })] });
+      await sleep(ms);
+      socket = await restart();
+      vpcs(socket, eni);
+      tell(socket, "InstanceStateMessage", { instances: [instance({ boot })] });
+      await is("running", (report) => report.ready && report.boot === boot);
+      tell(socket, "InstanceStateMessage", { instances: [] });
+      await sleep(ms / 4);
+      socket = await restart();
+      tell(socket, "InstanceStateMessage", { instances: [] });
+      const reported = () => machine.plane.frames.some(({ type }) => type === "InstanceReportMessage");
+      await until("it is gone", () => (reported() && seen().length === 0 && cgroups() === "0" ? true : undefined));
+      assert.deepEqual(list(join(machine.home, "instances")), []);
+    }
     assert.equal(await machine.endAgent("SIGTERM"), 0);
   });
 });

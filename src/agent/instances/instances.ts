@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { access, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { InstanceReport, InstanceReportMessage, LocalInstance } from "#agent-protocol/instances.ts";
@@ -144,6 +144,13 @@ export function createInstances(options: {
     if (own.kept) await watch(id, own, own.kept, signal);
   }
 
+  /** From the first report on an instance of an earlier life is named: one that is not named counts as gone. */
+  const foundReport = (id: string, { instance, boot: number, machine, ended }: Kept): InstanceReport => {
+    const runs = machine !== undefined && isAlive(machine);
+    const state = runs ? "running" : ended ? "ended" : instance.desired === "stopped" ? "stopped" : "pending";
+    return { instanceId: id, state, boot: number, ready: runs && existsSync(join(directoryOf(id), "shared", "ready")) };
+  };
+
   const endedReport = async (id: string, { boot: number }: Kept): Promise<InstanceReport> => ({
     instanceId: id,
     state: "ended",
@@ -260,11 +267,11 @@ export function createInstances(options: {
       for (const id of list(root)) {
         try {
           const kept = JSON.parse(readFileSync(join(directoryOf(id), "instance.json"), "utf8")) as Kept;
-          all.set(id, { ...newOwn(), kept, wanted: kept.instance });
+          all.set(id, { ...newOwn(), kept, wanted: kept.instance, report: foundReport(id, kept) });
           network.adopt(kept.attachment);
         } catch {
           // A directory without its record: its making or its end was interrupted, and nothing else is left of it.
-          all.set(id, newOwn());
+          all.set(id, { ...newOwn(), report: { instanceId: id, state: "stopping", boot: 0, ready: false } });
         }
       }
     },

@@ -20,7 +20,7 @@ const member = (id: string, zone: string, changes: Partial<MemberRecord> = {}): 
     ...changes,
   }) as unknown as MemberRecord;
 const decide = (each: GroupRecord, members: readonly MemberRecord[], states: Record<string, InstanceState> = {}, now = 0) =>
-  decideGroup({ group: each, members, subnets, stateOf: (id) => states[id] ?? "running" }, now);
+  decideGroup({ group: each, members, subnets, hooks: new Set(["h"]), stateOf: (id) => states[id] ?? "running" }, now);
 
 describe("an Auto Scaling group", () => {
   test("launches where there are fewest", () => {

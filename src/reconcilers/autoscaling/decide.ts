@@ -7,6 +7,8 @@ export interface GroupFacts {
   readonly members: readonly MemberRecord[];
   /** Of EC2; undefined: it knows none of that id. */
   readonly stateOf: (id: string) => InstanceState | undefined;
+  /** Names of the group's hooks: one that was deleted holds nobody any more. */
+  readonly hooks: ReadonlySet<string>;
   /** The group's subnets and their zones. */
   readonly subnets: readonly { readonly id: string; readonly zone: string }[];
 }
@@ -31,7 +33,7 @@ export type Cause = "scale-in" | "unhealthy" | "deleted";
 
 const isActive = ({ lifecycle }: MemberRecord) => lifecycle === "Pending" || lifecycle === "InService";
 
-export function decideGroup({ group, members, stateOf, subnets }: GroupFacts, now: number): GroupDecision {
+export function decideGroup({ group, members, stateOf, hooks, subnets }: GroupFacts, now: number): GroupDecision {
   const suspended = (name: string) => group.suspended.some((each) => each.name === name);
   const arrived: MemberRecord[] = [];
   const leaving: { member: MemberRecord; cause: Cause }[] = [];
@@ -47,7 +49,7 @@ export function decideGroup({ group, members, stateOf, subnets }: GroupFacts, no
     }
     if (!isActive(member)) {
       if (member.lifecycle === "Terminating:Wait") {
-        const open = (member.waiting?.hooks ?? []).filter(({ until }) => until > now);
+        const open = (member.waiting?.hooks ?? []).filter(({ name, until }) => until > now && hooks.has(name));
         if (open.length === 0) terminate.push(member);
         else times.push(Math.min(...open.map(({ until }) => until)));
       } else if (state !== "shutting-down") terminate.push(member);

@@ -1,4 +1,4 @@
-import { autoscalingKeys, groupOfKey, type GroupRecord, type MemberRecord } from "#model/autoscaling-records.ts";
+import { autoscalingKeys, groupOfKey, type GroupRecord, type HookRecord, type MemberRecord } from "#model/autoscaling-records.ts";
 import type { Scope } from "#model/ecs-keys.ts";
 import { type InstanceObservation, type InstanceRecord, stateOf } from "#model/instance-records.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
@@ -70,6 +70,7 @@ export function createGroupReconciler(options: {
 
   async function factsOf(unit: Unit, scope: Scope, group: GroupRecord) {
     const members = [...(await unit.list<MemberRecord>(autoscalingKeys.membersOf(scope, group.name))).values()];
+    const hooks = new Set([...(await unit.list<HookRecord>(autoscalingKeys.hooksOf(scope, group.name))).values()].map(({ name }) => name));
     const states = new Map<string, ReturnType<typeof stateOf>>();
     for (const { id } of members) {
       const instance = await unit.get<InstanceRecord>(vpcKeys.one(scope, "instance", id));
@@ -81,7 +82,7 @@ export function createGroupReconciler(options: {
       const subnet = await unit.get<SubnetRecord>(vpcKeys.one(scope, "subnet", id));
       if (subnet) subnets.push({ id, zone: subnet.availabilityZone });
     }
-    return { group, members, subnets, stateOf: (id: string) => states.get(id) };
+    return { group, members, hooks, subnets, stateOf: (id: string) => states.get(id) };
   }
 
   async function apply(unit: Unit, scope: Scope, group: GroupRecord, decision: GroupDecision): Promise<void> {

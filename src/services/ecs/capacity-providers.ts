@@ -214,7 +214,7 @@ export async function deleteCapacityProvider(
   const scope = scopeOf(context);
   const name = nameOf(input.capacityProvider);
   if (fargateProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be deleted.");
-  return deps.writer.run("ecs-clusters", async (unit) => {
+  const answer = await deps.writer.run("ecs-clusters", async (unit) => {
     const key = capacityProviderKey(scope, name);
     const record = await unit.get<CapacityProviderRecord>(key);
     if (!record) throw ecsErrors.client(notFound);
@@ -225,8 +225,12 @@ export async function deleteCapacityProvider(
         `The capacity provider cannot be deleted because it is associated with cluster: ${user.name}. Remove the capacity provider from the cluster and try again.`,
       );
     unit.delete(key);
-    return { capacityProvider: { ...view(scope, record, true), status: "INACTIVE", updateStatus: "DELETE_COMPLETE" } };
+    return { record, capacityProvider: { ...view(scope, record, true), status: "INACTIVE", updateStatus: "DELETE_COMPLETE" } as const };
   });
+  // Its hook would hold the group's instances for an hour.
+  const group = groupNameOf(answer.record.autoScalingGroupProvider.autoScalingGroupArn);
+  await changeVpc(deps.writer, scope, async (unit) => unit.delete(autoscalingKeys.hook(scope, group, drainingHook)));
+  return { capacityProvider: answer.capacityProvider };
 }
 
 function view(scope: Scope, record: CapacityProviderRecord, withTags: boolean): CapacityProvider {
