@@ -10,6 +10,7 @@ import type {
   ServiceConnectStateMessage,
   ServiceConnectSubscription,
 } from "./service-connect.ts";
+import type { InstanceReportMessage, InstanceStateMessage } from "./instances.ts";
 import type { ElasticNetworkInterface, VpcStateMessage } from "./vpc.ts";
 
 export type * from "./vpc.ts";
@@ -268,6 +269,7 @@ export type FromServer =
   | Frame<"VpcStateMessage", VpcStateMessage>
   | Frame<"LoadBalancerStateMessage", LoadBalancerStateMessage>
   | Frame<"ServiceConnectStateMessage", ServiceConnectStateMessage>
+  | Frame<"InstanceStateMessage", InstanceStateMessage>
   | Frame<
       | "CloseMessage"
       | "ErrorMessage"
@@ -299,6 +301,7 @@ export type FromAgent =
   | Frame<"TaskStopVerificationMessage", TaskStopVerificationMessage>
   | Frame<"TargetHealthMessage", TargetHealthMessage>
   | Frame<"ServiceConnectSubscription", ServiceConnectSubscription>
+  | Frame<"InstanceReportMessage", InstanceReportMessage>
   | Frame<"NackRequest", { readonly messageId: string; readonly reason: string }>;
 
 // Telemetry, from the agent (each frame behind a block of signed HTTP headers and an empty line).

@@ -17,6 +17,7 @@ import { createSampler } from "./metadata/sampler.ts";
 import { createMetadataServer } from "./metadata/server.ts";
 import { metadataVariables } from "./metadata/variables.ts";
 import { createLoadBalancing, type LoadBalancing } from "./load-balancing/load-balancing.ts";
+import { createInstances } from "./instances/instances.ts";
 import { createNetwork, type Network, type NetworkOptions } from "./network/network.ts";
 import { createRegistryLogins } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
@@ -75,6 +76,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const { home, dataDir } = config;
   const balancing = deps.loadBalancing ?? createLoadBalancing({ home, dataDir, instance: config.instance, network, clock, random, log });
   const connect = createServiceConnect({ home, images: runtime.images, network, clock, random, log });
+  const instances = createInstances({ config, network, clock, random, log });
   const logs = createLogDrivers({ config, clock, random, log, journal });
   const world: World = {
     config,
@@ -124,7 +126,9 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       ),
   });
   const version = await untilReady(runtime, clock, log, signal);
+  instances.adopt();
   await engine.recover();
+  await instances.start();
   balancing.start();
   const metadata = createMetadataServer({ world, engine, sampler, tags: (view) => tagsOf(view.plan.arn) });
   await metadata.listen("127.0.0.1", metadataPort);
@@ -199,6 +203,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       vpcs: (states) => network.updateVpcs(states),
       loadBalancers: (message) => balancing.update(message),
       serviceConnect: (message) => connect.update(message),
+      instances: (list) => instances.update(list),
       cluster,
       instance,
     });
@@ -225,6 +230,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
         opened: (socket) => {
           balancing.connected((message) => socket.send({ type: "TargetHealthMessage", message }));
           connect.connected((message) => socket.send({ type: "ServiceConnectSubscription", message }));
+          // An instance has none within it.
+          if (!config.ec2Instance) instances.connected((message) => socket.send({ type: "InstanceReportMessage", message }));
           sendCredentials = false;
           reporter.pokeAll();
         },
@@ -232,6 +239,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
         closed: () => {
           balancing.disconnected();
           connect.disconnected();
+          instances.disconnected();
         },
         refused: (text) => forgotten(text),
       },
@@ -298,6 +306,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     engine.close();
     logs.close();
     await balancing.close();
+    await instances.close();
     await network.close();
     journal.close();
   };
@@ -306,6 +315,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     engine,
     stop,
     async tearDown() {
+      await instances.tearDown();
       engine.stopAll("The agent of this machine was taken down");
       await Promise.race([engine.idle(), sleep(clock, 15_000)]);
       await reporter.drained(2_000);

@@ -37,6 +37,8 @@ export interface AgentConfig {
   readonly imageCleanup: { readonly intervalMs: number; readonly minimumAgeMs: number } | undefined;
   readonly loggingDrivers: readonly string[];
   readonly privilegedDisabled: boolean;
+  /** Of a local EC2 instance: its type's size, whatever the kernel says of the machine beneath, and the document that it registers with. `GANTRY_INSTANCE_CPU` (units), `_MEMORY_MIB`, `_IDENTITY`. */
+  readonly ec2Instance?: { readonly cpu: number; readonly memoryMiB: number; readonly identityDocument: string };
   /** Whether this machine is Fargate's capacity: `true`, beside its cluster's own tasks; `only`, for nothing else; `false`. `GANTRY_FARGATE`, default `false`; `./gantry up` says `true`. */
   readonly fargate: "true" | "only" | "false";
   /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `runc`) and `GANTRY_RUNTIME_BINARY`. */
@@ -108,6 +110,15 @@ export function readAgentConfig(env: Environment): AgentConfig {
     loggingDrivers: stringList("ECS_AVAILABLE_LOGGING_DRIVERS", env, ["json-file", "awslogs", "none"]),
     fargate: fargateMark(env),
     privilegedDisabled: env.ECS_DISABLE_PRIVILEGED === "true",
+    ...(env.GANTRY_INSTANCE_IDENTITY
+      ? {
+          ec2Instance: {
+            cpu: count("GANTRY_INSTANCE_CPU", env, 1024),
+            memoryMiB: count("GANTRY_INSTANCE_MEMORY_MIB", env, 512),
+            identityDocument: env.GANTRY_INSTANCE_IDENTITY,
+          },
+        }
+      : {}),
     runtime: { name: env.GANTRY_RUNTIME || "runc", binary: env.GANTRY_RUNTIME_BINARY || undefined },
     fargateRuntime: fargateRuntime(env),
     runscPlatform: word("GANTRY_RUNSC_PLATFORM", env),

@@ -134,7 +134,16 @@ export interface TaskRecord {
   readonly id: string;
   readonly cluster: string;
   readonly taskDefinitionArn: string;
+  /** Empty while it waits. */
   readonly containerInstanceId: string;
+  /** It is PROVISIONING: its capacity provider has no room for it yet. What its place and its interface depend on. */
+  readonly waiting?: {
+    readonly since: number;
+    readonly constraints: readonly { readonly type?: string; readonly expression?: string }[];
+    readonly strategy: readonly { readonly type?: string; readonly field?: string }[];
+    readonly network?: { readonly subnets: readonly string[]; readonly groups: readonly string[]; readonly assignPublicIp: boolean };
+    readonly gpuCount?: number;
+  };
   /** Of a Fargate task: where the machine of `containerInstanceId` is registered, which its owner never sees. Absent: in the task's own cluster. */
   readonly node?: NodePlace;
   readonly platformVersion?: string;

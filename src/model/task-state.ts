@@ -43,7 +43,11 @@ const containerOrder = ["PENDING", "RUNNING", "STOPPED"] as const;
 
 /** What is known of a task before its agent has said anything. Not stored: an absent observation means this. */
 export function initialObservation(task: TaskRecord): TaskObservation {
-  return { lastStatus: "PENDING", version: 0, containers: task.containers.map(({ name }) => ({ name, lastStatus: "PENDING" })) };
+  return {
+    lastStatus: task.waiting ? "PROVISIONING" : "PENDING",
+    version: 0,
+    containers: task.containers.map(({ name }) => ({ name, lastStatus: "PENDING" })),
+  };
 }
 
 export function isStopped(observation: TaskObservation | undefined): boolean {

@@ -45,5 +45,9 @@ export type VpcKind =
   | "vpc-endpoint"
   | "network-acl"
   | "dhcp-options"
+  | "instance"
+  | "instance-observed"
+  | "key-pair"
+  | "launch-template"
   | "tags"
   | "state";

@@ -155,6 +155,8 @@ export interface NetworkInterfaceRecord {
   };
   /** Of a task: the task, and the store's key of the container instance (of a Fargate task: the hidden machine) that it runs on. */
   readonly task?: { readonly arn: string; readonly node: string };
+  /** Of a local instance: the store's key of the container instance whose machine it is on. */
+  readonly instance?: { readonly node: string };
   /** A public address of the primary private one: assigned with the interface, or an Elastic IP's. */
   readonly publicIp?: { readonly address: string; readonly allocationId?: string; readonly associationId?: string };
   readonly client?: ClientRequest;

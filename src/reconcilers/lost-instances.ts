@@ -28,13 +28,14 @@ export function createLostInstances({ writer, clock, log }: { writer: Writer; cl
       writer.run(clusterQueue(scope, cluster), async (unit) => {
         const instance = await unit.get<ContainerInstanceRecord>(key);
         if (instance && instance.status !== "INACTIVE") return 0;
+        const why = instance?.statusReason ? { code: "TerminationNotice", reason: instance.statusReason } : deregistered;
         const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id));
         const now = clock.now();
         const keys = allocatedTaskKeys({ ...scope, cluster }, allocation?.tasks ?? {}).slice(0, tasksAtOnce);
         for (const taskKey of keys) {
           const task = await unit.get<TaskRecord>(taskKey);
           const previous = await unit.get<TaskObservation>(observedKeyOf(taskKey));
-          const next = task && abandon(task, previous, deregistered, now);
+          const next = task && abandon(task, previous, why, now);
           if (task && next) await writeObservation(unit, parseEcsKey(taskKey)!.scope, task, previous, next, now + stoppedTaskRetentionMs);
         }
         return keys.length;

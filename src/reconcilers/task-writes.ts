@@ -7,7 +7,8 @@ import type {
   TaskRecord,
   TaskServiceRegistry,
 } from "#model/ecs-records.ts";
-import { isStopped } from "#model/task-state.ts";
+import { capacityKeys } from "#model/capacity-records.ts";
+import { abandon, isStopped } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "./limits.ts";
 import { deregisterTask, registerTask } from "./names/instances.ts";
 import { deregisterTargets, registerTargets } from "./task-targets.ts";
@@ -129,6 +130,13 @@ export async function writeStop(
 ): Promise<TaskRecord> {
   const stopping: TaskRecord = { ...task, desiredStatus: "STOPPED", stop };
   unit.put(ecsKeys.task(scope, task.cluster, task.id), stopping);
+  if (task.waiting) {
+    // Nobody else would ever report on it.
+    unit.delete(capacityKeys.waiting(scope, task.cluster, task.id));
+    const stopped = abandon(stopping, observation, stop, stop.at);
+    if (stopped) await writeObservation(unit, scope, stopping, observation, stopped, stop.at + stoppedTaskRetentionMs);
+    return stopping;
+  }
   await leave(unit, scope, task, observation, stop.at);
   return stopping;
 }

@@ -2,6 +2,7 @@ import type { ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createCloudWatch } from "#services/cloudwatch/index.ts";
 import { createAcm } from "#services/acm/index.ts";
+import { createAutoScaling } from "#services/autoscaling/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
@@ -25,6 +26,7 @@ export function createParts(given: ServerDeps): readonly ServerPart[] {
     createSts(deps),
     createIam(deps),
     createEc2(deps),
+    createAutoScaling(deps),
     createEcr(deps),
     createEcs(deps),
     createElbv2(deps),

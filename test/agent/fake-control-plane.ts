@@ -24,6 +24,8 @@ export class FakeControlPlane {
   /** Answers for an operation before the usual one, in order: error code or undefined for the usual. */
   readonly failures = new Map<string, (string | undefined)[]>();
   acs: WebSocket | undefined;
+  /** By the instance's ARN. */
+  readonly sockets = new Map<string, WebSocket>();
   connections = 0;
   #next = 1;
   #message = 1;
@@ -41,7 +43,12 @@ export class FakeControlPlane {
         socket.end(`HTTP/1.1 400 Bad Request\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
         return;
       }
-      this.#sockets.handleUpgrade(request, socket, head, (ws) => (url.pathname.startsWith("/acs") ? this.#acs(ws) : this.#tcs(ws)));
+      this.#sockets.handleUpgrade(request, socket, head, (ws) => {
+        if (!url.pathname.startsWith("/acs")) return this.#tcs(ws);
+        this.sockets.set(instance, ws);
+        ws.on("close", () => this.sockets.get(instance) === ws && this.sockets.delete(instance));
+        return this.#acs(ws);
+      });
     });
   }
 

@@ -19,6 +19,10 @@ export class ScriptedNetwork implements Network {
     return { mode: "bridge", namespace: `ns-${this.#next}`, address: `172.30.0.${this.#next++}`, bindings };
   }
 
+  allocateOwn(): Attachment {
+    return { mode: "awsvpc", namespace: `ns-${this.#next++}`, bindings: [] };
+  }
+
   async attach({ namespace }: Attachment) {
     if (namespace) this.attached.add(namespace);
   }

@@ -252,7 +252,8 @@ describe("VPCs and subnets", () => {
   });
 
   test("what Gantry cannot do yet is refused and names itself", async () => {
-    await assert.rejects(ec2.send(new RunInstancesCommand({ MinCount: 1, MaxCount: 1 })), refused("NotImplemented", /RunInstances/));
+    const spot = new RunInstancesCommand({ MinCount: 1, MaxCount: 1, InstanceMarketOptions: { MarketType: "spot" } });
+    await assert.rejects(ec2.send(spot), refused("NotImplemented", /Spot instances/));
     await assert.rejects(ec2.send(new CreateVpcCommand({ Ipv4IpamPoolId: "x" })), refused("NotImplemented"));
   });
 });

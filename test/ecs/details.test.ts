@@ -128,6 +128,14 @@ test("a revision must be named, and be there", async () => {
 
 test("capacity providers: AWS's defaults, updates that keep the rest, strategies that fit", async () => {
   const autoScalingGroupArn = "arn:aws:autoscaling:us-east-1:000000000000:autoScalingGroup:u:autoScalingGroupName/g";
+  await server.deps.store.transaction({
+    writes: [
+      {
+        put: "/autoscaling/000000000000/us-east-1/group/g",
+        value: { name: "g", min: 0, max: 1, desired: 0, tags: [], newInstancesProtected: true },
+      },
+    ],
+  });
   const made = await ecs.send(new CreateCapacityProviderCommand({ name: "cp", autoScalingGroupProvider: { autoScalingGroupArn } }));
   assert.deepEqual(made.capacityProvider?.autoScalingGroupProvider, {
     autoScalingGroupArn,

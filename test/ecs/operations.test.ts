@@ -101,6 +101,18 @@ describe("clusters", () => {
       built.capacityProviders?.map(({ name }) => name),
       ["FARGATE", "FARGATE_SPOT"],
     );
+    await assert.rejects(
+      ecs.send(new CreateCapacityProviderCommand({ name: "big", autoScalingGroupProvider: { autoScalingGroupArn: "g" } })),
+      refused("ClientException"),
+    );
+    await server.deps.store.transaction({
+      writes: [
+        {
+          put: "/autoscaling/000000000000/us-east-1/group/g",
+          value: { name: "g", min: 0, max: 1, desired: 0, tags: [], newInstancesProtected: true },
+        },
+      ],
+    });
     await ecs.send(
       new CreateCapacityProviderCommand({
         name: "big",

@@ -15,14 +15,19 @@ export interface TaskCgroup {
   readonly memoryMiB?: number;
   /** Processes and threads. */
   readonly pids?: number;
+  /** Processes stand in it, who make what lies beneath: on version 2 its controllers are not handed down. */
+  readonly leaf?: boolean;
 }
 
 const period = 100_000;
 
 /** Makes the cgroup with its limits, or sets the limits of one that is there. */
-export async function createTaskCgroup({ parent, cpuLimit, memoryMiB, pids }: TaskCgroup, hierarchy = detectHierarchy()): Promise<void> {
+export async function createTaskCgroup(
+  { parent, cpuLimit, memoryMiB, pids, leaf = false }: TaskCgroup,
+  hierarchy = detectHierarchy(),
+): Promise<void> {
   checkPath(parent);
-  if (hierarchy.version === 2) await makeUnified(hierarchy.root, parent);
+  if (hierarchy.version === 2) await makeUnified(hierarchy.root, parent, leaf);
   else for (const [controller, root] of hierarchy.controllers) await makeLegacy(controller, root, parent);
 
   const quota = cpuLimit === undefined ? undefined : Math.max(1000, Math.round(cpuLimit * period));
@@ -102,7 +107,7 @@ async function makeLegacy(controller: string, root: string, path: string): Promi
 }
 
 /** On version 2 a cgroup's controllers are those its parent hands down. */
-async function makeUnified(root: string, path: string): Promise<void> {
+async function makeUnified(root: string, path: string, leaf: boolean): Promise<void> {
   let directory = root;
   const parts = path.split("/").filter(Boolean);
   for (const part of parts) {
@@ -113,6 +118,7 @@ async function makeUnified(root: string, path: string): Promise<void> {
     directory = join(directory, part);
     await mkdir(directory, { recursive: true });
   }
+  if (leaf) return;
   // The containers' cgroups lie beneath the last one.
   const available = (await readFile(join(directory, "cgroup.controllers"), "utf8")).trim().split(/\s+/).filter(Boolean);
   for (const name of available) await writeFile(join(directory, "cgroup.subtree_control"), `+${name}`).catch(() => undefined);

@@ -47,31 +47,35 @@ const disabledPlugins = [
   "io.containerd.monitor.v1.cgroups",
 ];
 
+/** What a containerd of our own is told, and the directories that have to be there. */
+export function containerdConfig(home: string): { readonly text: string; readonly directories: readonly string[] } {
+  const { root, state, socket } = placesOfContainerd(home);
+  const text = [
+    "version = 2",
+    `root = ${JSON.stringify(root)}`,
+    `state = ${JSON.stringify(state)}`,
+    `disabled_plugins = ${JSON.stringify(disabledPlugins)}`,
+    "oom_score = -999",
+    "",
+    "[grpc]",
+    `  address = ${JSON.stringify(socket)}`,
+    "",
+    // A removed container's files go with the next collection: soon, not after the hundredth change as by default.
+    '[plugins."io.containerd.gc.v1.scheduler"]',
+    "  deletion_threshold = 1",
+    '  schedule_delay = "1s"',
+    "",
+  ].join("\n");
+  return { text, directories: [home, join(home, "containerd"), dirname(socket), state] };
+}
+
 /** Writes config.toml and says how to run it; the caller spawns and supervises. */
 export function containerdCommand(options: { readonly home: string; readonly binary?: string }): ContainerdCommand {
   const { root, state, socket } = placesOfContainerd(options.home);
-  const directory = join(options.home, "containerd");
-  for (const each of [options.home, directory, dirname(socket), state]) mkdirSync(each, { recursive: true, mode: 0o711 });
-  const config = join(directory, "config.toml");
-  writeFileSync(
-    config,
-    [
-      "version = 2",
-      `root = ${JSON.stringify(root)}`,
-      `state = ${JSON.stringify(state)}`,
-      `disabled_plugins = ${JSON.stringify(disabledPlugins)}`,
-      "oom_score = -999",
-      "",
-      "[grpc]",
-      `  address = ${JSON.stringify(socket)}`,
-      "",
-      // A removed container's files go with the next collection: soon, not after the hundredth change as by default.
-      '[plugins."io.containerd.gc.v1.scheduler"]',
-      "  deletion_threshold = 1",
-      '  schedule_delay = "1s"',
-      "",
-    ].join("\n"),
-  );
+  const { text, directories } = containerdConfig(options.home);
+  for (const each of directories) mkdirSync(each, { recursive: true, mode: 0o711 });
+  const config = join(options.home, "containerd", "config.toml");
+  writeFileSync(config, text);
   return {
     file: findBinary(options.binary ?? "containerd"),
     args: ["--config", config, "--log-level", "warn"],

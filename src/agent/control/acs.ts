@@ -7,6 +7,7 @@ import type {
 } from "#agent-protocol/messages.ts";
 import type { LoadBalancerStateMessage } from "#agent-protocol/load-balancers.ts";
 import type { ServiceConnectStateMessage } from "#agent-protocol/service-connect.ts";
+import type { InstanceStateMessage, LocalInstance } from "#agent-protocol/instances.ts";
 import type { VpcState, VpcStateMessage } from "#agent-protocol/vpc.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Engine } from "../task/engine.ts";
@@ -24,6 +25,8 @@ export function createAcsHandler(deps: {
   vpcs(states: readonly VpcState[]): Promise<void>;
   loadBalancers(message: LoadBalancerStateMessage): void;
   serviceConnect(message: ServiceConnectStateMessage): void;
+  /** All local instances of this machine, as they are to be. */
+  instances(instances: readonly LocalInstance[]): void;
   cluster(): string;
   instance(): string;
 }): AcsHandler {
@@ -109,6 +112,13 @@ export function createAcsHandler(deps: {
           const { messageId, services } = message as ServiceConnectStateMessage;
           if (!messageId || !Array.isArray(services)) return;
           deps.serviceConnect(message as ServiceConnectStateMessage);
+          ack(socket, messageId);
+          return;
+        }
+        case "InstanceStateMessage": {
+          const { messageId, instances } = message as InstanceStateMessage;
+          if (!messageId || !Array.isArray(instances)) return;
+          deps.instances(instances);
           ack(socket, messageId);
           return;
         }

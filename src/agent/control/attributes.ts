@@ -50,6 +50,7 @@ export function attributesOf(
     "gantry.fargate": config.fargate,
     "gantry.load-balancers": "true",
     ...(machine.address ? { "gantry.address": machine.address } : {}),
+    "gantry.instances": "true",
     ...config.instanceAttributes,
   };
   return [...names.map((name) => ({ name })), ...Object.entries(values).map(([name, value]) => ({ name, value }))];

@@ -97,11 +97,15 @@ function requestOf(
     cluster: config.cluster,
     clientToken: random.uuid(),
     containerInstanceArn,
-    instanceIdentityDocument: "",
+    instanceIdentityDocument: config.ec2Instance?.identityDocument ?? "",
     instanceIdentityDocumentSignature: "",
     totalResources: [
-      resource("CPU", "INTEGER", Math.round(availableParallelism() * 1024 * config.cpuOvercommit)),
-      resource("MEMORY", "INTEGER", Math.max(0, Math.floor((memoryMiB() - config.reservedMemoryMiB) * config.memoryOvercommit))),
+      resource("CPU", "INTEGER", Math.round((config.ec2Instance?.cpu ?? availableParallelism() * 1024) * config.cpuOvercommit)),
+      resource(
+        "MEMORY",
+        "INTEGER",
+        Math.max(0, Math.floor(((config.ec2Instance?.memoryMiB ?? memoryMiB()) - config.reservedMemoryMiB) * config.memoryOvercommit)),
+      ),
       resource("PORTS", "STRINGSET", 0, config.reservedPorts),
       resource("PORTS_UDP", "STRINGSET", 0, config.reservedPortsUdp),
     ],

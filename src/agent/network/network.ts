@@ -1,5 +1,5 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
-import type { VpcState } from "#agent-protocol/vpc.ts";
+import type { ElasticNetworkInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { answerZones } from "#model/dns/zone.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -25,6 +25,8 @@ import { createVpcs } from "./vpc/vpcs.ts";
 export interface Network {
   /** Throws when a port or the addresses are taken. */
   allocate(plan: TaskPlan, container: ContainerPlan): Attachment;
+  /** The same for a place of the machine's own in a VPC, not a task's: `owner` names it. */
+  allocateOwn(owner: string, networkInterface: ElasticNetworkInterface): Attachment;
   /** Makes the namespace, and begins to publish its ports. Safe to repeat. In mode awsvpc it waits for the control plane's word of the interface, until the signal aborts. */
   attach(attachment: Attachment, signal?: AbortSignal): Promise<void>;
   /** Resolves when the attachment's host ports lead to it; rejects when somebody else has one. */
@@ -249,6 +251,7 @@ export function createNetwork(options: NetworkOptions): Network {
         throw error;
       }
     },
+    allocateOwn: (owner, networkInterface) => vpcs.allocate(owner, "", networkInterface, []),
     async attach(attachment, signal) {
       const { namespace, address, bindings } = attachment;
       if (attachment.mode === "awsvpc") return vpcs.attach(attachment, signal);

@@ -29,6 +29,8 @@ export interface LoadBalancerReconciler {
   stop(): Promise<void>;
   connectionChanged(instance: string): void;
   targetHealth(instance: string, link: Link, message: TargetHealthMessage): void;
+  /** What `addressOf` says may be another. */
+  addressesChanged(): void;
 }
 
 /** Changes that follow each other this closely are told together. */
@@ -52,6 +54,8 @@ export function createLoadBalancerReconciler(options: {
   readonly links: Links;
   /** The VPCs' side, which is told first: a listener's addresses are there before it is. */
   readonly vpcs: () => { balancersChanged(): void; idle(): Promise<void> };
+  /** The private address of an EC2 instance. */
+  readonly addressOf?: (instanceId: string) => string | undefined;
 }): LoadBalancerReconciler {
   const { store, clock, random, log, links } = options;
   const abort = new AbortController();
@@ -82,7 +86,7 @@ export function createLoadBalancerReconciler(options: {
     records: () => (read ? records : undefined),
     data() {
       const now = host();
-      return { host: now && { instance: now.ec2InstanceId, reports: reportsOf(now.link) }, lost };
+      return { host: now && { instance: now.ec2InstanceId, privateAddress: options.addressOf, reports: reportsOf(now.link) }, lost };
     },
   });
 
@@ -134,7 +138,11 @@ export function createLoadBalancerReconciler(options: {
     if (!serving) return;
     const message: Omit<LoadBalancerStateMessage, "messageId"> = {
       revision: records.revision(),
-      snapshot: snapshotOf(records, { instance: serving.ec2InstanceId, pemOf: (arn) => certificates?.pemOf(arn) }),
+      snapshot: snapshotOf(records, {
+        instance: serving.ec2InstanceId,
+        privateAddress: options.addressOf,
+        pemOf: (arn) => certificates?.pemOf(arn),
+      }),
       names: [...records.loadBalancers.values()]
         .map((each) => ({ name: each.dnsName, addresses: [each.address] }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
@@ -216,6 +224,7 @@ export function createLoadBalancerReconciler(options: {
         link.close();
       });
     },
+    addressesChanged: wake,
     targetHealth(instance, link, message) {
       if (links.get(instance) !== link) return;
       reportsOf(link).take(message);

@@ -27,7 +27,13 @@ export class Reports {
 
 export interface Data {
   /** The instance of the machine that serves them, and its reports; undefined: none does. */
-  readonly host: { readonly instance: string; readonly reports: Reports } | undefined;
+  readonly host:
+    | {
+        readonly instance: string;
+        readonly privateAddress?: ((instanceId: string) => string | undefined) | undefined;
+        readonly reports: Reports;
+      }
+    | undefined;
   /** None does, and that is no passing interruption. */
   readonly lost: boolean;
 }

@@ -16,6 +16,8 @@ type Target = Group["targets"][number];
 export interface Surroundings {
   /** The machine that serves them, by the id of its instance. */
   readonly instance: string;
+  /** Of another instance, of EC2's, its address in the VPC. */
+  readonly privateAddress?: ((instanceId: string) => string | undefined) | undefined;
   /** Certificate, chain and key of an ARN. */
   pemOf(arn: string): string | undefined;
 }
@@ -223,10 +225,10 @@ export function addressOf(
   records: BalancerRecords,
   { targetType }: TargetGroupRecord,
   { id }: TargetRecord,
-  { instance }: Pick<Surroundings, "instance">,
+  { instance, privateAddress }: Pick<Surroundings, "instance" | "privateAddress">,
 ): string | undefined {
   if (targetType === "ip") return id;
-  if (targetType === "instance") return id === instance ? thisMachine : undefined;
+  if (targetType === "instance") return id === instance ? thisMachine : privateAddress?.(id);
   // The balancer's own address in the VPC, where this one is too.
   for (const each of records.loadBalancers.values()) if (each.arn === id) return each.zones[0]?.privateIp;
   return undefined;

@@ -14,6 +14,7 @@ import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
 import type { NetworkWish } from "../launch.ts";
+import { writeWaitingTask } from "../capacity/waiting.ts";
 import { fargateNodesOf, nodeOf, type Machine } from "../nodes.ts";
 import { removeConnect, restoreConnect } from "../service-connect/records.ts";
 import { reclaimSpot } from "../spot.ts";
@@ -44,6 +45,8 @@ export interface Placing {
   readonly tried: boolean;
   /** Tasks for which Spot tasks are to make room. */
   readonly claims?: readonly { readonly request: PlacementRequest; readonly count: number }[];
+  /** Tasks of capacity providers without room, which wait for it. */
+  readonly waiting?: readonly TaskRecord[];
   /** Fargate had no room. */
   readonly capacity?: boolean;
 }
@@ -110,6 +113,10 @@ export async function applyDecision(
       if (!(error instanceof VpcError)) throw error;
       noAddress = error.message;
     }
+  }
+  for (const task of placing.waiting ?? []) {
+    if (!(await writeWaitingTask(unit, scope, task))) break;
+    started.push(task.id);
   }
   if (placing.claims?.length) {
     const machines = await fargateNodesOf(unit);

@@ -1,3 +1,4 @@
+import { capacityKeys, type CapacityProviderRecord, isManaged } from "#model/capacity-records.ts";
 import { ecsKeys, type NodePlace, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { TaskDefinitionRecord, TaskLoadBalancer, TaskRecord } from "#model/ecs-records.ts";
 import { elbKeys } from "#model/elb-keys.ts";
@@ -49,6 +50,8 @@ export interface ServiceReconcilerOptions {
     /** Of `awsvpc` tasks. */
     readonly network: NetworkWish | undefined;
     readonly make: (machine: Machine, target: LaunchTarget, now: number) => TaskRecord;
+    /** One that waits until its capacity provider has room. */
+    readonly wait: (target: LaunchTarget, now: number) => TaskRecord;
   };
   /** `Config.publicPool`. */
   readonly publicPool: string;
@@ -158,7 +161,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     if (abort.signal.aborted) return;
     hooks.call(entry, service, now);
     // Who starts or stops goes on at once, a part at a time; who waits for the agents waits for many of them.
-    const busy = placing.placed.length > 0 || decision.stops.length > 0;
+    const busy = placing.placed.length > 0 || (placing.waiting?.length ?? 0) > 0 || decision.stops.length > 0;
     if (entry.tasks.size > 500 && !busy) nextPass.set(key, clock.now() + Math.min(1000, entry.tasks.size / 50));
     else nextPass.delete(key);
     const more = outcome !== "done" || busy || decision.events.length > 0;
@@ -198,6 +201,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   ): Promise<Placing> {
     const placed: Placed[] = [];
     const rejections: Rejection[] = [];
+    const waiting: TaskRecord[] = [];
     const claims: { request: PlacementRequest; count: number }[] = [];
     let missing = 0;
     let nowhere = false;
@@ -228,6 +232,10 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
         const placement = index.placement(pool).place(request, () => random.next());
         for (const id of placement.assignments) add(id, placeIn(pool, id), target, request);
         const lacking = part - placement.assignments.length;
+        if (!fargate && lacking > 0 && (await isWaitedFor(cluster.scope, target.provider))) {
+          for (let each = 0; each < lacking; each++) waiting.push(made.wait(target, now));
+          continue;
+        }
         missing += lacking;
         if (fargate && lacking > 0) {
           nowhere = true;
@@ -236,7 +244,12 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
         rejections.push(...(fargate ? placement.rejections.map(nameless) : placement.rejections));
       }
     }
-    return { ...placingOf(placed, missing, rejections), claims, capacity: nowhere };
+    return { ...placingOf(placed, missing, rejections), claims, capacity: nowhere, waiting };
+  }
+
+  /** Tasks of a provider with managed scaling wait for its instances. */
+  async function isWaitedFor(scope: Scope, provider: string | undefined): Promise<boolean> {
+    return provider !== undefined && isManaged((await store.get<CapacityProviderRecord>(capacityKeys.provider(scope, provider)))?.value);
   }
 
   /** Machines that Spot tasks had to leave a while ago take new ones. */

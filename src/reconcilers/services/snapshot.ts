@@ -5,6 +5,9 @@ import type { PlacementRequest } from "#scheduler/types.ts";
 import { factsOf, type InstanceFacts, type ServiceSnapshot } from "./facts.ts";
 import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type ServiceEntry, type ServiceIndex } from "./index.ts";
 
+/** Of a task that waits for an instance. */
+const nowhere: InstanceFacts = { status: "ACTIVE", lost: false, onlyDaemons: false };
+
 export function snapshotOf(
   cluster: ClusterEntry,
   index: Pick<ServiceIndex, "fargate" | "targetsOf">,
@@ -25,7 +28,15 @@ export function snapshotOf(
   const facts = (task: TaskRecord) => {
     const seen = cluster.observed.get(task.id);
     const protectedUntil = cluster.protections.get(task.id) ?? 0;
-    return factsOf(task, seen, machine(task.containerInstanceId), protectedUntil, grace, now, index.targetsOf(entry, task, seen));
+    return factsOf(
+      task,
+      seen,
+      task.waiting ? nowhere : machine(task.containerInstanceId),
+      protectedUntil,
+      grace,
+      now,
+      index.targetsOf(entry, task, seen),
+    );
   };
   const daemon = service.schedulingStrategy === "DAEMON";
   return {

@@ -98,9 +98,10 @@ export function createVpcReconciler(options: {
     put(records, key, value);
     for (const record of [before, value]) {
       if (record === undefined) continue;
-      const { vpcId, id, task } = record as { vpcId?: string; id: string; task?: NetworkInterfaceRecord["task"] };
+      const { vpcId, id, task, instance } = record as { vpcId?: string; id: string } & Partial<NetworkInterfaceRecord>;
       vpcs.add(place.kind === "vpc" ? id : (vpcId ?? ""));
-      if (task) dirty.add(task.node);
+      const node = task?.node ?? instance?.node;
+      if (node !== undefined) dirty.add(node);
     }
     wake();
   }

@@ -38,7 +38,7 @@ export function indexOf(records: VpcRecords, locals: Locals = new Map()): VpcInd
   const byGroup = new Map<string, string[]>();
   for (const each of records["network-interface"].values()) {
     const local = locals.get(each.id);
-    const node = each.task?.node ?? local?.node;
+    const node = each.task?.node ?? each.instance?.node ?? local?.node;
     if (node !== undefined) push(byNode, node, each);
     if (local?.open) continue;
     for (const group of each.groups) for (const address of [...each.privateIps, ...each.ipv6]) push(byGroup, group, address);

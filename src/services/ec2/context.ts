@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { ApiError, type RequestContext } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
-import type { Scope } from "#model/ecs-keys.ts";
+import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
+import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { ClientRequest } from "#model/vpc-records.ts";
 import type { Random } from "#platform/random.ts";
+import { LaunchError } from "#reconcilers/instances/launch.ts";
+import { runsInstances } from "#reconcilers/instances/hosts.ts";
 import { VpcError } from "#reconcilers/vpc/errors.ts";
 import { type InterfaceMaking, interfacesOf } from "#reconcilers/vpc/interfaces.ts";
 import { changeVpc, ensureDefaultVpc } from "#reconcilers/vpc/make-vpc.ts";
@@ -32,6 +35,8 @@ export interface Change extends Records {
   readonly making: InterfaceMaking;
   put<K extends Kind>(kind: K, id: string, record: Kinds[K]): void;
   delete(kind: Kind, id: string): void;
+  /** Memory in MiB of the largest machine that can run instances; undefined: there is none yet. */
+  largestMachine(): Promise<number | undefined>;
 }
 
 /** What an operation that only reads is given. */
@@ -74,7 +79,7 @@ export function changing<I extends object, O>(deps: Ec2Deps, operation: (change:
         return output;
       });
     } catch (error) {
-      throw error instanceof VpcError ? new ApiError(error.code, error.message) : error;
+      throw error instanceof VpcError || error instanceof LaunchError ? new ApiError(error.code, error.message) : error;
     }
   };
 }
@@ -94,6 +99,11 @@ function changeOf(deps: Ec2Deps, scope: Scope, unit: Unit, now: number): Change 
     },
     put: (kind, id, record) => unit.put(vpcKeys.one(scope, kind, id), record),
     delete: (kind, id) => unit.delete(vpcKeys.one(scope, kind, id)),
+    async largestMachine() {
+      const instances = await unit.list<ContainerInstanceRecord>(`${ecsKeys.root(config)}/container-instance/`);
+      const able = [...instances.values()].filter((each) => each.status !== "INACTIVE" && runsInstances(each));
+      return able.length === 0 ? undefined : Math.max(...able.map(({ registeredResources }) => registeredResources.memory));
+    },
   };
 }
 

@@ -12,6 +12,7 @@ export const ec2Errors = {
   notAttached: (message: string) => new ApiError("Gateway.NotAttached", message),
   noAssociation: (id: string) => new ApiError("InvalidAssociationID.NotFound", `The association ID '${id}' does not exist`),
   noInstance: (id: string) => new ApiError("InvalidInstanceID.NotFound", `The instance ID '${id}' does not exist`),
+  noVolume: (id: string) => new ApiError("InvalidVolume.NotFound", `The volume '${id}' does not exist.`),
   badToken: () => new ApiError("InvalidNextToken", "The specified NextToken is not valid."),
   /** What EC2 can do and Gantry cannot yet: nothing is made other than it was asked for. */
   notYet: (what: string) => new ApiError("NotImplemented", `Gantry does not support ${what} yet.`, 501),

@@ -8,7 +8,13 @@ import * as dhcp from "./dhcp-options.ts";
 import * as elastic from "./elastic-ips.ts";
 import * as endpoints from "./endpoints/endpoints.ts";
 import * as endpointServices from "./endpoints/services.ts";
+import * as instances from "./instances/describe.ts";
+import * as lifecycle from "./instances/lifecycle.ts";
+import { runInstances } from "./instances/run.ts";
+import * as types from "./instances/types.ts";
 import * as internet from "./internet-gateways.ts";
+import * as keys from "./key-pairs.ts";
+import * as templates from "./launch-templates.ts";
 import * as nat from "./nat-gateways.ts";
 import * as acls from "./network-acls.ts";
 import * as attributes from "./network-interfaces/attributes.ts";
@@ -23,7 +29,7 @@ import * as tags from "./tags.ts";
 import * as blocks from "./vpc-blocks.ts";
 import * as vpcs from "./vpcs.ts";
 
-/** Amazon EC2's networking: VPCs and what is in them. There are no instances. Source: Amazon EC2 API Reference. */
+/** Amazon EC2's networking: VPCs and what is in them; and its instances, each a system container on one of Gantry's machines (src/reconcilers/instances). Source: Amazon EC2 API Reference. */
 export function createEc2(serverDeps: ServerDeps): ServerPart {
   const deps = { ...serverDeps, writer: createWriter(serverDeps.store) };
   const change = <I extends object, O>(operation: (change: Change, input: I) => Promise<O>) => changing(deps, operation);
@@ -109,6 +115,33 @@ export function createEc2(serverDeps: ServerDeps): ServerPart {
     CreateNetworkAclEntry: change(acls.createNetworkAclEntry),
     ReplaceNetworkAclEntry: change(acls.replaceNetworkAclEntry),
     DeleteNetworkAclEntry: change(acls.deleteNetworkAclEntry),
+    RunInstances: change(runInstances),
+    TerminateInstances: change(lifecycle.terminateInstances),
+    StopInstances: change(lifecycle.stopInstances),
+    StartInstances: change(lifecycle.startInstances),
+    RebootInstances: change(lifecycle.rebootInstances),
+    DescribeInstances: ask(instances.describeInstances),
+    DescribeInstanceStatus: ask(instances.describeInstanceStatus),
+    DescribeInstanceAttribute: ask(lifecycle.describeInstanceAttribute),
+    ModifyInstanceAttribute: change(lifecycle.modifyInstanceAttribute),
+    ModifyInstanceMetadataOptions: change(lifecycle.modifyInstanceMetadataOptions),
+    DescribeInstanceCreditSpecifications: ask(lifecycle.describeInstanceCreditSpecifications),
+    GetConsoleOutput: ask(instances.getConsoleOutput),
+    DescribeVolumes: ask(instances.describeVolumes),
+    DescribeInstanceTypes: ask(types.describeInstanceTypes),
+    DescribeInstanceTypeOfferings: ask(types.describeInstanceTypeOfferings),
+    DescribeImages: ask(types.describeImages),
+    CreateKeyPair: change(keys.createKeyPair),
+    ImportKeyPair: change(keys.importKeyPair),
+    DescribeKeyPairs: ask(keys.describeKeyPairs),
+    DeleteKeyPair: change(keys.deleteKeyPair),
+    CreateLaunchTemplate: change(templates.createLaunchTemplate),
+    CreateLaunchTemplateVersion: change(templates.createLaunchTemplateVersion),
+    ModifyLaunchTemplate: change(templates.modifyLaunchTemplate),
+    DeleteLaunchTemplate: change(templates.deleteLaunchTemplate),
+    DeleteLaunchTemplateVersions: change(templates.deleteLaunchTemplateVersions),
+    DescribeLaunchTemplates: ask(templates.describeLaunchTemplates),
+    DescribeLaunchTemplateVersions: ask(templates.describeLaunchTemplateVersions),
     DescribeRegions: ask(places.describeRegions),
     DescribeAvailabilityZones: ask(places.describeAvailabilityZones),
     DescribeAccountAttributes: ask(places.describeAccountAttributes),

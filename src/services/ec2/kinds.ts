@@ -1,4 +1,5 @@
 import { ApiError } from "#api/contract.ts";
+import type { InstanceRecord, KeyPairRecord, LaunchTemplateRecord } from "#model/instance-records.ts";
 import type {
   DhcpOptionsRecord,
   ElasticIpRecord,
@@ -26,6 +27,9 @@ export interface Kinds {
   readonly "vpc-endpoint": VpcEndpointRecord;
   readonly "network-acl": NetworkAclRecord;
   readonly "dhcp-options": DhcpOptionsRecord;
+  readonly instance: InstanceRecord;
+  readonly "key-pair": KeyPairRecord;
+  readonly "launch-template": LaunchTemplateRecord;
 }
 export type Kind = keyof Kinds;
 
@@ -71,6 +75,15 @@ const namings: Readonly<Record<Kind, Naming>> = {
   "vpc-endpoint": naming("vpce", "vpc-endpoint", "InvalidVpcEndpointId", (ids) => `The Vpc Endpoint Id '${ids.join(", ")}' does not exist`),
   "network-acl": naming("acl", "network-acl", "InvalidNetworkAclID", those("networkAcl")),
   "dhcp-options": naming("dopt", "dhcp-options", "InvalidDhcpOptionID", those("dhcpOption")),
+  instance: naming("i", "instance", "InvalidInstanceID", those("instance")),
+  "key-pair": naming("key", "key-pair", "InvalidKeyPair", (ids) => `The key pair '${ids.join(", ")}' does not exist`),
+  "launch-template": {
+    prefix: "lt",
+    type: "launch-template",
+    notFound: "InvalidLaunchTemplateId.NotFoundException",
+    malformed: "InvalidLaunchTemplateId.Malformed",
+    sentence: (ids) => `The specified launch template, with template ID ${ids.join(", ")}, does not exist.`,
+  },
 };
 
 function naming(prefix: string, type: string, code: string, sentence: Naming["sentence"], malformedCode = code): Naming {

@@ -14,24 +14,18 @@ import type {
 import type { RequestContext } from "#api/contract.ts";
 import { pageOf } from "#api/pagination.ts";
 import { formatArn } from "#model/arn.ts";
+import { autoscalingKeys, type GroupRecord, type HookRecord } from "#model/autoscaling-records.ts";
+import { capacityKeys, drainingHook, groupNameOf, type CapacityProviderRecord } from "#model/capacity-records.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
-import type { ClusterRecord, Tag } from "#model/ecs-records.ts";
+import type { ClusterRecord } from "#model/ecs-records.ts";
 import { fargateProviders } from "#reconcilers/launch.ts";
+import { changeVpc } from "#reconcilers/vpc/make-vpc.ts";
 import { checkLimit, type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
 import { clusterOf } from "./tasks/lookup.ts";
 import { checkTags } from "./tasks/tags.ts";
 
-/** A capacity provider on an Auto Scaling group. Key: capacityProviderKey. Writer: the operations here. */
-export interface CapacityProviderRecord {
-  readonly name: string;
-  readonly autoScalingGroupProvider: Readonly<AutoScalingGroupProvider>;
-  /** How far the last update has come; absent before the first. */
-  readonly updateStatus?: "UPDATE_COMPLETE";
-  readonly tags: readonly Tag[];
-}
-
-export const capacityProviderKey = (scope: Scope, name: string) => `${ecsKeys.root(scope)}/capacity-provider/${name}`;
+export const capacityProviderKey = capacityKeys.provider;
 const arnOf = (scope: Scope, name: string) => formatArn({ service: "ecs", ...scope, resource: `capacity-provider/${name}` });
 
 export async function createCapacityProvider(
@@ -50,6 +44,7 @@ export async function createCapacityProvider(
   if (!provider?.autoScalingGroupArn)
     throw ecsErrors.client("A capacity provider needs an autoScalingGroupProvider with an autoScalingGroupArn.");
   checkProvider(provider);
+  await checkGroup(deps, scope, provider);
   checkTags(input.tags);
   const record: CapacityProviderRecord = {
     name,
@@ -64,8 +59,47 @@ export async function createCapacityProvider(
       );
     unit.put(key, record);
   });
+  await prepareGroup(deps, scope, record.autoScalingGroupProvider);
   return { capacityProvider: view(scope, record, true) };
 }
+
+/** Throws where the group is not there, or does not allow what the provider is to do with it. */
+async function checkGroup(deps: EcsDeps, scope: Scope, provider: Partial<AutoScalingGroupProvider>): Promise<void> {
+  const name = groupNameOf(provider.autoScalingGroupArn);
+  const group = (await deps.store.get<GroupRecord>(autoscalingKeys.group(scope, name)))?.value;
+  if (!group || group.deleting)
+    throw ecsErrors.client(
+      "The specified Auto Scaling group ARN is not valid. Specify the ARN of an Auto Scaling group that exists and try again.",
+    );
+  if (provider.managedTerminationProtection === "ENABLED" && !group.newInstancesProtected)
+    throw ecsErrors.client(
+      "The managed termination protection setting for the capacity provider is invalid. To enable managed termination protection for a capacity provider, the Auto Scaling group must have instance protection from scale in enabled.",
+    );
+}
+
+/** What ECS puts on a group that it manages: its tag, and the hook that holds instances until they are drained. */
+async function prepareGroup(deps: EcsDeps, scope: Scope, provider: CapacityProviderRecord["autoScalingGroupProvider"]): Promise<void> {
+  const name = groupNameOf(provider.autoScalingGroupArn);
+  await changeVpc(deps.writer, scope, async (unit) => {
+    const key = autoscalingKeys.group(scope, name);
+    const group = await unit.get<GroupRecord>(key);
+    if (!group) return;
+    const managed = provider.managedScaling?.status === "ENABLED" && !group.tags.some((tag) => tag.key === managedTag);
+    if (managed) unit.put(key, { ...group, tags: [...group.tags, { key: managedTag, value: "", propagate: true }] } satisfies GroupRecord);
+    const hook = autoscalingKeys.hook(scope, name, drainingHook);
+    if (provider.managedDraining !== "ENABLED") unit.delete(hook);
+    else
+      unit.put(hook, {
+        name: drainingHook,
+        group: name,
+        transition: "autoscaling:EC2_INSTANCE_TERMINATING",
+        heartbeatSeconds: 3600,
+        defaultResult: "CONTINUE",
+      } satisfies HookRecord);
+  });
+}
+
+const managedTag = "AmazonECSManaged";
 
 /** Source: ECS API Reference, AutoScalingGroupProvider and ManagedScaling. */
 function checkProvider({ managedScaling = {}, managedTerminationProtection, managedDraining }: Partial<AutoScalingGroupProvider>): void {
@@ -113,7 +147,7 @@ export async function updateCapacityProvider(
   if (!update) throw ecsErrors.client("An update of a capacity provider needs an autoScalingGroupProvider.");
   const name = nameOf(input.name);
   if (fargateProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be updated.");
-  return deps.writer.run("ecs-clusters", async (unit) => {
+  const answer = await deps.writer.run("ecs-clusters", async (unit) => {
     const key = capacityProviderKey(scope, name);
     const known = await unit.get<CapacityProviderRecord>(key);
     if (!known) throw ecsErrors.client(notFound);
@@ -122,8 +156,10 @@ export async function updateCapacityProvider(
     checkProvider(provider);
     const record: CapacityProviderRecord = { ...known, autoScalingGroupProvider: provider, updateStatus: "UPDATE_COMPLETE" };
     unit.put(key, record);
-    return { capacityProvider: view(scope, record, true) };
+    return { record, capacityProvider: view(scope, record, true) };
   });
+  await prepareGroup(deps, scope, answer.record.autoScalingGroupProvider);
+  return { capacityProvider: answer.capacityProvider };
 }
 
 const notFound = "The specified capacity provider was not found. Specify a valid name or ARN and try again.";
@@ -178,7 +214,7 @@ export async function deleteCapacityProvider(
   const scope = scopeOf(context);
   const name = nameOf(input.capacityProvider);
   if (fargateProviders.includes(name)) throw ecsErrors.client("The specified capacity provider is reserved and can't be deleted.");
-  return deps.writer.run("ecs-clusters", async (unit) => {
+  const answer = await deps.writer.run("ecs-clusters", async (unit) => {
     const key = capacityProviderKey(scope, name);
     const record = await unit.get<CapacityProviderRecord>(key);
     if (!record) throw ecsErrors.client(notFound);
@@ -189,8 +225,12 @@ export async function deleteCapacityProvider(
         `The capacity provider cannot be deleted because it is associated with cluster: ${user.name}. Remove the capacity provider from the cluster and try again.`,
       );
     unit.delete(key);
-    return { capacityProvider: { ...view(scope, record, true), status: "INACTIVE", updateStatus: "DELETE_COMPLETE" } };
+    return { record, capacityProvider: { ...view(scope, record, true), status: "INACTIVE", updateStatus: "DELETE_COMPLETE" } as const };
   });
+  // Its hook would hold the group's instances for an hour.
+  const group = groupNameOf(answer.record.autoScalingGroupProvider.autoScalingGroupArn);
+  await changeVpc(deps.writer, scope, async (unit) => unit.delete(autoscalingKeys.hook(scope, group, drainingHook)));
+  return { capacityProvider: answer.capacityProvider };
 }
 
 function view(scope: Scope, record: CapacityProviderRecord, withTags: boolean): CapacityProvider {

@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import type { CallHook } from "#reconcilers/services/hooks.ts";
+import { createCapacityReconciler } from "#reconcilers/capacity/reconciler.ts";
 import { createMeter } from "#reconcilers/meter/meter.ts";
 import { createWriter } from "#store/unit.ts";
 import { deleteAccountSetting, listAccountSettings, putAccountSetting, putAccountSettingDefault } from "./account-settings.ts";
@@ -36,6 +37,7 @@ import { listTaskDefinitionFamilies, listTaskDefinitions } from "./task-definiti
 import { deleteTaskDefinitions, deregisterTaskDefinition, describeTaskDefinition } from "./task-definitions/operations.ts";
 import { registerTaskDefinition } from "./task-definitions/register.ts";
 import { createDefinitionSweep } from "./task-definitions/sweep.ts";
+import { waitingRequestOf } from "./tasks/placement.ts";
 import { createEcsServices } from "./services/index.ts";
 import { createEcsTasks, type EcsTasks } from "./tasks/index.ts";
 import { ServiceIndex } from "#reconcilers/services/index.ts";
@@ -45,6 +47,13 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
   const deps: EcsDeps & { readonly callHook?: CallHook } = { ...serverDeps, writer: createWriter(serverDeps.store) };
   const tasks = createEcsTasks(serverDeps, deps.writer);
   const services = createEcsServices(deps, new ServiceIndex());
+  const capacity = createCapacityReconciler({
+    ...deps,
+    log: deps.log.child({ part: "capacity" }),
+    publicPool: deps.config.publicPool,
+    scaleInAfterMs: deps.config.scaleInSeconds * 1000,
+    requestOf: waitingRequestOf,
+  });
   const sweep = createDefinitionSweep(deps);
   const meter = createMeter({ ...deps, log: deps.log.child({ part: "meter" }) });
   const operation =
@@ -99,12 +108,14 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
     async start() {
       await tasks.start?.();
       services.reconciler.start();
+      capacity.start();
       sweep.start();
       meter.start();
     },
     async stop() {
       await meter.stop();
       await sweep.stop();
+      await capacity.stop();
       await services.reconciler.stop();
       await tasks.stop?.();
     },

@@ -1,3 +1,4 @@
+import { instancesAttribute } from "#agent-protocol/instances.ts";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ConnectionRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { fargateNodeWrite, isFargateNode } from "#reconcilers/nodes.ts";
@@ -11,6 +12,8 @@ export async function survivingMachines(store: Store, now: number): Promise<read
   for (const { key, value } of entries) {
     const parsed = parseEcsKey(key);
     if (parsed?.kind !== "container-instance" || value.status === "INACTIVE") continue;
+    // Local instances go with their EC2 records.
+    if (value.attributes.some(({ name, value: says }) => name === instancesAttribute && says === "false")) continue;
     const connection = await store.get<ConnectionRecord>(ecsKeys.connection(parsed.scope, value.cluster, value.id));
     if (!connection?.value.connected) continue;
     const cluster = await store.get<ClusterRecord>(ecsKeys.cluster(parsed.scope, value.cluster));

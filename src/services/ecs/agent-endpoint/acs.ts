@@ -1,3 +1,4 @@
+import type { InstanceReportMessage } from "#agent-protocol/instances.ts";
 import type { TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
 import type { ServiceConnectSubscription } from "#agent-protocol/service-connect.ts";
 import type { FromAgent, FromServer, StopTask, TaskStopVerificationMessage } from "#agent-protocol/messages.ts";
@@ -28,6 +29,7 @@ export interface AcsOptions {
   readonly changed: (instance: string) => void;
   readonly targetHealth: (instance: string, link: Link, message: TargetHealthMessage) => void;
   readonly subscribed: (instance: string, link: Link, message: ServiceConnectSubscription) => void;
+  readonly instances: (instance: string, link: Link, message: InstanceReportMessage) => void;
 }
 
 export interface Acs {
@@ -103,6 +105,9 @@ export function createAcs(options: AcsOptions): Acs {
         return;
       case "ServiceConnectSubscription":
         options.subscribed(instance, link, frame.message);
+        return;
+      case "InstanceReportMessage":
+        options.instances(instance, link, frame.message);
         return;
       case "TaskStopVerificationMessage":
         return verify(frame.message, instance, link);

@@ -30,6 +30,11 @@ export function createTaskOf(random: Random): ServiceReconcilerOptions["taskOf"]
       launchType: spec.launchType,
       requestFor: (target, count) => requestFor(request, target, body, count),
       network: laterWish(spec.networkConfiguration as NetworkConfiguration | undefined),
+      wait: (target, now) => {
+        const network = laterWish(spec.networkConfiguration as NetworkConfiguration | undefined);
+        const { placementConstraints: constraints, placementStrategy: strategy } = service;
+        return newTask(whole, { waiting: { constraints, strategy, ...(network ? { network } : {}) } }, target, random, now);
+      },
       make: (machine, target, now) => newTask(whole, machine, target, random, now),
     };
   };

@@ -6,6 +6,7 @@ import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createConnectReconciler } from "#reconcilers/service-connect/reconciler.ts";
 import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
+import { createInstanceReconciler } from "#reconcilers/instances/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
 import { createTaskCredentials } from "#reconcilers/task-credentials.ts";
@@ -62,9 +63,25 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     credentials: createTaskCredentials({ ...deps, log }),
     deregistered: (instance) => acs.dismiss(instance, "The container instance was deregistered."),
   });
-  const balancers = createLoadBalancerReconciler({ ...deps, writer: taskDeps.writer, log, links, vpcs: () => vpcs });
+  const balancers = createLoadBalancerReconciler({
+    ...deps,
+    writer: taskDeps.writer,
+    log,
+    links,
+    vpcs: () => vpcs,
+    addressOf: (id) => instances.addressOf(id),
+  });
   const vpcs = createVpcReconciler({ store, clock, random, log, links, balancers: balancers.balancers });
   const connect = createConnectReconciler({ store, clock, random, log, links });
+  const instances = createInstanceReconciler({
+    store,
+    writer: taskDeps.writer,
+    clock,
+    random,
+    log,
+    links,
+    changed: () => balancers.addressesChanged(),
+  });
   const acs = createAcs({
     store,
     clock,
@@ -75,10 +92,12 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       if (closing) return;
       balancers.connectionChanged(instance);
       vpcs.connectionChanged(instance);
+      instances.connectionChanged(instance);
       reconcilers.connectionChanged(instance);
     },
     targetHealth: (...report) => balancers.targetHealth(...report),
     subscribed: (...subscription) => connect.subscribed(...subscription),
+    instances: (...report) => instances.report(...report),
   });
   const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
   const tcs = createTcs({ clock, random, log, used: ecsMetrics?.observe, health: (...report) => reportHealth(taskDeps, ...report) });
@@ -112,6 +131,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       balancers.start();
       vpcs.start();
       connect.start();
+      instances.start();
       reconcilers.start();
       ecsMetrics?.start();
     },
@@ -121,6 +141,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       tcs.closeAll();
       await ecsMetrics?.stop();
       await balancers.stop();
+      await instances.stop();
       await vpcs.stop();
       await connect.stop();
       await reconcilers.stop();

@@ -1,4 +1,5 @@
 import type { TaskDefinition } from "@aws-sdk/client-ecs";
+import type { TaskDefinitionRecord, TaskRecord } from "#model/ecs-records.ts";
 import type { LaunchTarget } from "#reconcilers/launch.ts";
 import { spotProvider } from "#reconcilers/task-writes.ts";
 import type { Constraint, Node, PlacementRequest, Strategy } from "#scheduler/types.ts";
@@ -7,7 +8,7 @@ import type { TaskPlan } from "./plan.ts";
 
 /** What the scheduler is to find places for: the task definition's own constraints count too. */
 export function placementRequestOf(
-  plan: TaskPlan,
+  plan: Pick<TaskPlan, "definition" | "group" | "resources">,
   count: number,
   input: {
     readonly placementConstraints?: readonly { readonly type?: string; readonly expression?: string }[];
@@ -70,4 +71,16 @@ function onProvider(request: PlacementRequest, provider: string): PlacementReque
   const matches = (node: Node) => node.capacityProvider === provider;
   const constraint: Constraint = { type: "memberOf", expression: `capacityProviderName == ${provider}`, matches };
   return { ...request, constraints: [constraint, ...request.constraints] };
+}
+
+/** What a task that waits for its capacity provider needs of an instance. */
+export function waitingRequestOf(task: TaskRecord, definition: TaskDefinitionRecord): PlacementRequest {
+  const { waiting, capacityProviderName: provider } = task;
+  const { gpus: _, ...resources } = task.resources;
+  const plan = { definition, group: task.group, resources: { ...resources, ...(waiting?.gpuCount ? { gpuCount: waiting.gpuCount } : {}) } };
+  const request = placementRequestOf(plan, 1, {
+    placementConstraints: waiting?.constraints ?? [],
+    placementStrategy: waiting?.strategy ?? [],
+  });
+  return provider === undefined ? request : onProvider(request, provider);
 }

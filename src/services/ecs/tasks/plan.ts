@@ -66,15 +66,23 @@ export const platformVersion = "1.4.0";
 /** GiB that a Fargate task has without asking for more. Source: ECS Developer Guide, "Fargate task ephemeral storage". */
 const defaultStorageGiB = 20;
 
+/** Instead of a machine: what finding one later depends on. */
+export interface Waiting {
+  readonly waiting: Omit<NonNullable<TaskRecord["waiting"]>, "since" | "gpuCount">;
+}
+
 /** Which GPUs it takes, and its network interface, is decided when it is written. */
-export function newTask(plan: TaskPlan, { instance, place }: Machine, target: LaunchTarget, random: Random, now: number): TaskRecord {
+export function newTask(plan: TaskPlan, machine: Machine, target: LaunchTarget, random: Random, now: number): TaskRecord;
+export function newTask(plan: TaskPlan, machine: Waiting, target: LaunchTarget, random: Random, now: number): TaskRecord;
+export function newTask(plan: TaskPlan, machine: Machine | Waiting, target: LaunchTarget, random: Random, now: number): TaskRecord {
   const { scope, cluster, definition } = plan;
+  const { instance, place } = "waiting" in machine ? { instance: undefined, place: { ...scope, cluster } } : machine;
   const fargate = target.launchType === "FARGATE";
-  const provider = target.provider === undefined ? undefined : fargate ? target.provider : capacityProviderOf(instance);
+  const provider = target.provider === undefined ? undefined : fargate || !instance ? target.provider : capacityProviderOf(instance);
   const id = random.hex(16);
-  const { gpuCount: _, ...resources } = plan.resources;
+  const { gpuCount, ...resources } = plan.resources;
   const limits = taskLimits(definition.definition as TaskDefinition, plan.overrides);
-  const attribute = (name: string) => instance.attributes.find((each) => each.name === name)?.value;
+  const attribute = (name: string) => instance?.attributes.find((each) => each.name === name)?.value;
   const connect = plan.serviceConnect && { container: connectContainer(random), ...plan.serviceConnect };
   const proxy = connect && {
     name: connect.container,
@@ -89,14 +97,15 @@ export function newTask(plan: TaskPlan, { instance, place }: Machine, target: La
     id,
     cluster,
     taskDefinitionArn: definition.arn,
-    containerInstanceId: instance.id,
+    containerInstanceId: instance?.id ?? "",
+    ...("waiting" in machine ? { waiting: { since: now, ...machine.waiting, ...(gpuCount ? { gpuCount } : {}) } } : {}),
     ...(fargate ? { node: place, platformVersion, ephemeralStorageGiB: storageOf(plan) } : {}),
     availabilityZone: attribute("ecs.availability-zone"),
     cpuArchitecture: attribute("ecs.cpu-architecture"),
     launchType: target.launchType,
     ...(plan.serviceRegistries?.length ? { serviceRegistries: plan.serviceRegistries } : {}),
     ...(plan.loadBalancers?.length ? { loadBalancers: plan.loadBalancers } : {}),
-    ...(plan.loadBalancers?.length || connect ? { ec2InstanceId: instance.ec2InstanceId } : {}),
+    ...((plan.loadBalancers?.length || connect) && instance ? { ec2InstanceId: instance.ec2InstanceId } : {}),
     ...(connect ? { serviceConnect: connect } : {}),
     ...((connect || plan.serviceRegistries?.length) && !fargate && hostAddress !== undefined ? { hostAddress } : {}),
     ...(provider === undefined ? {} : { capacityProviderName: provider }),

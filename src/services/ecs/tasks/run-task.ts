@@ -2,6 +2,8 @@ import type { Failure, RunTaskRequest, RunTaskResponse, TaskDefinition } from "@
 import { ApiError, type RequestContext } from "#api/contract.ts";
 import { ecsKeys, type NodePlace, type Scope } from "#model/ecs-keys.ts";
 import type { ClusterRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
+import { capacityKeys, type CapacityProviderRecord, isManaged } from "#model/capacity-records.ts";
+import { writeWaitingTask } from "#reconcilers/capacity/waiting.ts";
 import { clusterQueue, spotProvider, writeNewTask } from "#reconcilers/task-writes.ts";
 import { nameless, targetOf, type LaunchTarget, type NetworkMaking } from "#reconcilers/launch.ts";
 import { capacityUnavailable } from "#reconcilers/services/messages.ts";
@@ -54,7 +56,7 @@ export async function runTask(deps: TaskDeps, input: RunTaskRequest, context: Re
     if (earlier) return { started: [], failures: earlier.failures, earlier: earlier.tasks.map(({ id }) => id) };
     await checkActive(unit, scope, cluster.name);
     const making = wish && { wish, zones: new Map(), random: deps.random, now: context.now, publicPool: deps.config.publicPool };
-    const placed = await placeTasks(deps, unit, plan, request, parts, making, context.now);
+    const placed = await placeTasks(deps, unit, plan, request, parts, making, context.now, input);
     if (token !== undefined && placed.started.length > 0) {
       const tasks = placed.started.map(({ task: { id, arn } }) => ({ id, arn }));
       const record = { request: fingerprint(input), cluster: cluster.name, tasks, failures: placed.failures };
@@ -101,6 +103,7 @@ async function placeTasks(
   parts: readonly Part[],
   network: NetworkMaking | undefined,
   now: number,
+  input: Pick<RunTaskRequest, "placementConstraints" | "placementStrategy">,
 ): Promise<Outcome> {
   const started: TaskState[] = [];
   const failures: Failure[] = [];
@@ -109,7 +112,8 @@ async function placeTasks(
     const places = new Map<string, NodePlace>();
     // Each provider's instances are its own, but for Fargate's two: the second is placed on what the first has left.
     const nodes = fargate ? await fargateNodes(unit, target, now, places) : await nodesOf(unit, plan.scope, plan.cluster);
-    if (!fargate && nodes.length === 0)
+    const managed = !fargate && target.provider !== undefined && (await waitsFor(unit, plan.scope, target.provider));
+    if (!fargate && !managed && nodes.length === 0)
       throw new ApiError("InvalidParameterException", "No Container Instances were found in your cluster.");
     const wanted = requestFor(request, target, plan.definition.definition as TaskDefinition, count);
     const { assignments, rejections } = place(nodes, wanted, () => deps.random.next());
@@ -127,6 +131,19 @@ async function placeTasks(
     }
     const missing = count - assignments.length;
     if (missing === 0) continue;
+    if (managed) {
+      const waiting = {
+        constraints: input.placementConstraints ?? [],
+        strategy: input.placementStrategy ?? [],
+        ...(network ? { network: network.wish } : {}),
+      };
+      for (let each = 0; each < missing; each++) {
+        const task = newTask(plan, { waiting }, target, deps.random, now);
+        if (await writeWaitingTask(unit, plan.scope, task)) started.push({ task, observation: undefined });
+        else failures.push({ reason: "LIMIT:PROVISIONING", detail: "The cluster has 500 tasks in the PROVISIONING state." });
+      }
+      continue;
+    }
     if (!fargate) {
       failures.push(...failuresOf(rejections, missing, count));
       continue;
@@ -136,6 +153,11 @@ async function placeTasks(
     failures.push(noCapacity(rejections, missing, count, coming));
   }
   return { started, failures };
+}
+
+/** Whether tasks without a place wait for the provider to bring one. Source: ECS Developer Guide, "Amazon ECS managed scaling behavior". */
+async function waitsFor(unit: Unit, scope: Scope, provider: string): Promise<boolean> {
+  return isManaged(await unit.get<CapacityProviderRecord>(capacityKeys.provider(scope, provider)));
 }
 
 async function fargateNodes(unit: Unit, target: LaunchTarget, now: number, places: Map<string, NodePlace>): Promise<Node[]> {

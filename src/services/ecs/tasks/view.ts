@@ -24,7 +24,9 @@ export function taskView(task: TaskRecord, observation: TaskObservation | undefi
     connectivity: seen.connectivityAt === undefined ? undefined : "CONNECTED",
     connectivityAt: date(seen.connectivityAt),
     // Fargate's machines are nobody's to see.
-    ...(fargate ? {} : { containerInstanceArn: ecsArn.containerInstance(parseArn(task.arn)!, task.cluster, task.containerInstanceId) }),
+    ...(fargate || task.waiting
+      ? {}
+      : { containerInstanceArn: ecsArn.containerInstance(parseArn(task.arn)!, task.cluster, task.containerInstanceId) }),
     containers: task.containers.map((container) => containerView(task, container, seen)),
     cpu: task.cpu,
     createdAt: new Date(task.createdAt),

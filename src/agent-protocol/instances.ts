@@ -1,0 +1,63 @@
+import type { ElasticNetworkInterface } from "./vpc.ts";
+
+/** What a machine says in its registration when it can run local EC2 instances. */
+export const instancesAttribute = "gantry.instances";
+
+/**
+ * Ours, which standard agents drop: all local instances that the agent's machine is to have, whole each time, at the start of a connection and after each change. What is
+ * not named here is taken away with all that it kept.
+ */
+export interface InstanceStateMessage {
+  readonly messageId: string;
+  readonly instances: readonly LocalInstance[];
+}
+
+export interface LocalInstance {
+  /** `i-…`. */
+  readonly instanceId: string;
+  /** `stopped` keeps its disk and its address. */
+  readonly desired: "running" | "stopped";
+  /** Raised by each start and each reboot. */
+  readonly boot: number;
+  readonly instanceType: string;
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  readonly imageId: string;
+  readonly account: string;
+  readonly region: string;
+  readonly availabilityZone: string;
+  readonly vpcId: string;
+  readonly subnetId: string;
+  readonly groups: readonly string[];
+  readonly networkInterface: ElasticNetworkInterface;
+  readonly publicIp?: string;
+  readonly privateDnsName: string;
+  /** In OpenSSH's form; who has its private half gets in as `ec2-user`. */
+  readonly publicKey?: { readonly name: string; readonly material: string };
+  /** Base64, as it was given. */
+  readonly userData?: string;
+  readonly instanceProfile?: { readonly arn: string; readonly id: string };
+  readonly metadata: { readonly enabled: boolean; readonly tokenRequired: boolean; readonly tags: boolean };
+  readonly tags: readonly { readonly key: string; readonly value: string }[];
+  /** Milliseconds since the epoch. */
+  readonly launchedAt: number;
+}
+
+/** From the agent: all instances that it has, whole, at the start of a connection and after each change. One that is not named is not there. */
+export interface InstanceReportMessage {
+  readonly messageId: string;
+  readonly instances: readonly InstanceReport[];
+}
+
+export interface InstanceReport {
+  readonly instanceId: string;
+  /** `ended`: it shut itself down, or its first process died. */
+  readonly state: "pending" | "running" | "stopping" | "stopped" | "ended";
+  readonly boot: number;
+  /** Its user data has run, and it can be reached. */
+  readonly ready: boolean;
+  /** What went wrong, in a sentence. */
+  readonly reason?: string;
+  /** The last of its console, with its report of `ready` and `ended`. */
+  readonly console?: string;
+}

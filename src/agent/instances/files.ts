@@ -1,0 +1,101 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { LocalInstance } from "#agent-protocol/instances.ts";
+import type { AwsCredentials } from "../config.ts";
+import { containerdConfig } from "../containerd/daemon.ts";
+
+/** What an instance finds of itself at /run/gantry: `shared` in its directory. */
+export interface InstanceFile {
+  readonly instance: LocalInstance;
+  /** Port on the instance's own loopback at which Gantry's API is: as on the machine, so that `localhost:4566/name` is the same image. */
+  readonly apiPort: number;
+  readonly credentials: AwsCredentials;
+}
+
+/** Where Gantry is in an instance, as on a machine of its own. */
+export const instanceHome = "/var/lib/gantry";
+export const sharedDirectory = "/run/gantry";
+export const apiSocket = "/run/gantry-api/api.sock";
+
+/** Everything that the boot script reads. The instance's directory is the root user's alone. */
+export function writeInstanceFiles(
+  directory: string,
+  { instance, apiPort, credentials }: InstanceFile,
+  host: {
+    readonly home: string;
+    /** Directory of the API's socket. */
+    readonly api: string;
+    readonly sources: readonly string[];
+    readonly node: string;
+    readonly main: string;
+    readonly compileCache: string | undefined;
+  },
+): void {
+  const shared = join(directory, "shared");
+  rmSync(shared, { recursive: true, force: true });
+  for (const each of [directory, join(directory, "disk"), join(directory, "work"), join(directory, "root")])
+    mkdirSync(each, { recursive: true, mode: 0o700 });
+  for (const each of [shared, join(shared, "etc"), join(shared, "etc/ecs"), join(shared, "etc/profile.d"), join(shared, "home/.ssh")])
+    mkdirSync(each, { recursive: true, mode: 0o755 });
+  const write = (name: string, text: string, mode = 0o644) => writeFileSync(join(shared, name), text, { mode });
+  const hostname = instance.privateDnsName.split(".")[0]!;
+  write("instance.json", JSON.stringify({ instance, apiPort, credentials } satisfies InstanceFile), 0o600);
+  write("containerd.toml", containerdConfig(instanceHome).text);
+  write(
+    "boot.env",
+    Object.entries({
+      GANTRY_SOURCES: host.sources.join("\n"),
+      GANTRY_HOST_HOME: host.home,
+      GANTRY_API: host.api,
+      GANTRY_HOSTNAME: hostname,
+      GANTRY_NODE: host.node,
+      GANTRY_NODE_OPTIONS: "--disable-warning=ExperimentalWarning --max-semi-space-size=1 --optimize-for-size",
+      GANTRY_MAIN: host.main,
+      ...(host.compileCache ? { NODE_COMPILE_CACHE: host.compileCache } : {}),
+    })
+      .map(([name, value]) => `export ${name}=${quote(value)}\n`)
+      .join(""),
+    0o600,
+  );
+  write("etc/hostname", `${hostname}\n`);
+  const [address] = instance.networkInterface.ipv4Addresses;
+  write(
+    "etc/hosts",
+    `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n${address?.privateAddress}\t${instance.privateDnsName} ${hostname}\n`,
+  );
+  write(
+    "etc/resolv.conf",
+    [
+      ...instance.networkInterface.domainNameServers.map((server) => `nameserver ${server}`),
+      ...(instance.networkInterface.domainName.length > 0 ? [`search ${instance.networkInterface.domainName.join(" ")}`] : []),
+      "",
+    ].join("\n"),
+  );
+  write("etc/machine-id", `${instance.instanceId.replace(/^i-/, "").padEnd(32, "0").slice(0, 32)}\n`);
+  write("etc/ecs/ecs.config", "");
+  write(
+    "etc/profile.d/gantry.sh",
+    `export AWS_ENDPOINT_URL=http://localhost:${apiPort} AWS_DEFAULT_REGION=${instance.region} AWS_REGION=${instance.region}\n`,
+  );
+  for (const [name, text] of Object.entries(accounts())) write(`etc/${name}`, text, name === "shadow" ? 0o600 : 0o644);
+  write("home/.ssh/authorized_keys", instance.publicKey ? `${instance.publicKey.material.trim()}\n` : "", 0o600);
+  write("home/.profile", "[ -f /etc/profile.d/gantry.sh ] && . /etc/profile.d/gantry.sh\n");
+}
+
+/** The host's system accounts, without its users and without anybody's password. */
+function accounts(): Record<"passwd" | "group" | "shadow", string> {
+  const lines = (path: string) => readFileSync(path, "utf8").split("\n").filter(Boolean);
+  const system = (path: string) =>
+    lines(path).filter((line) => {
+      const id = Number(line.split(":")[2]);
+      return id < 1000 || id >= 65534;
+    });
+  const passwd = [...system("/etc/passwd"), "ec2-user:x:1000:1000:EC2 Default User:/home/ec2-user:/bin/bash"];
+  return {
+    passwd: `${passwd.join("\n")}\n`,
+    group: `${[...system("/etc/group"), "ec2-user:x:1000:"].join("\n")}\n`,
+    shadow: `${passwd.map((line) => `${line.split(":")[0]}:*:19000:0:99999:7:::`).join("\n")}\n`,
+  };
+}
+
+const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
