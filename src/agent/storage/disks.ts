@@ -4,6 +4,7 @@ import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gather } from "../gather.ts";
+import { command } from "../network/commands.ts";
 import { isDirect, loopsOf, loopsOver, mounted } from "./mounts.ts";
 import { makeTemplate, writeImage, type Template } from "./template.ts";
 
