@@ -9,6 +9,7 @@ import { identityCredentials } from "#identity/credentials.ts";
 import { createParts } from "#server/parts.ts";
 import { account } from "../iam/support.ts";
 import { accessKeyId, secretAccessKey, startServer, type TestServer } from "../support/http.ts";
+import { capacity } from "./lessons/capacity.ts";
 import { cloudwatch } from "./lessons/cloudwatch.ts";
 import { iam } from "./lessons/iam.ts";
 import { loadBalancers } from "./lessons/load-balancers.ts";
@@ -21,7 +22,9 @@ import { findTerraform, startTerraform, type Terraform } from "./support.ts";
 const found = findTerraform();
 const skip = "missing" in found ? found.missing : false;
 const wanted = process.env.LESSONS?.split(",");
-const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect].filter(({ name }) => wanted?.includes(name) ?? true);
+const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity].filter(
+  ({ name }) => wanted?.includes(name) ?? true,
+);
 const options = { skip, timeout: 600_000 };
 
 let server: TestServer;

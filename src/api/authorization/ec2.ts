@@ -1,4 +1,5 @@
-import { each, type Input, none, type OperationRule, type Resources, type ServiceActions, valuesAt, type Where } from "./table.ts";
+import { passRole } from "./pass-role.ts";
+import { each, type Input, none, type OperationRule, type Resources, type ServiceActions, textAt, valuesAt, type Where } from "./table.ts";
 
 /** What a new thing's tags take. */
 const makes = (type: string, also = ""): OperationRule => ({
@@ -9,6 +10,10 @@ const makes = (type: string, also = ""): OperationRule => ({
 /** The resource types of ids, by their prefix. */
 const types: Readonly<Record<string, string>> = {
   acl: "network-acl",
+  i: "instance",
+  key: "key-pair",
+  lt: "launch-template",
+  vol: "volume",
   dopt: "dhcp-options",
   eipalloc: "elastic-ip",
   eni: "network-interface",
@@ -39,8 +44,27 @@ export const ec2: ServiceActions = {
       DescribeInternetGateways DescribeManagedPrefixLists DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaceAttribute
       DescribeNetworkInterfaces DescribePrefixLists DescribeRegions DescribeRouteTables DescribeSecurityGroupReferences
       DescribeSecurityGroupRules DescribeSecurityGroups DescribeStaleSecurityGroups DescribeSubnets DescribeTags DescribeVpcAttribute
-      DescribeVpcEndpointServices DescribeVpcEndpoints DescribeVpcs CreateDefaultSubnet CreateDefaultVpc`,
+      DescribeVpcEndpointServices DescribeVpcEndpoints DescribeVpcs CreateDefaultSubnet CreateDefaultVpc DescribeImages
+      DescribeInstanceCreditSpecifications DescribeInstances DescribeInstanceStatus DescribeInstanceTypeOfferings DescribeInstanceTypes
+      DescribeKeyPairs DescribeLaunchTemplateVersions DescribeLaunchTemplates DescribeVolumes`,
     ),
+    ...each("instance/{InstanceIds}", "TerminateInstances StopInstances StartInstances RebootInstances"),
+    ...each("instance/{InstanceId}", "DescribeInstanceAttribute ModifyInstanceAttribute ModifyInstanceMetadataOptions GetConsoleOutput"),
+    ...each(
+      "launch-template/{LaunchTemplateId=*}",
+      "CreateLaunchTemplateVersion ModifyLaunchTemplate DeleteLaunchTemplate DeleteLaunchTemplateVersions",
+    ),
+    ...each("key-pair/{KeyName=*}", "DeleteKeyPair"),
+    CreateKeyPair: { on: "key-pair/{KeyName}", tagging: { action: "CreateTags" } },
+    ImportKeyPair: { on: "key-pair/{KeyName}", tagging: { action: "CreateTags" } },
+    CreateLaunchTemplate: makes("launch-template"),
+    RunInstances: {
+      on: "instance/* network-interface/* volume/* subnet/{SubnetId=*} security-group/{SecurityGroupIds=*} key-pair/{KeyName} launch-template/{LaunchTemplate.LaunchTemplateId}",
+      keys: (input) => ({ "ec2:InstanceType": textAt(input, "InstanceType") }),
+      // Which role the profile holds only EC2 knows: whoever hands over a profile must be free to pass any.
+      also: (input, where) => (input["IamInstanceProfile"] === undefined ? [] : [passRole("*", where, "ec2.amazonaws.com")]),
+      tagging: { action: "CreateTags", on: "instance/*" },
+    },
     ...each(tagged, "CreateTags DeleteTags"),
     ...each(
       "network-interface/{NetworkInterfaceId}",

@@ -1,4 +1,5 @@
 import { acm } from "./acm.ts";
+import { autoscaling } from "./autoscaling.ts";
 import { cloudwatch } from "./cloudwatch.ts";
 import { ec2 } from "./ec2.ts";
 import { ecr } from "./ecr.ts";
@@ -18,6 +19,7 @@ import { type Input, type Need, resourcesOf, type ServiceActions, textAt, type W
 /** By the service's name in the schemas. A test holds them against the registered operations: one that is not here is open to the root user only. */
 export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   acm,
+  autoscaling,
   cloudwatch,
   ec2,
   ecr,

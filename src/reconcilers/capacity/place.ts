@@ -71,13 +71,15 @@ export function createPlacer(options: PlacerOptions): { place(scope: Scope, clus
     const instance = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, task.cluster, id));
     if (!instance) return false;
     const attribute = (name: string) => instance.attributes.find((each) => each.name === name)?.value;
+    const hostAddress = attribute("gantry.address");
     const { waiting, ...rest } = task;
     const there: TaskRecord = {
       ...rest,
       containerInstanceId: instance.id,
       availabilityZone: attribute("ecs.availability-zone"),
       cpuArchitecture: attribute("ecs.cpu-architecture"),
-      ...(task.loadBalancers?.length ? { ec2InstanceId: instance.ec2InstanceId } : {}),
+      ...(task.loadBalancers?.length || task.serviceConnect ? { ec2InstanceId: instance.ec2InstanceId } : {}),
+      ...((task.serviceConnect || task.serviceRegistries?.length) && hostAddress !== undefined ? { hostAddress } : {}),
     };
     const network = waiting?.network && { wish: waiting.network, zones: new Map<string, number>(), random, now, publicPool };
     try {
