@@ -25,7 +25,8 @@ export function serverCommand(config: Config): Command {
   };
 }
 
-export function agentCommand(config: Config, identity: Identity, containerdSocket: string, extra: readonly string[] = []): Command {
+/** `credentials`: the file that it signs with. */
+export function agentCommand(config: Config, credentials: string, containerdSocket: string, extra: readonly string[] = []): Command {
   return {
     file: process.execPath,
     args: [...nodeOptions, "--max-semi-space-size=1", "--optimize-for-size", join(source, "agent/main.ts"), ...extra],
@@ -37,8 +38,9 @@ export function agentCommand(config: Config, identity: Identity, containerdSocke
       ECS_DATADIR: process.env.ECS_DATADIR ?? join(config.home, "agent"),
       AWS_DEFAULT_REGION: config.region,
       AWS_REGION: config.region,
-      AWS_ACCESS_KEY_ID: identity.rootAccessKeyId,
-      AWS_SECRET_ACCESS_KEY: identity.rootSecretAccessKey,
+      AWS_SHARED_CREDENTIALS_FILE: credentials,
+      AWS_ACCESS_KEY_ID: undefined,
+      AWS_SECRET_ACCESS_KEY: undefined,
       AWS_ENDPOINT_URL: undefined,
       AWS_SESSION_TOKEN: undefined,
       GANTRY_CONTAINERD_SOCKET: containerdSocket,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Config } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
+import { renewAgentCredentials, renewEveryMs } from "./agent-credentials.ts";
 import { endpointOf } from "./commands.ts";
 import { lastLines, openLog, rotateLog } from "./log-file.ts";
 import { machineProblems } from "./machine.ts";
@@ -56,7 +57,10 @@ async function foreground(config: Config, options: UpOptions): Promise<number> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
   try {
-    const { containerd, engine, server, agent } = await partsOf(config, await loadIdentity(config.home, systemRandom), options.containerd);
+    const identity = await loadIdentity(config.home, systemRandom);
+    const { containerd, engine, server, agent } = await partsOf(config, identity, options.containerd);
+    const renew = setInterval(() => void renewAgentCredentials(config, identity).catch((error: Error) => say(error.message)), renewEveryMs);
+    stop.signal.addEventListener("abort", () => clearInterval(renew), { once: true });
     await supervise({
       config,
       containerd,

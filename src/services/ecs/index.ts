@@ -15,6 +15,7 @@ import {
   updateCluster,
   updateClusterSettings,
 } from "./clusters/clusters.ts";
+import { agentCredentialsQuestion } from "./agent-endpoint/credentials.ts";
 import { deleteAttributes, listAttributes, putAttributes } from "./container-instances/attributes.ts";
 import {
   deregisterContainerInstance,
@@ -93,7 +94,7 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
       },
     ],
     resources: [ecsFacts(deps.store)],
-    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps)],
+    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps), agentCredentialsQuestion(deps)],
     async start() {
       await tasks.start?.();
       services.reconciler.start();

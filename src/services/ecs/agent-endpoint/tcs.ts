@@ -21,6 +21,8 @@ export interface TcsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Whether a task is on the instance: what an agent says of others' is passed over. */
+  readonly isOn: (instance: string, taskArn: string) => Promise<boolean>;
   /** Health of the containers of one task of `instance` (its key in the store), by name. */
   readonly health: (instance: string, taskArn: string, containers: ReadonlyMap<string, string>) => Promise<void>;
 }
@@ -32,12 +34,11 @@ export interface Tcs {
   forgetAll(): void;
 }
 
-export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
+export function createTcs({ clock, random, log, isOn, health }: TcsOptions): Tcs {
   const channels = new Set<Channel>();
   const metrics = new Map<string, LatestMetrics>();
 
   function remember(task: LatestMetrics["task"]): void {
-    if (typeof task?.taskArn !== "string") return;
     metrics.delete(task.taskArn);
     metrics.set(task.taskArn, { receivedAt: clock.now(), task });
     if (metrics.size > maxTasks) metrics.delete(metrics.keys().next().value!);
@@ -47,7 +48,8 @@ export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
     const frame = parseTelemetryFrame(text);
     switch (frame?.type) {
       case "PublishMetricsRequest":
-        for (const task of listOf((frame.message as Partial<PublishMetricsRequest>).taskMetrics)) remember(task);
+        for (const task of listOf((frame.message as Partial<PublishMetricsRequest>).taskMetrics))
+          if (typeof task?.taskArn === "string" && (await isOn(instance, task.taskArn))) remember(task);
         send({ type: "AckPublishMetric", message: {} });
         return;
       case "PublishHealthRequest":

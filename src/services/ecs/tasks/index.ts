@@ -20,7 +20,7 @@ import { listTasks } from "./list-tasks.ts";
 import { runTask } from "./run-task.ts";
 import { startTask } from "./start-task.ts";
 import { stopTask } from "./stop-task.ts";
-import { reportHealth, submitAttachmentStateChanges, submitContainerStateChange, submitTaskStateChange } from "./submit.ts";
+import { isTaskOn, reportHealth, submitAttachmentStateChanges, submitContainerStateChange, submitTaskStateChange } from "./submit.ts";
 
 export interface EcsTasks extends ServerPart {
   /** The agents' ends, for whoever connects them without a socket. */
@@ -70,7 +70,13 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       reconcilers.connectionChanged(instance);
     },
   });
-  const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
+  const tcs = createTcs({
+    clock,
+    random,
+    log,
+    isOn: (...task) => isTaskOn(taskDeps, ...task),
+    health: (...report) => reportHealth(taskDeps, ...report),
+  });
 
   const operation = <I, O>(handle: (deps: TaskDeps, input: I, context: RequestContext) => O | Promise<O>): Handler<never, O> =>
     ((input: I, context: RequestContext) => handle(taskDeps, input, context)) as Handler<never, O>;
