@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "#platform/log.ts";
 import type { Write } from "#store/store.ts";
+import type { AuditedCall, Auditor } from "./audit.ts";
 import type { Need } from "./authorization/table.ts";
 import type { PolicySource, ResourceFacts, ResourcePolicySource } from "./authorize.ts";
 
@@ -89,6 +90,8 @@ export interface RawRequestInfo {
   readonly log: Logger;
   /** Asks the same evaluator as the AWS APIs do: undefined when it is allowed, else AWS's sentence. Everything is in open mode. */
   denial(principal: Principal, need: Need, region: string): Promise<string | undefined>;
+  /** Writes down that this request was a call of an AWS operation. */
+  audit(call: Pick<AuditedCall, "service" | "operation" | "principal" | "account" | "region" | "input" | "output" | "error">): void;
 }
 
 /** A question of Gantry's own tools that no AWS operation answers: GET at exactly this path, signed for ECS. */
@@ -115,6 +118,8 @@ export interface UpgradeInfo {
   readonly principal: Principal;
   readonly region: string;
   readonly log: Logger;
+  /** Writes down that the route refused it. */
+  refused(error: { readonly code: string; readonly message: string }): void;
 }
 
 /** What one part of the server (a service, the registry) brings to the whole. */
@@ -129,6 +134,8 @@ export interface ServerPart {
   readonly resourcePolicies?: readonly ResourcePolicySource[];
   /** What policies may ask about this part's resources. */
   readonly resources?: readonly ResourceFacts[];
+  /** Writes down who called what: CloudTrail's part has it. */
+  readonly auditor?: Auditor;
   /** Begins background work. Called once the front door listens. */
   start?(): Promise<void>;
   /** Ends background work and waits for it. */

@@ -2,9 +2,19 @@ import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse }
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { arrivalOf, isForeign, requestFacts, splitTarget } from "./arrival.ts";
-import { authenticate } from "./authenticate.ts";
+import { accountOf, type AuditedCall, originOf } from "./audit.ts";
+import { authenticate, type Authenticated } from "./authenticate.ts";
 import { createAuthorizer } from "./authorize.ts";
-import { ApiError, type Handler, type Principal, type Question, type RawRoute, type ServerPart, type UpgradeRoute } from "./contract.ts";
+import {
+  ApiError,
+  type Handler,
+  type Principal,
+  type Question,
+  type RawRequestInfo,
+  type RawRoute,
+  type ServerPart,
+  type UpgradeRoute,
+} from "./contract.ts";
 import type { CredentialSource } from "./credentials.ts";
 import type { ServerDeps } from "./deps.ts";
 import { drain } from "./body.ts";
@@ -49,8 +59,10 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     resourcePolicies: parts.flatMap((part) => part.resourcePolicies ?? []),
     resources: parts.flatMap((part) => part.resources ?? []),
   });
+  const auditor = parts.find((part) => part.auditor)?.auditor;
   const options: DispatchOptions = {
     authorizer,
+    auditor,
     credentials,
     open: config.open,
     account: config.account,
@@ -109,12 +121,14 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
         response.once("close", () => metrics.observe("http", where, response.statusCode, (performance.now() - began) / 1000));
         const denial = (principal: Principal, need: Need, region: string) =>
           authorizer.denial(principal, need, plainFacts(request, base.now, region));
-        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query), denial });
+        const audit: RawRequestInfo["audit"] = (call) =>
+          auditor?.record({ ...originOf(request, call.principal?.accessKeyId), requestId, at: base.now, ...call });
+        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query), denial, audit });
         return;
       }
       const question = questions.get(target.path);
       if (question) {
-        await answerQuestion(question, request, response, target);
+        await answerQuestion(question, request, response, target, requestId);
         return;
       }
       const answered = await dispatch(options, arrivalOf(request, response, target, { ...base, continue: goOn }));
@@ -145,21 +159,49 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     return authenticate(options, claim, clock.now());
   }
 
+  /** A call that is no operation of the tables: a question of ours, or an agent's websocket that was refused. */
+  function auditOther(
+    request: IncomingMessage,
+    requestId: string,
+    action: string,
+    who: Authenticated | undefined,
+    more: Pick<AuditedCall, "input" | "error">,
+  ): void {
+    const [service = "", operation = ""] = action.split(":");
+    const { principal, region = config.region } = who ?? {};
+    const claimed = parseSignature({
+      method: "GET",
+      rawPath: "/",
+      rawQuery: splitTarget(request.url ?? "/").query,
+      headers: request.headers,
+    });
+    const origin = originOf(request, "problem" in claimed ? undefined : claimed.accessKeyId);
+    const account = accountOf(principal, config.account);
+    auditor?.record({ ...origin, requestId, at: clock.now(), service, operation, principal, account, region, output: undefined, ...more });
+  }
+
   async function answerQuestion(
     question: Question,
     request: IncomingMessage,
     response: ServerResponse,
     target: ReturnType<typeof splitTarget>,
+    requestId: string,
   ) {
+    const query = new URLSearchParams(target.query);
+    const input = Object.fromEntries([...query].filter(([name]) => !name.startsWith("X-Amz-")));
+    let who: Authenticated | undefined;
     try {
-      const { principal, region } = await askerOf(request, target);
+      who = await askerOf(request, target);
+      const { principal, region } = who;
       const need = { action: question.action, resources: ["*"], account: principal.account, keys: {} };
       const denied = await authorizer.denial(principal, need, plainFacts(request, clock.now(), region));
       if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
       const asker = { account: principal.account, region, now: clock.now() };
-      reply(response, 200, JSON.stringify(await question.answer(new URLSearchParams(target.query), asker)));
+      reply(response, 200, JSON.stringify(await question.answer(query, asker)));
+      auditOther(request, requestId, question.action, who, { input, error: undefined });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      auditOther(request, requestId, question.action, who, { input, error });
       reply(response, error.status, JSON.stringify({ __type: error.code, message: error.message }));
     }
   }
@@ -168,18 +210,30 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     const requestId = random.uuid();
     const target = splitTarget(request.url ?? "/");
     socket.on("error", () => socket.destroy());
+    let who: Authenticated | undefined;
+    const route = pick(upgrades, target.path);
+    const query = new URLSearchParams(target.query);
     try {
-      const route = pick(upgrades, target.path);
       if (!route) throw new ApiError("NotFound", "No such websocket.", 404);
       if (isForeign(request, false)) throw foreign;
-      const who = await askerOf(request, target);
-      const info = { requestId, path: target.path, query: new URLSearchParams(target.query), log };
+      who = await askerOf(request, target);
+      const asker = who;
+      const refused = (error: { readonly code: string; readonly message: string }) =>
+        auditOther(request, requestId, need.action, asker, { input: { resources: need.resources }, error });
+      const info = { requestId, path: target.path, query, log, refused };
       const need = route.need(info.query, { account: who.principal.account, region: who.region });
       const denied = await authorizer.denial(who.principal, need, plainFacts(request, clock.now(), who.region));
       if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
       route.upgrade(request, socket, head, { ...info, principal: who.principal, region: who.region });
     } catch (error) {
       if (!(error instanceof ApiError)) log.error({ err: error, requestId, path: target.path }, "an upgrade failed");
+      else if (route) {
+        const { action, resources } = route.need(query, {
+          account: who?.principal.account ?? config.account,
+          region: who?.region ?? config.region,
+        });
+        auditOther(request, requestId, action, who, { input: { resources }, error });
+      }
       refuse(socket, error instanceof ApiError ? error : new ApiError("ServerException", "The server failed.", 500), requestId);
     }
   }

@@ -35,6 +35,8 @@ export interface Config {
   readonly dnsPort: number | undefined;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
+  /** How many days the audit trail is kept. `GANTRY_TRAIL_DAYS`, default 90, as CloudTrail's event history. */
+  readonly trailDays: number;
   /**
    * OpenID Connect issuers whose tokens AssumeRoleWithWebIdentity takes, beside the providers of IAM. `GANTRY_OIDC_ISSUERS`: entries
    * `<url>=<audience>[,<audience>…]` with spaces between them, e.g. `https://token.example.com=sts.amazonaws.com`.
@@ -70,6 +72,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const dnsPort = env.GANTRY_DNS_PORT ? Number(env.GANTRY_DNS_PORT) : port === 4566 ? 4553 : 0;
   if (!Number.isInteger(dnsPort) || dnsPort < 0 || dnsPort > 65535)
     throw new ConfigError(`GANTRY_DNS_PORT is not a port: ${env.GANTRY_DNS_PORT}`);
+  const trailDays = Number(env.GANTRY_TRAIL_DAYS ?? "90");
+  if (!Number.isInteger(trailDays) || trailDays < 1 || trailDays > 36_500)
+    throw new ConfigError(`GANTRY_TRAIL_DAYS is not a number of days: ${env.GANTRY_TRAIL_DAYS}`);
   return {
     home,
     port,
@@ -84,6 +89,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     publicPool,
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
+    trailDays,
     oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
   };
 }

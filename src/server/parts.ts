@@ -1,5 +1,6 @@
 import type { ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { createCloudTrail } from "#services/cloudtrail/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
@@ -20,5 +21,6 @@ export function createParts(deps: ServerDeps): readonly ServerPart[] {
     createLogs(deps),
     createServiceDiscovery(deps),
     createRoute53(deps),
+    createCloudTrail(deps),
   ];
 }

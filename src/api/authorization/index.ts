@@ -1,4 +1,5 @@
 import { acm } from "./acm.ts";
+import { cloudtrail } from "./cloudtrail.ts";
 import { ec2 } from "./ec2.ts";
 import { ecr } from "./ecr.ts";
 import { ecs } from "./ecs.ts";
@@ -17,6 +18,7 @@ import { type Input, type Need, resourcesOf, type ServiceActions, textAt, type W
 /** By the service's name in the schemas. A test holds them against the registered operations: one that is not here is open to the root user only. */
 export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   acm,
+  cloudtrail,
   ec2,
   ecr,
   ecs,
@@ -56,4 +58,12 @@ export function needsOf(service: string, operation: string, input: Input, where:
     });
   }
   return rule.also ? [...needs, ...rule.also(input, at)] : needs;
+}
+
+/** The resources that a request names, whether they take a permission or not; `*` for none. */
+export function resourcesNamed(service: string, operation: string, input: Input, where: Where): readonly string[] {
+  const table = serviceActions[service];
+  if (!table || !Object.hasOwn(table.operations, operation)) return [];
+  const found = table.operations[operation]!;
+  return resourcesOf(table, (typeof found === "object" ? found.on : found) ?? "", input, where);
 }

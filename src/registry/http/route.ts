@@ -13,7 +13,7 @@ import { answerError, asOciError, isDiskFull, OciError } from "./errors.ts";
 import { answerJson, ClientGone, type Exchange, methodNotAllowed } from "./exchange.ts";
 import { handleReferrers, handleTags } from "./lists.ts";
 import { handleManifest } from "./manifests.ts";
-import { parsePath, type Target } from "./path.ts";
+import { parsePath, parseReference, type Target } from "./path.ts";
 import { handleUpload, handleUploads } from "./uploads.ts";
 
 /** OCI's distribution API. Every request is authenticated before anything else of it is looked at. */
@@ -43,9 +43,27 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
       if (denied !== undefined) throw new OciError(403, "DENIED", denied);
     };
     // Before anything is said of the repository, even whether it is there.
-    await must(actionOf(target.kind, request.method ?? "GET"), target.name);
-    const repository = await repositoryOf(registry, target, request.method ?? "GET", must);
-    await handle({ request, response, info, core, registry, repository, may }, target);
+    const action = actionOf(target.kind, request.method ?? "GET");
+    const audit = (error?: OciError) => {
+      // As CloudTrail: images are management events, their layers are not. The audit has what was refused, whatever it was.
+      if (target.kind !== "manifest" && error?.code !== "DENIED") return;
+      const input = {
+        repositoryName: target.name,
+        ...("reference" in target ? { imageIds: [parseReference(target.reference) ?? {}] } : {}),
+      };
+      const said = error && { code: error.code === "DENIED" ? "AccessDenied" : error.code, message: error.message };
+      info.audit({ service: "ecr", operation: action.slice(4), principal, ...registry, input, output: undefined, error: said });
+    };
+    try {
+      await must(action, target.name);
+      const repository = await repositoryOf(registry, target, request.method ?? "GET", must);
+      await handle({ request, response, info, core, registry, repository, may }, target);
+      audit();
+    } catch (error) {
+      const known = asOciError(error);
+      if (known) audit(known);
+      throw error;
+    }
   }
 
   async function repositoryOf(

@@ -61,6 +61,7 @@ type Accept = (channel: Parameters<Acs["accept"]>[0], instance: string, endpoint
 
 function refuse(socket: Duplex, info: UpgradeInfo, { error, message }: Refusal): void {
   info.log.info({ error, message }, "agent refused");
+  info.refused({ code: error, message });
   refuseUpgrade(socket, error === "AccessDeniedException" ? 403 : 400, error, message);
 }
 
