@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "#platform/log.ts";
 import type { Write } from "#store/store.ts";
+import type { Attempts } from "./attempts.ts";
 import type { AuditedCall, Auditor } from "./audit.ts";
 import type { Need } from "./authorization/table.ts";
 import type { PolicySource, ResourceFacts, ResourcePolicySource } from "./authorize.ts";
@@ -90,6 +91,8 @@ export interface RawRequestInfo {
   readonly log: Logger;
   /** Asks the same evaluator as the AWS APIs do: undefined when it is allowed, else AWS's sentence. Everything is in open mode. */
   denial(principal: Principal, need: Need, region: string): Promise<string | undefined>;
+  /** Slows down those who guess passwords. */
+  readonly attempts: Attempts;
   /** Writes down that this request was a call of an AWS operation. */
   audit(call: Pick<AuditedCall, "service" | "operation" | "principal" | "account" | "region" | "input" | "output" | "error">): void;
 }

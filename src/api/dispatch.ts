@@ -106,6 +106,7 @@ async function answerOf(options: DispatchOptions, arrival: Arrival, seen: Seen):
           {
             request: signed,
             signature,
+            source: request.socket.remoteAddress ?? "",
             protocol,
             signingName: table?.signingName,
             payloadHash: () => payloadHash(declared, body, protocol),

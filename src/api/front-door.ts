@@ -1,7 +1,9 @@
-import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type Server, STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { arrivalOf, isForeign, requestFacts, splitTarget } from "./arrival.ts";
+import { createAttempts } from "./attempts.ts";
 import { accountOf, type AuditedCall, originOf } from "./audit.ts";
 import { authenticate, type Authenticated } from "./authenticate.ts";
 import { createAuthorizer } from "./authorize.ts";
@@ -32,6 +34,8 @@ export interface FrontDoorOptions {
   readonly deps: Pick<ServerDeps, "config" | "clock" | "random" | "log">;
   readonly credentials: CredentialSource;
   readonly parts: readonly ServerPart[];
+  /** PEM. Undefined: plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Empties Gantry; served at `POST /_gantry/reset` in open mode. */
   readonly reset: () => Promise<void>;
 }
@@ -39,12 +43,14 @@ export interface FrontDoorOptions {
 export interface FrontDoor {
   /** Resolves when requests are answered. Port 0 in the configuration lets the kernel choose. */
   listen(): Promise<{ readonly port: number }>;
+  /** Shows another certificate from the next connection on. Only with TLS. */
+  renew(tls: { readonly cert: string; readonly key: string }): void;
   /** No new connections; answers what is under way, `graceMs` at most. */
   close(graceMs?: number): Promise<void>;
 }
 
 /** The one port: every AWS API, the parts' raw routes and websockets, health, metrics, reset. */
-export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOptions): FrontDoor {
+export function createFrontDoor({ deps, credentials, parts, reset, tls }: FrontDoorOptions): FrontDoor {
   const { config, clock, random, log } = deps;
   const handlers = new Map<string, Record<string, Handler>>();
   const registrations = parts.flatMap((part) => part.registrations ?? []);
@@ -60,9 +66,11 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     resources: parts.flatMap((part) => part.resources ?? []),
   });
   const auditor = parts.find((part) => part.auditor)?.auditor;
+  const attempts = createAttempts();
   const options: DispatchOptions = {
     authorizer,
     auditor,
+    attempts,
     credentials,
     open: config.open,
     account: config.account,
@@ -74,7 +82,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
   const own = ownRoutes(parts, metrics.text, config.open ? reset : undefined);
   const sockets = new Set<Duplex>();
 
-  const server = createServer({
+  const settings = {
     keepAlive: true,
     // Bodies have their own time limit: a registry upload may take hours.
     requestTimeout: 0,
@@ -82,8 +90,10 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     keepAliveTimeout: 75_000,
     maxHeaderSize: 64 * 1024,
     // Some HTTP clients (Java's) offer h2c with every request: they are answered as if they had not.
-    shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === "websocket",
-  });
+    shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket",
+  };
+  const secure = tls && createTlsServer({ ...settings, ...tls, ...tlsRules });
+  const server: Server | TlsServer = secure ?? createServer(settings);
   server.on("request", (request, response) => void answer(request, response, undefined));
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     void answer(request, response, () => response.writeContinue());
@@ -104,7 +114,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     const began = performance.now();
     const requestId = random.uuid();
     const target = splitTarget(request.url ?? "/");
-    const endpoint = `http://${request.headers.host ?? `127.0.0.1:${config.port}`}`;
+    const endpoint = `${secure ? "https" : "http"}://${request.headers.host ?? `127.0.0.1:${config.port}`}`;
     const base = { requestId, now: clock.now(), endpoint, log };
     response.setHeader("x-amzn-requestid", requestId);
     try {
@@ -123,7 +133,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
           authorizer.denial(principal, need, plainFacts(request, base.now, region));
         const audit: RawRequestInfo["audit"] = (call) =>
           auditor?.record({ ...originOf(request, call.principal?.accessKeyId), requestId, at: base.now, ...call });
-        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query), denial, audit });
+        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query), denial, audit, attempts });
         return;
       }
       const question = questions.get(target.path);
@@ -152,6 +162,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     const claim = {
       request: signed,
       signature: parseSignature(signed),
+      source: request.socket.remoteAddress ?? "",
       payloadHash: () => emptyHash,
       signingName: "ecs",
       protocol: "awsJson1_1",
@@ -244,6 +255,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
         server.once("error", reject);
         server.listen(config.port, config.bind, () => resolve({ port: (server.address() as AddressInfo).port }));
       }),
+    renew: (next) => secure?.setSecureContext({ ...next, ...tlsRules }),
     close: (graceMs = 2000) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => {
@@ -257,6 +269,8 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
       }),
   };
 }
+
+const tlsRules = { minVersion: "TLSv1.2" } as const;
 
 /** Of a request that is no AWS operation. */
 const plainFacts = (request: IncomingMessage, now: number, region: string) =>

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 
 /** Where this Gantry lives. Every process of one Gantry reads the same values from the environment; nothing else is global. */
@@ -38,11 +39,23 @@ export interface Config {
   /** How many days the audit trail is kept. `GANTRY_TRAIL_DAYS`, default 90, as CloudTrail's event history. */
   readonly trailDays: number;
   /**
+   * Undefined: plain HTTP. `GANTRY_TLS=self` and `GANTRY_TLS_NAMES`, further names and addresses with commas between them; or `GANTRY_TLS_CERT`,
+   * `GANTRY_TLS_KEY` and `GANTRY_TLS_CA`, PEM files.
+   */
+  readonly tls: TlsOptions | undefined;
+  /**
    * OpenID Connect issuers whose tokens AssumeRoleWithWebIdentity takes, beside the providers of IAM. `GANTRY_OIDC_ISSUERS`: entries
    * `<url>=<audience>[,<audience>…]` with spaces between them, e.g. `https://token.example.com=sts.amazonaws.com`.
    */
   readonly oidcIssuers: readonly OidcIssuer[];
 }
+
+/** How the one port speaks TLS. */
+export type TlsOptions =
+  /** With certificates of an authority of our own, in `<home>/tls`, for this machine's names and these. */
+  | { readonly kind: "self"; readonly names: readonly string[] }
+  /** With the files given, absolute; `authority`: what clients need to trust, if their systems do not. */
+  | { readonly kind: "files"; readonly certificate: string; readonly key: string; readonly authority: string | undefined };
 
 export interface OidcIssuer {
   /** Without a slash at its end. */
@@ -90,8 +103,24 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
     trailDays,
+    tls: tlsOptions(env),
     oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
   };
+}
+
+function tlsOptions(env: Record<string, string | undefined>): TlsOptions | undefined {
+  const { GANTRY_TLS: kind = "", GANTRY_TLS_CERT: certificate, GANTRY_TLS_KEY: key, GANTRY_TLS_CA: authority } = env;
+  if (kind !== "" && kind !== "self") throw new ConfigError(`GANTRY_TLS is not self: ${kind}`);
+  if (!certificate !== !key) throw new ConfigError("GANTRY_TLS_CERT and GANTRY_TLS_KEY go together");
+  if (certificate && key) {
+    if (kind === "self") throw new ConfigError("GANTRY_TLS=self makes certificates, GANTRY_TLS_CERT gives one: only one of them can be");
+    return { kind: "files", certificate: resolve(certificate), key: resolve(key), authority: authority ? resolve(authority) : undefined };
+  }
+  if (kind === "") return undefined;
+  const names = (env.GANTRY_TLS_NAMES ?? "").split(/[\s,]+/).filter(Boolean);
+  const wrong = names.find((name) => !/^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(name) && !isIP(name));
+  if (wrong !== undefined) throw new ConfigError(`GANTRY_TLS_NAMES has what is no host name or address: ${wrong}`);
+  return { kind: "self", names };
 }
 
 function oidcIssuer(entry: string): OidcIssuer {
@@ -115,6 +144,6 @@ function isBlock(text: string): boolean {
   return bits >= 8 && bits <= 29 && address % 2 ** (32 - bits) === 0;
 }
 
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || address.startsWith("127.");
 }

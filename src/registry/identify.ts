@@ -26,8 +26,8 @@ export const sealToken = (sealer: Sealer, claims: TokenClaims) => sealer.seal(to
 export type Identified =
   /** `principal`: undefined in open mode without credentials. */
   | { readonly principal: Principal | undefined; readonly registry: RegistryId }
-  /** 401: no credentials, or not ours, or no longer good. */
-  | { readonly refused: string }
+  /** 401: no credentials, or not ours (`guessed`), or no longer good. */
+  | { readonly refused: string; readonly guessed?: true }
   /** 403: good credentials, but not for this registry. */
   | { readonly denied: string };
 
@@ -57,7 +57,7 @@ export function identify({ sealer, open, account, region }: IdentifyOptions, hea
   }
   if (!given) return { refused: "Not Authorized" };
   if (claims && !valid) return { refused: "Your authorization token has expired. Reauthenticate and try again." };
-  if (!valid) return { refused: "Not Authorized" };
+  if (!valid) return { refused: "Not Authorized", guessed: true };
   const registry = named ?? { account: valid.account, region: valid.region };
   // Another account's registry is for its repository policies to open, another region's takes its own token.
   if (registry.region !== valid.region)

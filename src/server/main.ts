@@ -5,12 +5,13 @@ import { firstOf, rootCredentials } from "#api/credentials.ts";
 import { createFrontDoor } from "#api/front-door.ts";
 import { identityCredentials } from "#identity/credentials.ts";
 import { systemClock } from "#platform/clock.ts";
-import { ConfigError, readConfig } from "#platform/config.ts";
+import { ConfigError, isLoopback, readConfig } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { createLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { createSealer } from "#platform/sealer.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
+import { openTls } from "./certificates.ts";
 import { createParts } from "./parts.ts";
 import { resetServer } from "./reset.ts";
 
@@ -25,7 +26,10 @@ async function serve(): Promise<void> {
   const parts = createParts(deps);
   const root = rootCredentials(config.account, identity.rootAccessKeyId, identity.rootSecretAccessKey);
   const credentials = firstOf(root, identityCredentials(deps));
-  const door = createFrontDoor({ deps, credentials, parts, reset: () => resetServer(store, parts) });
+  const tls = await openTls(config, { clock: systemClock, random: systemRandom, log });
+  const door = createFrontDoor({ deps, credentials, parts, reset: () => resetServer(store, parts), ...(tls ? { tls: tls.current } : {}) });
+  tls?.watch((next) => door.renew(next));
+  process.on("SIGHUP", () => void tls?.refresh());
 
   let leaving = false;
   const leave = async () => {
@@ -43,7 +47,9 @@ async function serve(): Promise<void> {
 
   for (const part of parts) await part.start?.();
   const { port } = await door.listen();
-  log.info({ port, bind: config.bind, open: config.open, home: config.home }, "listening");
+  log.info({ port, bind: config.bind, open: config.open, tls: config.tls?.kind ?? "none", home: config.home }, "listening");
+  if (!config.tls && !isLoopback(config.bind))
+    log.warn({ bind: config.bind }, "listening beyond loopback without TLS: anybody on the way can read and replay");
 }
 
 try {

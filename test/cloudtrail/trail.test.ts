@@ -172,6 +172,21 @@ test("agents' data is no event, unless it was refused", () => {
 });
 
 describe("LookupEvents", () => {
+  test("answers the AWS CLI, which names it otherwise than the SDK", async () => {
+    const text = await it_.server.aws(
+      "cloudtrail",
+      "lookup-events",
+      "--max-items",
+      "1",
+      "--query",
+      "Events[0].EventName",
+      "--output",
+      "text",
+    );
+    assert.match(text, /^\w+/);
+    assert.ok(!text.startsWith("None"));
+  });
+
   test("pages through everything, newest first, each once", async () => {
     for (let i = 0; i < 7; i++) await assert.rejects(it_.iam.send(new CreateUserCommand({ UserName: "kim" })));
     const all: Event[] = [];

@@ -22,6 +22,8 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
 
   async function answer(request: IncomingMessage, response: ServerResponse, info: RawRequestInfo): Promise<void> {
     const identified = identify(identifyOptions, request.headers, info.now);
+    // A password that is good opens whatever others tried from here.
+    if ("refused" in identified && identified.guessed) slowDown(request, info);
     if ("refused" in identified)
       throw new OciError(401, "UNAUTHORIZED", identified.refused, {
         "www-authenticate": `Basic realm="${info.endpoint.replaceAll(/["\\]/g, "")}/",service="ecr.amazonaws.com"`,
@@ -128,6 +130,20 @@ export function createRoute({ store, sealer, config, log }: ServerDeps, core: Re
     },
   };
 }
+
+/** Passwords are told apart by who asks only: all have the same user name. Throws TOOMANYREQUESTS. */
+function slowDown(request: IncomingMessage, { attempts, now }: RawRequestInfo): void {
+  const source = request.socket.remoteAddress ?? "";
+  const wait = attempts.wait(source, passwords, now);
+  if (wait > 0)
+    throw new OciError(429, "TOOMANYREQUESTS", "Too many requests with wrong credentials. Try again later.", {
+      "retry-after": String(Math.ceil(wait / 1000)),
+    });
+  attempts.failed(source, passwords, now);
+}
+
+/** Stands for an access key. */
+const passwords = "ecr-password";
 
 /** Throws DENIED. */
 type Must = (action: string, name: string) => Promise<void>;

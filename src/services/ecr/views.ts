@@ -3,7 +3,7 @@ import { formatArn } from "#model/arn.ts";
 import type { Config } from "#platform/config.ts";
 import type { ImageRecord, RegistryId, RepositoryRecord } from "#registry/records.ts";
 
-type Place = Pick<Config, "port" | "domain">;
+type Place = Pick<Config, "port" | "domain" | "tls">;
 
 /** `localhost:<port>`, which every container tool trusts without TLS, or ECR's own form of host under the configured domain. */
 export function registryHost({ port, domain }: Place, { account, region }: RegistryId): string {
@@ -11,7 +11,7 @@ export function registryHost({ port, domain }: Place, { account, region }: Regis
 }
 
 export function registryUrl(place: Place, registry: RegistryId): string {
-  return `${place.domain ? "https" : "http"}://${registryHost(place, registry)}`;
+  return `${place.domain || place.tls ? "https" : "http"}://${registryHost(place, registry)}`;
 }
 
 export function repositoryArn({ account, region, name }: Pick<RepositoryRecord, "account" | "region" | "name">): string {

@@ -27,7 +27,11 @@ export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: A
           else if ("error" in admission) refuse(socket, info, admission);
           else
             acceptWebSocket(request, socket, head, (channel) =>
-              accept(channel, admission.instance, `http://${request.headers.host ?? "localhost"}`),
+              accept(
+                channel,
+                admission.instance,
+                `${"encrypted" in request.socket ? "https" : "http"}://${request.headers.host ?? "localhost"}`,
+              ),
             );
         })
         .catch((error: unknown) => {
