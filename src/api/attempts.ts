@@ -50,7 +50,7 @@ export function createAttempts(limits: AttemptLimits = attemptLimits): Attempts 
 
   const of = (map: ReadonlyMap<string, Failures>, name: string, now: number): Failures | undefined => {
     const known = map.get(name);
-    return known && now - known.last < Math.max(limits.windowMs, limits.longestWaitMs) ? known : undefined;
+    return known && now - known.last < limits.windowMs + limits.longestWaitMs ? known : undefined;
   };
   const waitOf = (count: number, free: number) =>
     count < free ? 0 : Math.min(limits.longestWaitMs, limits.firstWaitMs * 2 ** Math.min(40, count - free));

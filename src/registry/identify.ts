@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Principal } from "#api/contract.ts";
 import type { Sealer } from "#platform/sealer.ts";
+import { publicRegion } from "./public.ts";
 import type { RegistryId } from "./records.ts";
 
 /** What an ECR password says, sealed. */
@@ -51,7 +52,7 @@ export function identify({ sealer, open, account, region }: IdentifyOptions, hea
   if (open) {
     const home = {
       account: /^\d{12}$/.test(given?.user ?? "") ? given!.user : (valid?.account ?? account),
-      region: valid?.region ?? region,
+      region: valid && valid.region !== publicRegion ? valid.region : region,
     };
     return { principal: valid?.principal, registry: named ?? home };
   }
@@ -65,14 +66,14 @@ export function identify({ sealer, open, account, region }: IdentifyOptions, hea
   return { principal: valid.principal, registry };
 }
 
-function claimsOf(sealer: Sealer, password: string | undefined): TokenClaims | undefined {
+export function claimsOf(sealer: Sealer, password: string | undefined): TokenClaims | undefined {
   if (!password || password.length > longest) return undefined;
   const claims = sealer.open(tokenScope, password) as Partial<TokenClaims> | undefined;
   // A token of a Gantry that did not ask who it is for yet.
   return claims?.principal ? (claims as TokenClaims) : undefined;
 }
 
-function basic(header: string | undefined): { user: string; password: string } | undefined {
+export function basic(header: string | undefined): { user: string; password: string } | undefined {
   const match = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec((header ?? "").slice(0, 2 * longest));
   if (!match) return undefined;
   const text = Buffer.from(match[1]!, "base64").toString("utf8");

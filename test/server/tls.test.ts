@@ -157,6 +157,17 @@ describe("a whole Gantry with GANTRY_TLS=self", { skip: process.getuid?.() !== 0
     await assert.rejects(gantry.shell("unset AWS_CA_BUNDLE; AWS_MAX_ATTEMPTS=1 aws ecs list-clusters"), /SSL|CERTIFICATE/i);
   });
 
+  test("skopeo logs in to the registry with the authority, and not without", async () => {
+    const directory = join(gantry.home, "certs");
+    await gantry.shell(`mkdir -p ${directory} && cp "$AWS_CA_BUNDLE" ${directory}/ca.crt`);
+    const login = (options: string) =>
+      gantry.shell(
+        `aws ecr get-login-password | REGISTRY_AUTH_FILE=${gantry.home}/auth.json skopeo login ${options} --username AWS --password-stdin "$GANTRY_REGISTRY"`,
+      );
+    assert.match(await login(`--cert-dir ${directory}`), /Login Succeeded/);
+    await assert.rejects(login(""), /x509|certificate/);
+  });
+
   test("refuses plain HTTP and old TLS", async () => {
     await assert.rejects(fetch(`http://127.0.0.1:${gantry.port}/healthz`));
     await assert.rejects(handshake(gantry.port, { ca, minVersion: "TLSv1", maxVersion: "TLSv1.1" }));

@@ -2,6 +2,7 @@ import { acm } from "./acm.ts";
 import { cloudtrail } from "./cloudtrail.ts";
 import { ec2 } from "./ec2.ts";
 import { ecr } from "./ecr.ts";
+import { ecrPublic } from "./ecr-public.ts";
 import { ecs } from "./ecs.ts";
 import { elbv2 } from "./elbv2.ts";
 import { iam } from "./iam.ts";
@@ -21,6 +22,7 @@ export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   cloudtrail,
   ec2,
   ecr,
+  "ecr-public": ecrPublic,
   ecs,
   elbv2,
   iam,
