@@ -30,6 +30,7 @@ export const packages: Readonly<Record<string, string>> = {
   kms: "client-kms",
   acm: "client-acm",
   route53: "client-route-53",
+  cloudtrail: "client-cloudtrail",
 };
 
 const protocols: Readonly<Record<string, Protocol>> = {

@@ -18,6 +18,8 @@ export interface AgentConfig {
   readonly ecrEndpoint: string;
   readonly region: string;
   readonly credentials: AwsCredentials;
+  /** `AWS_SHARED_CREDENTIALS_FILE`, unless AWS_ACCESS_KEY_ID is set: read by the process (credentials.ts), in place of `credentials`. */
+  readonly credentialsFile: string | undefined;
   readonly cluster: string;
   readonly instanceAttributes: Readonly<Record<string, string>>;
   readonly instanceTags: Readonly<Record<string, string>>;
@@ -86,6 +88,7 @@ export function readAgentConfig(env: Environment): AgentConfig {
       secretAccessKey: env.AWS_SECRET_ACCESS_KEY || "test",
       sessionToken: env.AWS_SESSION_TOKEN || undefined,
     },
+    credentialsFile: env.AWS_ACCESS_KEY_ID ? undefined : env.AWS_SHARED_CREDENTIALS_FILE || undefined,
     cluster: env.ECS_CLUSTER || "default",
     instanceAttributes: textMap("ECS_INSTANCE_ATTRIBUTES", env),
     instanceTags: textMap("ECS_CONTAINER_INSTANCE_TAGS", env),

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { systemClock } from "#platform/clock.ts";
 import { createLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
+import { trust } from "#platform/tls.ts";
 import { startAgent } from "./agent.ts";
 import { AgentConfigError, readAgentConfig, type AgentConfig } from "./config.ts";
 import { makeSpread } from "./containerd/spread.ts";
+import { watchCredentials } from "./credentials.ts";
 import { announceIsolation } from "./sandbox/isolation.ts";
 import { openMachine } from "./machine.ts";
 
@@ -15,7 +17,10 @@ import { openMachine } from "./machine.ts";
  */
 const log = createLogger("agent");
 
-async function main(config: AgentConfig, tearDown: boolean): Promise<void> {
+async function main(given: AgentConfig, tearDown: boolean): Promise<void> {
+  trust(process.env.GANTRY_TLS_CA || undefined);
+  const { credentialsFile } = given;
+  const config = credentialsFile ? { ...given, credentials: watchCredentials(credentialsFile, systemClock, log) } : given;
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   // The tasks' directories come and go with them.
   await makeSpread([join(config.dataDir, "tasks")]);

@@ -1,4 +1,5 @@
-import type { ApiError, Principal } from "./contract.ts";
+import type { Attempts } from "./attempts.ts";
+import { ApiError, type Principal } from "./contract.ts";
 import { type CredentialSource, openPrincipal } from "./credentials.ts";
 import { commonErrors, familyOf } from "./errors.ts";
 import type { Protocol } from "./schema.ts";
@@ -16,12 +17,15 @@ export interface AuthenticatorOptions {
   readonly open: boolean;
   readonly account: string;
   readonly region: string;
+  readonly attempts: Attempts;
 }
 
 /** What is to be proved: that `signature` is good for the request and was made for the service that answers it. */
 export interface Claim {
   readonly request: SignedRequest;
   readonly signature: Signature | SignatureProblem;
+  /** The address that it comes from. */
+  readonly source: string;
   /** As verifySignature wants it; not asked in open mode. */
   readonly payloadHash: () => string;
   /** Undefined: the request asks for no service that we know. */
@@ -43,10 +47,21 @@ export async function authenticate(options: AuthenticatorOptions, claim: Claim, 
     };
   }
   if ("problem" in signature) throw problemError(signature, protocol);
+  const { attempts } = options;
+  if (attempts.wait(claim.source, signature.accessKeyId, now) > 0)
+    throw new ApiError(commonErrors.throttled(protocol, "").code, "Too many requests with wrong credentials. Try again later.", 429);
   const held = await options.credentials.lookup(signature.accessKeyId, signature.sessionToken);
-  if (!held) throw said(commonErrors.unknownClient, protocol, "The security token included in the request is invalid.");
+  if (!held) {
+    attempts.failed(claim.source, signature.accessKeyId, now);
+    throw said(commonErrors.unknownClient, protocol, "The security token included in the request is invalid.");
+  }
   const problem = verifySignature(claim.request, signature, held.secretAccessKey, claim.payloadHash(), now);
-  if (problem) throw problemError(problem, protocol);
+  if (problem) {
+    // A clock that is wrong guesses nothing.
+    if (problem.problem === "mismatch") attempts.failed(claim.source, signature.accessKeyId, now);
+    throw problemError(problem, protocol);
+  }
+  attempts.succeeded(claim.source, signature.accessKeyId);
   if (held.expiresAt !== undefined && held.expiresAt <= now)
     throw commonErrors.expiredToken(protocol, "The security token included in the request is expired");
   if (signingName !== undefined && signature.service !== signingName)

@@ -20,6 +20,7 @@ export function factsOf({ account, arn, userId, identity }: Principal): Principa
     case "Anonymous":
       return { kind: "Anonymous", account: "", arn: "anonymous", userId: "anonymous" };
     case "AssumedRole":
+    case "Agent":
       return { kind: "AssumedRole", account, arn, userId, roleArn: identity.roleArn };
     case "AWSService":
       return { kind: "AWSService", account: "", arn: identity.service, userId: identity.service, service: identity.service };
@@ -37,9 +38,9 @@ export function principalContext(principal: Principal): Context {
   if (identity?.kind === "Anonymous") return { "aws:PrincipalType": ["Anonymous"] };
   const context: Context = {
     // A session's PrincipalArn is its role's.
-    "aws:PrincipalArn": [identity?.kind === "AssumedRole" ? identity.roleArn : principal.arn],
+    "aws:PrincipalArn": [identity && "roleArn" in identity ? identity.roleArn : principal.arn],
     "aws:PrincipalAccount": [principal.account],
-    "aws:PrincipalType": [identity?.kind ?? "Account"],
+    "aws:PrincipalType": [identity?.kind === "Agent" ? "AssumedRole" : (identity?.kind ?? "Account")],
     "aws:PrincipalIsAWSService": ["false"],
     "aws:userid": [principal.userId],
   };

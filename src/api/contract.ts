@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "#platform/log.ts";
 import type { Write } from "#store/store.ts";
+import type { Attempts } from "./attempts.ts";
+import type { AuditedCall, Auditor } from "./audit.ts";
 import type { Need } from "./authorization/table.ts";
 import type { PolicySource, ResourceFacts, ResourcePolicySource } from "./authorize.ts";
 
@@ -20,6 +22,8 @@ export interface Principal {
     | { readonly kind: "AssumedRole"; readonly roleName: string; readonly roleArn: string; readonly sessionName: string }
     /** `userName`: whose credentials asked for the token; undefined for the root user's. */
     | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string }
+    /** Gantry's agent on the machine `node`, which may do what a container instance of `cluster` may (src/identity/agents.ts). */
+    | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly roleArn: string }
     /** e.g. `ecs-tasks.amazonaws.com`. */
     | { readonly kind: "AWSService"; readonly service: string }
     /** Nobody signed: operations of `ServiceRegistration.anonymous` only. */
@@ -87,6 +91,10 @@ export interface RawRequestInfo {
   readonly log: Logger;
   /** Asks the same evaluator as the AWS APIs do: undefined when it is allowed, else AWS's sentence. Everything is in open mode. */
   denial(principal: Principal, need: Need, region: string): Promise<string | undefined>;
+  /** Slows down those who guess passwords. */
+  readonly attempts: Attempts;
+  /** Writes down that this request was a call of an AWS operation. */
+  audit(call: Pick<AuditedCall, "service" | "operation" | "principal" | "account" | "region" | "input" | "output" | "error">): void;
 }
 
 /** A question of Gantry's own tools that no AWS operation answers: GET at exactly this path, signed for ECS. */
@@ -122,6 +130,8 @@ export interface UpgradeInfo {
   readonly principal: Principal;
   readonly region: string;
   readonly log: Logger;
+  /** Writes down that the route refused it. */
+  refused(error: { readonly code: string; readonly message: string }): void;
 }
 
 /** A number of Prometheus's kind gauge. */
@@ -143,6 +153,8 @@ export interface ServerPart {
   readonly resourcePolicies?: readonly ResourcePolicySource[];
   /** What policies may ask about this part's resources. */
   readonly resources?: readonly ResourceFacts[];
+  /** Writes down who called what: CloudTrail's part has it. */
+  readonly auditor?: Auditor;
   /** Begins background work. Called once the front door listens. */
   start?(): Promise<void>;
   /** Ends background work and waits for it. */

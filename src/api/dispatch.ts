@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { requestFacts } from "./arrival.ts";
+import { accountOf, type AuditedCall, type Auditor, originOf } from "./audit.ts";
 import { authenticate, type AuthenticatorOptions } from "./authenticate.ts";
 import type { Authorizer } from "./authorize.ts";
 import { decodeAwsChunked } from "./aws-chunked.ts";
@@ -24,6 +25,7 @@ export interface DispatchOptions extends AuthenticatorOptions {
   readonly anonymous: ReadonlySet<string>;
   readonly throttle: (account: string, operation: string) => boolean;
   readonly authorizer: Authorizer;
+  readonly auditor: Auditor | undefined;
 }
 
 /** A request as it came in. */
@@ -44,8 +46,25 @@ export interface DispatchedAnswer extends WireAnswer {
   readonly unread?: boolean;
 }
 
-/** One AWS API request, from its bytes to the bytes of its answer. Rejects only when the client went away. */
+/** What becomes known of a call on its way. */
+type Seen = { -readonly [Name in "principal" | "region" | "input" | "output" | "error" | "accessKeyId"]?: AuditedCall[Name] };
+
+/** One AWS API request, from its bytes to the bytes of its answer, and into the trail. Rejects only when the client went away. */
 export async function dispatch(options: DispatchOptions, arrival: Arrival): Promise<DispatchedAnswer> {
+  const seen: Seen = {};
+  const answered = await answerOf(options, arrival, seen);
+  const { service, operation } = answered;
+  if (options.auditor && service !== "" && operation !== "") {
+    const { principal, region = options.region, input, output, error } = seen;
+    const account = accountOf(principal, options.account);
+    const origin = originOf(arrival.request, seen.accessKeyId);
+    const { requestId, now: at } = arrival;
+    options.auditor.record({ ...origin, requestId, at, service, operation, principal, account, region, input, output, error });
+  }
+  return answered;
+}
+
+async function answerOf(options: DispatchOptions, arrival: Arrival, seen: Seen): Promise<DispatchedAnswer> {
   const { request, rawPath, rawQuery, requestId, now } = arrival;
   const { headers, method = "GET" } = request;
   const signed = { method, rawPath, rawQuery, headers };
@@ -64,12 +83,16 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
   let call: Call | Unresolved = resolve();
   const protocol: Protocol = call.protocol;
   const table: ServiceTable | undefined = call.table;
-  const fail = (error: ApiError): DispatchedAnswer => ({
-    ...writeError(protocol, table, error, requestId, headers["x-amzn-query-mode"] === "true"),
-    service: table?.service ?? "",
-    operation: call.operation ?? "",
-    unread: "refused" in read,
-  });
+  const fail = (error: ApiError): DispatchedAnswer => {
+    seen.error = error;
+    return {
+      ...writeError(protocol, table, error, requestId, headers["x-amzn-query-mode"] === "true"),
+      service: table?.service ?? "",
+      operation: call.operation ?? "",
+      unread: "refused" in read,
+    };
+  };
+  if (!("problem" in signature)) seen.accessKeyId = signature.accessKeyId;
 
   try {
     if ("refused" in read)
@@ -87,12 +110,15 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
           {
             request: signed,
             signature,
+            source: request.socket.remoteAddress ?? "",
             protocol,
             signingName: table?.signingName,
             payloadHash: () => payloadHash(declared, received, protocol),
           },
           now,
         );
+    seen.principal = who.principal;
+    seen.region = who.region;
     if (streaming) {
       const sealed = declared.startsWith("STREAMING-AWS4-HMAC-SHA256-PAYLOAD") ? who.proof : undefined;
       const proof = sealed && { signature: sealed.signature, key: signingKey(sealed.secretAccessKey, sealed.signature) };
@@ -105,11 +131,13 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
     if (!options.throttle(who.principal.account, `${call.table.service}:${call.operation}`))
       throw commonErrors.throttled(protocol, "Rate exceeded");
     const input = readInput(call, body, query, headers);
+    seen.input = input;
     const context = arrival.context(who.principal, who.region);
     const asked = { service: call.table.service, operation: call.operation, protocol, input };
     await options.authorizer.authorize(who.principal, asked, requestFacts(context, request));
     const output = await handler(input as never, context);
-    const wire = writeOutput(call, (output ?? {}) as Record<string, unknown>, requestId);
+    seen.output = (output ?? {}) as Record<string, unknown>;
+    const wire = writeOutput(call, seen.output, requestId);
     return { ...wire, service: call.table.service, operation: call.operation };
   } catch (error) {
     if (error instanceof ApiError) return fail(error);

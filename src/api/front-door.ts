@@ -1,10 +1,22 @@
-import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type Server, STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { arrivalOf, isForeign, requestFacts, splitTarget } from "./arrival.ts";
-import { authenticate } from "./authenticate.ts";
+import { createAttempts } from "./attempts.ts";
+import { accountOf, type AuditedCall, originOf } from "./audit.ts";
+import { authenticate, type Authenticated } from "./authenticate.ts";
 import { createAuthorizer } from "./authorize.ts";
-import { ApiError, type Handler, type Principal, type Question, type RawRoute, type ServerPart, type UpgradeRoute } from "./contract.ts";
+import {
+  ApiError,
+  type Handler,
+  type Principal,
+  type Question,
+  type RawRequestInfo,
+  type RawRoute,
+  type ServerPart,
+  type UpgradeRoute,
+} from "./contract.ts";
 import type { CredentialSource } from "./credentials.ts";
 import type { ServerDeps } from "./deps.ts";
 import { drain } from "./body.ts";
@@ -22,6 +34,8 @@ export interface FrontDoorOptions {
   readonly deps: Pick<ServerDeps, "config" | "clock" | "random" | "log">;
   readonly credentials: CredentialSource;
   readonly parts: readonly ServerPart[];
+  /** PEM. Undefined: plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Empties Gantry; served at `POST /_gantry/reset` in open mode. */
   readonly reset: () => Promise<void>;
 }
@@ -29,12 +43,14 @@ export interface FrontDoorOptions {
 export interface FrontDoor {
   /** Resolves when requests are answered. Port 0 in the configuration lets the kernel choose. */
   listen(): Promise<{ readonly port: number }>;
+  /** Shows another certificate from the next connection on. Only with TLS. */
+  renew(tls: { readonly cert: string; readonly key: string }): void;
   /** No new connections; answers what is under way, `graceMs` at most. */
   close(graceMs?: number): Promise<void>;
 }
 
 /** The one port: every AWS API, the parts' raw routes and websockets, health, metrics, reset. */
-export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOptions): FrontDoor {
+export function createFrontDoor({ deps, credentials, parts, reset, tls }: FrontDoorOptions): FrontDoor {
   const { config, clock, random, log } = deps;
   const handlers = new Map<string, Record<string, Handler>>();
   const registrations = parts.flatMap((part) => part.registrations ?? []);
@@ -49,8 +65,12 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     resourcePolicies: parts.flatMap((part) => part.resourcePolicies ?? []),
     resources: parts.flatMap((part) => part.resources ?? []),
   });
+  const auditor = parts.find((part) => part.auditor)?.auditor;
+  const attempts = createAttempts();
   const options: DispatchOptions = {
     authorizer,
+    auditor,
+    attempts,
     credentials,
     open: config.open,
     account: config.account,
@@ -62,7 +82,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
   const own = ownRoutes(parts, metrics.text, config.open ? reset : undefined);
   const sockets = new Set<Duplex>();
 
-  const server = createServer({
+  const settings = {
     keepAlive: true,
     // Bodies have their own time limit: a registry upload may take hours.
     requestTimeout: 0,
@@ -70,8 +90,10 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     keepAliveTimeout: 75_000,
     maxHeaderSize: 64 * 1024,
     // Some HTTP clients (Java's) offer h2c with every request: they are answered as if they had not.
-    shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === "websocket",
-  });
+    shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket",
+  };
+  const secure = tls && createTlsServer({ ...settings, ...tls, ...tlsRules });
+  const server: Server | TlsServer = secure ?? createServer(settings);
   server.on("request", (request, response) => void answer(request, response, undefined));
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     void answer(request, response, () => response.writeContinue());
@@ -92,7 +114,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     const began = performance.now();
     const requestId = random.uuid();
     const target = splitTarget(request.url ?? "/");
-    const endpoint = `http://${request.headers.host ?? `127.0.0.1:${config.port}`}`;
+    const endpoint = `${secure ? "https" : "http"}://${request.headers.host ?? `127.0.0.1:${config.port}`}`;
     const base = { requestId, now: clock.now(), endpoint, log };
     response.setHeader("x-amzn-requestid", requestId);
     try {
@@ -109,12 +131,14 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
         response.once("close", () => metrics.observe("http", where, response.statusCode, (performance.now() - began) / 1000));
         const denial = (principal: Principal, need: Need, region: string) =>
           authorizer.denial(principal, need, plainFacts(request, base.now, region));
-        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query), denial });
+        const audit: RawRequestInfo["audit"] = (call) =>
+          auditor?.record({ ...originOf(request, call.principal?.accessKeyId), requestId, at: base.now, ...call });
+        await handle(request, response, { ...base, path: target.path, query: new URLSearchParams(target.query), denial, audit, attempts });
         return;
       }
       const question = questions.get(target.path);
       if (question) {
-        await answerQuestion(question, request, response, target);
+        await answerQuestion(question, request, response, target, requestId);
         return;
       }
       const answered = await dispatch(options, arrivalOf(request, response, target, { ...base, continue: goOn }));
@@ -138,6 +162,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     const claim = {
       request: signed,
       signature: parseSignature(signed),
+      source: request.socket.remoteAddress ?? "",
       payloadHash: () => emptyHash,
       signingName: "ecs",
       protocol: "awsJson1_1",
@@ -145,23 +170,51 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     return authenticate(options, claim, clock.now());
   }
 
+  /** A call that is no operation of the tables: a question of ours, or an agent's websocket that was refused. */
+  function auditOther(
+    request: IncomingMessage,
+    requestId: string,
+    action: string,
+    who: Authenticated | undefined,
+    more: Pick<AuditedCall, "input" | "error">,
+  ): void {
+    const [service = "", operation = ""] = action.split(":");
+    const { principal, region = config.region } = who ?? {};
+    const claimed = parseSignature({
+      method: "GET",
+      rawPath: "/",
+      rawQuery: splitTarget(request.url ?? "/").query,
+      headers: request.headers,
+    });
+    const origin = originOf(request, "problem" in claimed ? undefined : claimed.accessKeyId);
+    const account = accountOf(principal, config.account);
+    auditor?.record({ ...origin, requestId, at: clock.now(), service, operation, principal, account, region, output: undefined, ...more });
+  }
+
   async function answerQuestion(
     question: Question,
     request: IncomingMessage,
     response: ServerResponse,
     target: ReturnType<typeof splitTarget>,
+    requestId: string,
   ) {
+    const query = new URLSearchParams(target.query);
+    const input = Object.fromEntries([...query].filter(([name]) => !name.startsWith("X-Amz-")));
+    let who: Authenticated | undefined;
     try {
       const method = question.method ?? "GET";
       if (request.method !== method) throw new ApiError("MethodNotAllowed", `${method} ${question.path}`, 405);
-      const { principal, region } = await askerOf(request, target);
+      who = await askerOf(request, target);
+      const { principal, region } = who;
       const need = { action: question.action, resources: ["*"], account: principal.account, keys: {} };
       const denied = await authorizer.denial(principal, need, plainFacts(request, clock.now(), region));
       if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
       const asker = { account: principal.account, region, now: clock.now(), principal };
-      reply(response, 200, JSON.stringify(await question.answer(new URLSearchParams(target.query), asker)));
+      reply(response, 200, JSON.stringify(await question.answer(query, asker)));
+      auditOther(request, requestId, question.action, who, { input, error: undefined });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      auditOther(request, requestId, question.action, who, { input, error });
       reply(response, error.status, JSON.stringify({ __type: error.code, message: error.message }));
     }
   }
@@ -170,18 +223,30 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
     const requestId = random.uuid();
     const target = splitTarget(request.url ?? "/");
     socket.on("error", () => socket.destroy());
+    let who: Authenticated | undefined;
+    const route = pick(upgrades, target.path);
+    const query = new URLSearchParams(target.query);
     try {
-      const route = pick(upgrades, target.path);
       if (!route) throw new ApiError("NotFound", "No such websocket.", 404);
       if (isForeign(request, false)) throw foreign;
-      const who = await askerOf(request, target);
-      const info = { requestId, path: target.path, query: new URLSearchParams(target.query), log };
+      who = await askerOf(request, target);
+      const asker = who;
+      const refused = (error: { readonly code: string; readonly message: string }) =>
+        auditOther(request, requestId, need.action, asker, { input: { resources: need.resources }, error });
+      const info = { requestId, path: target.path, query, log, refused };
       const need = route.need(info.query, { account: who.principal.account, region: who.region });
       const denied = await authorizer.denial(who.principal, need, plainFacts(request, clock.now(), who.region));
       if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
       route.upgrade(request, socket, head, { ...info, principal: who.principal, region: who.region });
     } catch (error) {
       if (!(error instanceof ApiError)) log.error({ err: error, requestId, path: target.path }, "an upgrade failed");
+      else if (route) {
+        const { action, resources } = route.need(query, {
+          account: who?.principal.account ?? config.account,
+          region: who?.region ?? config.region,
+        });
+        auditOther(request, requestId, action, who, { input: { resources }, error });
+      }
       refuse(socket, error instanceof ApiError ? error : new ApiError("ServerException", "The server failed.", 500), requestId);
     }
   }
@@ -192,6 +257,7 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
         server.once("error", reject);
         server.listen(config.port, config.bind, () => resolve({ port: (server.address() as AddressInfo).port }));
       }),
+    renew: (next) => secure?.setSecureContext({ ...next, ...tlsRules }),
     close: (graceMs = 2000) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => {
@@ -205,6 +271,8 @@ export function createFrontDoor({ deps, credentials, parts, reset }: FrontDoorOp
       }),
   };
 }
+
+const tlsRules = { minVersion: "TLSv1.2" } as const;
 
 /** Of a request that is no AWS operation. */
 const plainFacts = (request: IncomingMessage, now: number, region: string) =>

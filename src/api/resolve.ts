@@ -35,7 +35,10 @@ export function resolveCall(request: Addressed): Call | Unresolved {
   if (typeof target === "string") {
     const protocol = String(headers["content-type"]).includes("x-amz-json-1.0") ? "awsJson1_0" : "awsJson1_1";
     const dot = target.lastIndexOf(".");
-    return named(protocol, serviceByTarget.get(target.slice(0, dot))?.service, target.slice(dot + 1), queryMode, target);
+    const prefix = target.slice(0, dot);
+    // botocore puts CloudTrail's Java package before it.
+    const service = serviceByTarget.get(prefix) ?? serviceByTarget.get(prefix.slice(prefix.lastIndexOf(".") + 1));
+    return named(protocol, service?.service, target.slice(dot + 1), queryMode, target);
   }
   const cbor = /^\/service\/([^/]+)\/operation\/([^/]+)\/?$/.exec(rawPath);
   if (cbor) {

@@ -31,6 +31,7 @@ export const services: readonly ServiceName[] = [
   { service: "kms", target: "TrentService", signingName: "kms" },
   { service: "acm", target: "CertificateManager", signingName: "acm" },
   { service: "route53", target: "AWSDnsV20130401", signingName: "route53", rest: true },
+  { service: "cloudtrail", target: "CloudTrail_20131101", signingName: "cloudtrail" },
 ];
 
 export const serviceByTarget = new Map(services.map((each) => [each.target, each]));

@@ -1,4 +1,5 @@
-import { request } from "node:http";
+import { request as plain } from "node:http";
+import { request as secure } from "node:https";
 import { sign } from "#agent/aws/sigv4.ts";
 import type { Config } from "#platform/config.ts";
 import type { Identity } from "#platform/identity.ts";
@@ -15,7 +16,7 @@ export function ask(
   const credentials = { accessKeyId: identity.rootAccessKeyId, secretAccessKey: identity.rootSecretAccessKey };
   const headers = sign({ method, url, headers: {}, body: "", service: "ecs", region: config.region, credentials, now: Date.now() });
   return new Promise((resolve, reject) => {
-    const asked = request(url, { method, headers, timeout: timeoutMs }, (response) => {
+    const asked = (config.tls ? secure : plain)(url, { method, headers, timeout: timeoutMs }, (response) => {
       response.setEncoding("utf8");
       let text = "";
       response.on("data", (piece: string) => (text += piece));

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { Config } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
+import { renewAgentCredentials } from "./agent-credentials.ts";
 import type { Part } from "./child.ts";
 import { agentCommand } from "./commands.ts";
 import { partsOf, type Parts } from "./parts.ts";
@@ -50,10 +51,15 @@ async function tearDown(config: Config, parts: Parts, something: boolean): Promi
       parts: helpers,
       progress: () => {},
       ready: () =>
-        void runTearDown(config, parts.containerd.socket).then((result) => {
-          code.value = result;
-          stop.abort();
-        }),
+        void runTearDown(config, parts.containerd.socket)
+          .catch((error: Error) => {
+            say(error.message);
+            return 1;
+          })
+          .then((result) => {
+            code.value = result;
+            stop.abort();
+          }),
       signal: stop.signal,
     }).catch((error: Error) => say(error.message));
     if (code.value !== 0) say("the agent could not remove everything, the rest is removed by force");
@@ -65,7 +71,8 @@ async function tearDown(config: Config, parts: Parts, something: boolean): Promi
 }
 
 async function runTearDown(config: Config, socket: string): Promise<number> {
-  const { file, args, env } = agentCommand(config, await loadIdentity(config.home, systemRandom), socket, ["--teardown"]);
+  const credentials = await renewAgentCredentials(config, await loadIdentity(config.home, systemRandom));
+  const { file, args, env } = agentCommand(config, credentials, socket, ["--teardown"]);
   // What it logs matters only when it fails.
   const agent = spawn(file, args, { env: env as NodeJS.ProcessEnv, stdio: ["ignore", "ignore", "pipe"], detached: true });
   let text = "";

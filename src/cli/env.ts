@@ -5,11 +5,13 @@ import { promisify } from "node:util";
 import type { Config } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
+import { tlsFiles } from "#platform/tls.ts";
 import { endpointOf } from "./commands.ts";
 
 /** What any AWS tool needs to talk to this Gantry. */
 export async function environment(config: Config): Promise<Readonly<Record<string, string>>> {
   const identity = await loadIdentity(config.home, systemRandom);
+  const authority = tlsFiles(config)?.authority;
   return {
     AWS_ENDPOINT_URL: endpointOf(config),
     AWS_REGION: config.region,
@@ -19,6 +21,7 @@ export async function environment(config: Config): Promise<Readonly<Record<strin
     AWS_EC2_METADATA_DISABLED: "true",
     // DiscoverInstances would be asked of `data-` and our host, a name that nobody knows.
     AWS_DISABLE_HOST_PREFIX_INJECTION: "true",
+    ...(authority ? { AWS_CA_BUNDLE: authority, NODE_EXTRA_CA_CERTS: authority } : {}),
     GANTRY_HOME: config.home,
     GANTRY_PORT: String(config.port),
     GANTRY_REGISTRY: `localhost:${config.port}`,

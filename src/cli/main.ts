@@ -4,7 +4,15 @@ import { readConfig } from "#platform/config.ts";
 
 const config = (extra: Record<string, string> = {}) => readConfig({ ...process.env, ...extra });
 /** The configuration of the Gantry that runs on this home, if one does. */
-const running = async () => (await import("./supervisor.ts")).effectiveConfig(config());
+const running = async () => {
+  const now = (await import("./supervisor.ts")).effectiveConfig(config());
+  // Loaded only where there is something to trust.
+  if (now.tls) {
+    const { tlsFiles, trust } = await import("#platform/tls.ts");
+    trust(tlsFiles(now)?.authority);
+  }
+  return now;
+};
 const print = (text: string) => void process.stdout.write(`${text}\n`);
 
 const program = new Command("gantry")

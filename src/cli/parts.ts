@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "#platform/config.ts";
 import type { Identity } from "#platform/identity.ts";
+import { renewAgentCredentials } from "./agent-credentials.ts";
 import type { Part } from "./child.ts";
 import { agentCommand, agentConnected, awsClient, serverAnswers, serverCommand, socketAnswers } from "./commands.ts";
 
@@ -45,7 +46,7 @@ export async function partsOf(config: Config, identity: Identity, containerdSock
     },
     agent: {
       name: "agent",
-      command: async () => agentCommand(config, identity, socket),
+      command: async () => agentCommand(config, await renewAgentCredentials(config, identity), socket),
       probe: async () => void (await agentConnected(config, ecs)),
       readyTimeoutMs: 60_000,
       stopGraceMs: 10_000,

@@ -1,10 +1,10 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { announcedIsolation } from "#agent/sandbox/isolation.ts";
-import type { Config } from "#platform/config.ts";
+import { type Config, isLoopback } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
-import { agentConnected, awsClient, endpointOf, serverAnswers } from "./commands.ts";
+import { agentConnected, awsClient, endpointOf, openWire, serverAnswers } from "./commands.ts";
 import { lastLines } from "./log-file.ts";
 import { placesOf } from "./places.ts";
 import { isAlive, listenerOf } from "./processes.ts";
@@ -58,7 +58,8 @@ export async function status(config: Config): Promise<Status> {
 async function supervisorPart(config: Config, state: SupervisorState | undefined): Promise<Part> {
   const name = "supervisor";
   if (state && isAlive(state.supervisor)) {
-    const detail = `${state.phase}${state.open ? ", open mode: any credentials" : ""}`;
+    const wire = state.tls || isLoopback(state.bind) ? "" : `. ${openWire(state)}`;
+    const detail = `${state.phase}${wire}${state.open ? ", open mode: any credentials" : ""}`;
     return { name, ok: state.phase === "running", pid: state.supervisor.pid, detail, ...(state.failure ? { problem: state.failure } : {}) };
   }
   const taken = await listenerOf(config.port);

@@ -13,6 +13,7 @@ export interface SupervisorState {
   readonly port: number;
   readonly bind: string;
   readonly open: boolean;
+  readonly tls?: Config["tls"];
   readonly containerdSocket: string;
   readonly ownContainerd: boolean;
   readonly phase: "starting" | "running" | "failed" | "stopping" | "stopped";
@@ -37,13 +38,13 @@ export function runningState(home: string): SupervisorState | undefined {
 /** Where this home's Gantry really listens: whoever started it may have been told another port than who asks now. */
 export function effectiveConfig(config: Config): Config {
   const running = runningState(config.home);
-  return running ? { ...config, port: running.port, bind: running.bind, open: running.open } : config;
+  return running ? { ...config, port: running.port, bind: running.bind, open: running.open, tls: running.tls } : config;
 }
 
 export class AlreadyRunning extends Error {}
 
 export interface SuperviseOptions {
-  readonly config: Pick<Config, "home" | "port" | "bind" | "open">;
+  readonly config: Pick<Config, "home" | "port" | "bind" | "open" | "tls">;
   readonly containerd: { readonly socket: string; readonly own: boolean };
   /** Started in this order, each once the one before is ready; stopped in the opposite one. */
   readonly parts: readonly Part[];
@@ -72,6 +73,7 @@ export async function supervise({ config, containerd, parts, progress, ready, si
       port: config.port,
       bind: config.bind,
       open: config.open,
+      ...(config.tls ? { tls: config.tls } : {}),
       containerdSocket: containerd.socket,
       ownContainerd: containerd.own,
       phase,

@@ -2,10 +2,12 @@ import { spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Config } from "#platform/config.ts";
+import { type Config, isLoopback } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
-import { endpointOf } from "./commands.ts";
+import { prepareTls, tlsFiles, trust } from "#platform/tls.ts";
+import { renewAgentCredentials, renewEveryMs } from "./agent-credentials.ts";
+import { endpointOf, openWire } from "./commands.ts";
 import { lastLines, openLog, rotateLog } from "./log-file.ts";
 import { machineProblems } from "./machine.ts";
 import { partsOf } from "./parts.ts";
@@ -28,10 +30,15 @@ export async function up(config: Config, options: UpOptions): Promise<number> {
   for (const problem of problems) say(problem);
   if (problems.length > 0) return 1;
   await mkdir(config.home, { recursive: true, mode: 0o700 });
+  await prepareTls(config, systemRandom, Date.now());
+  trust(tlsFiles(config)?.authority);
+  if (!config.tls && !isLoopback(config.bind)) say(openWire(config));
   const running = runningState(config.home);
   if (running) {
     if (!options.detach) {
-      say(`already running at ${endpointOf(running)} (home ${config.home}); ./gantry status says how it is, ./gantry down stops it`);
+      say(
+        `already running at ${endpointOf({ ...running, tls: running.tls })} (home ${config.home}); ./gantry status says how it is, ./gantry down stops it`,
+      );
       return 0;
     }
     return untilReady(config, running.supervisor, "already running");
@@ -56,7 +63,10 @@ async function foreground(config: Config, options: UpOptions): Promise<number> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
   try {
-    const { containerd, engine, server, agent } = await partsOf(config, await loadIdentity(config.home, systemRandom), options.containerd);
+    const identity = await loadIdentity(config.home, systemRandom);
+    const { containerd, engine, server, agent } = await partsOf(config, identity, options.containerd);
+    const renew = setInterval(() => void renewAgentCredentials(config, identity).catch((error: Error) => say(error.message)), renewEveryMs);
+    stop.signal.addEventListener("abort", () => clearInterval(renew), { once: true });
     await supervise({
       config,
       containerd,

@@ -6,6 +6,7 @@ import { type AccessKeyRecord, iamSecretScope, type PolicyRecord, type RoleRecor
 import type { Logger } from "#platform/log.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Store } from "#store/store.ts";
+import { agentRoleArn } from "./agents.ts";
 import { awsPolicies } from "./aws-policies.ts";
 import { namesOf, openSession, type Session } from "./sessions.ts";
 
@@ -105,6 +106,8 @@ export function identityCredentials({ store, sealer, log }: IdentityDeps): Crede
         const user = await userNow(account, holder.userName, holder.userId);
         return user && { ...userPrincipal(account, user, accessKeyId), session: terms };
       }
+      case "Agent":
+        return { ...base, identity: { ...holder, roleArn: agentRoleArn(account) }, session: terms };
       case "FederatedUser": {
         const { name, userName, userId } = holder;
         const user = userName === undefined ? undefined : await userNow(account, userName, userId);

@@ -3,6 +3,7 @@ import { iamKeys, parseIamArn } from "#model/iam-keys.ts";
 import type { EntityKind, EntityRecord, GroupRecord, PolicyRecord, RoleRecord, UserRecord } from "#model/iam-records.ts";
 import { type NamedPolicy, parsePolicy } from "#model/policy/index.ts";
 import type { Store } from "#store/store.ts";
+import { agentPolicies } from "./agents.ts";
 import { awsPolicies } from "./aws-policies.ts";
 
 export type PoliciesOfPrincipal = Awaited<ReturnType<PolicySource["policiesOf"]>>;
@@ -120,6 +121,7 @@ export function createPolicySource(store: Store): IdentityPolicies {
             : identity?.kind === "FederatedUser" && identity.userName !== undefined
               ? ["user", identity.userName]
               : [];
+      if (identity?.kind === "Agent") return agentPolicies(account, identity.cluster);
       if (identity?.kind === "FederatedUser") {
         // A federated session has what its session policies allow: without any, nothing.
         if (!session || session.policies.length === 0) return none;

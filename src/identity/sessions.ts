@@ -2,6 +2,7 @@ import { iamArn } from "#model/iam-keys.ts";
 import type { RoleRecord } from "#model/iam-records.ts";
 import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
+import { agentRole } from "./agents.ts";
 import { newSessionKeyId, newSecret } from "./ids.ts";
 
 /**
@@ -21,6 +22,8 @@ export type SessionHolder =
   /** GetSessionToken's. */
   | { readonly kind: "User"; readonly userName: string; readonly userId: string }
   | { readonly kind: "Root" }
+  /** The agent of a machine: see agents.ts. */
+  | { readonly kind: "Agent"; readonly node: string; readonly cluster: string }
   /** GetFederationToken's; without `userName` the root user asked. */
   | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string; readonly userId?: string };
 
@@ -103,6 +106,8 @@ export function namesOf(account: string, holder: SessionHolder): { readonly arn:
       return { arn: `arn:aws:sts::${account}:federated-user/${holder.name}`, userId: `${account}:${holder.name}` };
     case "User":
       return { arn: iamArn(account, `user/${holder.userName}`), userId: holder.userId };
+    case "Agent":
+      return { arn: `arn:aws:sts::${account}:assumed-role/${agentRole}/${holder.node}`, userId: `${agentRole}:${holder.node}` };
     case "Root":
       return { arn: iamArn(account, "root"), userId: account };
   }

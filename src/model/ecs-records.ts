@@ -69,6 +69,8 @@ export interface ContainerInstanceRecord {
   readonly versionInfo: { readonly agentVersion?: string; readonly agentHash?: string; readonly dockerVersion?: string };
   readonly capacityProviderName?: string;
   readonly tags: readonly Tag[];
+  /** Who registered it: an account for its root user, else a user's or role's id, with the session's name where that is the machine's. Never shown. */
+  readonly owner?: string;
   /** Raised by each write of the API: the API's `version`. */
   readonly version: number;
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 
 /** Where this Gantry lives. Every process of one Gantry reads the same values from the environment; nothing else is global. */
@@ -46,12 +47,26 @@ export interface Config {
    * which is read each time. `GANTRY_LIFECYCLE_HOOKS`.
    */
   readonly lifecycleHooks: string | undefined;
+  /** How many days the audit trail is kept. `GANTRY_TRAIL_DAYS`, default 90, as CloudTrail's event history. */
+  readonly trailDays: number;
+  /**
+   * Undefined: plain HTTP. `GANTRY_TLS=self` and `GANTRY_TLS_NAMES`, further names and addresses with commas between them; or `GANTRY_TLS_CERT`,
+   * `GANTRY_TLS_KEY` and `GANTRY_TLS_CA`, PEM files.
+   */
+  readonly tls: TlsOptions | undefined;
   /**
    * OpenID Connect issuers whose tokens AssumeRoleWithWebIdentity takes, beside the providers of IAM. `GANTRY_OIDC_ISSUERS`: entries
    * `<url>=<audience>[,<audience>…]` with spaces between them, e.g. `https://token.example.com=sts.amazonaws.com`.
    */
   readonly oidcIssuers: readonly OidcIssuer[];
 }
+
+/** How the one port speaks TLS. */
+export type TlsOptions =
+  /** With certificates of an authority of our own, in `<home>/tls`, for this machine's names and these. */
+  | { readonly kind: "self"; readonly names: readonly string[] }
+  /** With the files given, absolute; `authority`: what clients need to trust, if their systems do not. */
+  | { readonly kind: "files"; readonly certificate: string; readonly key: string; readonly authority: string | undefined };
 
 export interface OidcIssuer {
   /** Without a slash at its end. */
@@ -83,6 +98,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const dnsPort = env.GANTRY_DNS_PORT ? Number(env.GANTRY_DNS_PORT) : port === 4566 ? 4553 : 0;
   if (!Number.isInteger(dnsPort) || dnsPort < 0 || dnsPort > 65535)
     throw new ConfigError(`GANTRY_DNS_PORT is not a port: ${env.GANTRY_DNS_PORT}`);
+  const trailDays = Number(env.GANTRY_TRAIL_DAYS ?? "90");
+  if (!Number.isInteger(trailDays) || trailDays < 1 || trailDays > 36_500)
+    throw new ConfigError(`GANTRY_TRAIL_DAYS is not a number of days: ${env.GANTRY_TRAIL_DAYS}`);
   return {
     home,
     port,
@@ -100,9 +118,26 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     secretsKey: env.GANTRY_SECRETS_KEY ? resolve(env.GANTRY_SECRETS_KEY) : undefined,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
     lifecycleHooks: hooksOf(env.GANTRY_LIFECYCLE_HOOKS),
+    trailDays,
+    tls: tlsOptions(env),
     oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
     webhooks: env.GANTRY_WEBHOOKS ? resolve(env.GANTRY_WEBHOOKS) : undefined,
   };
+}
+
+function tlsOptions(env: Record<string, string | undefined>): TlsOptions | undefined {
+  const { GANTRY_TLS: kind = "", GANTRY_TLS_CERT: certificate, GANTRY_TLS_KEY: key, GANTRY_TLS_CA: authority } = env;
+  if (kind !== "" && kind !== "self") throw new ConfigError(`GANTRY_TLS is not self: ${kind}`);
+  if (!certificate !== !key) throw new ConfigError("GANTRY_TLS_CERT and GANTRY_TLS_KEY go together");
+  if (certificate && key) {
+    if (kind === "self") throw new ConfigError("GANTRY_TLS=self makes certificates, GANTRY_TLS_CERT gives one: only one of them can be");
+    return { kind: "files", certificate: resolve(certificate), key: resolve(key), authority: authority ? resolve(authority) : undefined };
+  }
+  if (kind === "") return undefined;
+  const names = (env.GANTRY_TLS_NAMES ?? "").split(/[\s,]+/).filter(Boolean);
+  const wrong = names.find((name) => !/^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(name) && !isIP(name));
+  if (wrong !== undefined) throw new ConfigError(`GANTRY_TLS_NAMES has what is no host name or address: ${wrong}`);
+  return { kind: "self", names };
 }
 
 function oidcIssuer(entry: string): OidcIssuer {
@@ -131,6 +166,6 @@ function isBlock(text: string): boolean {
   return bits >= 8 && bits <= 29 && address % 2 ** (32 - bits) === 0;
 }
 
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || address.startsWith("127.");
 }

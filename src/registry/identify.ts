@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Principal } from "#api/contract.ts";
 import type { Sealer } from "#platform/sealer.ts";
+import { publicRegion } from "./public.ts";
 import type { RegistryId } from "./records.ts";
 
 /** What an ECR password says, sealed. */
@@ -26,8 +27,8 @@ export const sealToken = (sealer: Sealer, claims: TokenClaims) => sealer.seal(to
 export type Identified =
   /** `principal`: undefined in open mode without credentials. */
   | { readonly principal: Principal | undefined; readonly registry: RegistryId }
-  /** 401: no credentials, or not ours, or no longer good. */
-  | { readonly refused: string }
+  /** 401: no credentials, or not ours (`guessed`), or no longer good. */
+  | { readonly refused: string; readonly guessed?: true }
   /** 403: good credentials, but not for this registry. */
   | { readonly denied: string };
 
@@ -51,13 +52,13 @@ export function identify({ sealer, open, account, region }: IdentifyOptions, hea
   if (open) {
     const home = {
       account: /^\d{12}$/.test(given?.user ?? "") ? given!.user : (valid?.account ?? account),
-      region: valid?.region ?? region,
+      region: valid && valid.region !== publicRegion ? valid.region : region,
     };
     return { principal: valid?.principal, registry: named ?? home };
   }
   if (!given) return { refused: "Not Authorized" };
   if (claims && !valid) return { refused: "Your authorization token has expired. Reauthenticate and try again." };
-  if (!valid) return { refused: "Not Authorized" };
+  if (!valid) return { refused: "Not Authorized", guessed: true };
   const registry = named ?? { account: valid.account, region: valid.region };
   // Another account's registry is for its repository policies to open, another region's takes its own token.
   if (registry.region !== valid.region)
@@ -65,14 +66,14 @@ export function identify({ sealer, open, account, region }: IdentifyOptions, hea
   return { principal: valid.principal, registry };
 }
 
-function claimsOf(sealer: Sealer, password: string | undefined): TokenClaims | undefined {
+export function claimsOf(sealer: Sealer, password: string | undefined): TokenClaims | undefined {
   if (!password || password.length > longest) return undefined;
   const claims = sealer.open(tokenScope, password) as Partial<TokenClaims> | undefined;
   // A token of a Gantry that did not ask who it is for yet.
   return claims?.principal ? (claims as TokenClaims) : undefined;
 }
 
-function basic(header: string | undefined): { user: string; password: string } | undefined {
+export function basic(header: string | undefined): { user: string; password: string } | undefined {
   const match = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec((header ?? "").slice(0, 2 * longest));
   if (!match) return undefined;
   const text = Buffer.from(match[1]!, "base64").toString("utf8");

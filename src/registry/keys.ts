@@ -3,12 +3,14 @@
  *
  *     /ecr/<account>/<region>/repositories/<name>                   RepositoryRecord
  *     /ecr/<account>/<region>/policy                                RegistryPolicyRecord
+ *     /ecr/<account>/public/catalog                                 RegistryCatalogRecord
  *     /ecr/<account>/<region>/images/<repository id>/<digest>       ImageRecord
  *     /ecr/<account>/<region>/tags/<repository id>/<tag>            TagRecord
  *     /ecr/<account>/<region>/referrers/<repository id>/<subject>/<digest>  ReferrerRecord
  *     /ecr/<account>/<region>/layers/<repository id>/<digest>       LayerRecord
  */
 import type { Digest } from "./blobs/digest.ts";
+import { publicRegistry } from "./public.ts";
 import type { RegistryId, RepositoryRecord } from "./records.ts";
 
 export const everything = "/ecr/";
@@ -17,6 +19,7 @@ const base = ({ account, region }: RegistryId) => `${everything}${account}/${reg
 
 export const repositoriesPrefix = (registry: RegistryId) => `${base(registry)}/repositories/`;
 export const registryPolicyKey = (registry: RegistryId) => `${base(registry)}/policy`;
+export const registryCatalogKey = (account: string) => `${base(publicRegistry(account))}/catalog`;
 export const repositoryKey = (registry: RegistryId, name: string) => `${repositoriesPrefix(registry)}${name}`;
 export const imagesPrefix = (repository: RepositoryRecord) => `${base(repository)}/images/${repository.id}/`;
 export const imageKey = (repository: RepositoryRecord, digest: Digest) => `${imagesPrefix(repository)}${digest}`;

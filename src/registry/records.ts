@@ -27,8 +27,26 @@ export interface RepositoryRecord extends RegistryId {
   readonly tags: Readonly<Record<string, string>>;
   /** Who else may use it: the text of SetRepositoryPolicy, as it was given. */
   readonly policy?: string;
+  /** Of a public repository. */
+  readonly catalog?: CatalogRecord;
   /** How many images it holds. */
   readonly images: number;
+}
+
+/** What ECR Public's gallery says of a repository. */
+export interface CatalogRecord {
+  readonly description?: string;
+  readonly aboutText?: string;
+  readonly usageText?: string;
+  readonly architectures?: readonly string[];
+  readonly operatingSystems?: readonly string[];
+  /** Base64. */
+  readonly logo?: string;
+}
+
+/** Writer: PutRegistryCatalogData. */
+export interface RegistryCatalogRecord {
+  readonly displayName?: string;
 }
 
 /** Writer: PutRegistryPolicy and DeleteRegistryPolicy. */

@@ -6,6 +6,7 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import { createFileBlobStore } from "./blobs/file-store.ts";
 import { createCollector } from "./collector.ts";
 import { createGuard } from "./guard.ts";
+import { tokenRoute } from "./http/public.ts";
 import { createRoute } from "./http/route.ts";
 import { createImages, type Images } from "./images.ts";
 import { createLayers, type Layers } from "./layers.ts";
@@ -28,8 +29,8 @@ export interface RegistryCore {
 }
 
 export interface Registry extends RegistryCore {
-  /** OCI's distribution API under `/v2/`. */
-  readonly route: RawRoute;
+  /** OCI's distribution API under `/v2/`, and the tokens of the public host. */
+  readonly routes: readonly RawRoute[];
   /** Removes what nothing refers to; runs by itself once an hour. */
   collect(): Promise<Collected>;
   start(): Promise<void>;
@@ -75,7 +76,7 @@ export function createRegistry(deps: ServerDeps, options: RegistryOptions = {}):
   return {
     ...core,
     root,
-    route: createRoute({ ...deps, log }, core),
+    routes: [createRoute({ ...deps, log }, core), tokenRoute(deps.sealer)],
     collect: () => collector.collect(),
     async start() {
       await blobs.start();

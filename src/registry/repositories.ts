@@ -9,7 +9,7 @@ import type { RegistryId, RepositoryRecord } from "./records.ts";
 
 /** What CreateRepository may choose; the rest are AWS's defaults. */
 export type RepositorySettings = Partial<
-  Pick<RepositoryRecord, "imageTagMutability" | "exclusionFilters" | "scanOnPush" | "encryption" | "tags">
+  Pick<RepositoryRecord, "imageTagMutability" | "exclusionFilters" | "scanOnPush" | "encryption" | "tags" | "catalog">
 >;
 
 export interface Repositories {

@@ -5,7 +5,7 @@ import { firstOf, rootCredentials } from "#api/credentials.ts";
 import { createFrontDoor } from "#api/front-door.ts";
 import { identityCredentials } from "#identity/credentials.ts";
 import { systemClock } from "#platform/clock.ts";
-import { ConfigError, readConfig } from "#platform/config.ts";
+import { ConfigError, isLoopback, readConfig } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { createLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
@@ -13,6 +13,7 @@ import { createSealer } from "#platform/sealer.ts";
 import { loadKeys } from "#platform/key-file.ts";
 import { createVault } from "#platform/vault.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
+import { openTls } from "./certificates.ts";
 import { createParts } from "./parts.ts";
 import { resetServer } from "./reset.ts";
 import { createVaultKeys } from "./vault-keys.ts";
@@ -30,7 +31,10 @@ async function serve(): Promise<void> {
   const parts = [createVaultKeys({ ...deps, file: keyFile }), ...createParts(deps)];
   const root = rootCredentials(config.account, identity.rootAccessKeyId, identity.rootSecretAccessKey);
   const credentials = firstOf(root, identityCredentials(deps));
-  const door = createFrontDoor({ deps, credentials, parts, reset: () => resetServer(store, parts) });
+  const tls = await openTls(config, { clock: systemClock, random: systemRandom, log });
+  const door = createFrontDoor({ deps, credentials, parts, reset: () => resetServer(store, parts), ...(tls ? { tls: tls.current } : {}) });
+  tls?.watch((next) => door.renew(next));
+  process.on("SIGHUP", () => void tls?.refresh());
 
   let leaving = false;
   const leave = async () => {
@@ -48,7 +52,9 @@ async function serve(): Promise<void> {
 
   for (const part of parts) await part.start?.();
   const { port } = await door.listen();
-  log.info({ port, bind: config.bind, open: config.open, home: config.home }, "listening");
+  log.info({ port, bind: config.bind, open: config.open, tls: config.tls?.kind ?? "none", home: config.home }, "listening");
+  if (!config.tls && !isLoopback(config.bind))
+    log.warn({ bind: config.bind }, "listening beyond loopback without TLS: anybody on the way can read and replay");
 }
 
 try {

@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import { createCloudWatch } from "#services/cloudwatch/index.ts";
 import { createAcm } from "#services/acm/index.ts";
 import { createAutoScaling } from "#services/autoscaling/index.ts";
+import { createCloudTrail } from "#services/cloudtrail/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
@@ -37,5 +38,6 @@ export function createParts(given: ServerDeps): readonly ServerPart[] {
     createKms(deps),
     createSecretsManager(deps),
     createSsm(deps),
+    createCloudTrail(deps),
   ];
 }

@@ -13,7 +13,7 @@ const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 try {
   await supervise({
-    config: { home, port: 1, bind: "127.0.0.1", open: false },
+    config: { home, port: 1, bind: "127.0.0.1", open: false, tls: undefined },
     containerd: { socket: "", own: false },
     parts: scripts.map((text) => {
       const [name = "", script = ""] = text.split(/=(.*)/s);

@@ -61,8 +61,9 @@ test("anything else gets 401 on every path, before anything is looked at", async
       ["GET", "/v2/no/such/tags/list"],
     ] as const) {
       const { status, code } = await registry.call(method, path, { auth });
-      assert.equal(status, 401, `${method} ${path} ${auth}`);
-      assert.equal(code, "UNAUTHORIZED");
+      // So many wrong passwords are guessing.
+      assert.ok(status === 401 || status === 429, `${method} ${path} ${auth}: ${status}`);
+      assert.equal(code, status === 401 ? "UNAUTHORIZED" : "TOOMANYREQUESTS");
     }
   }
   assert.equal((await registry.call("GET", "/v2/", { auth: basic("AWS", good) })).status, 200);

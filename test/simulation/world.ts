@@ -239,7 +239,7 @@ export class World {
     connect: async (agent) => {
       const server = this.#server;
       if (!server?.alive) return undefined;
-      const admission = await Promise.race([admit(server.session.store, scope, cluster, agent.instance), server.died]);
+      const admission = await Promise.race([admit(server.session.store, scope, cluster, agent.instance, undefined), server.died]);
       if (!admission || !server.alive) return undefined;
       if ("error" in admission) {
         if (admission.error === "InactiveInstanceException") agent.dismissed = true;

@@ -1,8 +1,10 @@
 import { acm } from "./acm.ts";
 import { autoscaling } from "./autoscaling.ts";
 import { cloudwatch } from "./cloudwatch.ts";
+import { cloudtrail } from "./cloudtrail.ts";
 import { ec2 } from "./ec2.ts";
 import { ecr } from "./ecr.ts";
+import { ecrPublic } from "./ecr-public.ts";
 import { ecs } from "./ecs.ts";
 import { elbv2 } from "./elbv2.ts";
 import { iam } from "./iam.ts";
@@ -21,8 +23,10 @@ export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   acm,
   autoscaling,
   cloudwatch,
+  cloudtrail,
   ec2,
   ecr,
+  "ecr-public": ecrPublic,
   ecs,
   elbv2,
   iam,
@@ -60,4 +64,12 @@ export function needsOf(service: string, operation: string, input: Input, where:
     });
   }
   return rule.also ? [...needs, ...rule.also(input, at)] : needs;
+}
+
+/** The resources that a request names, whether they take a permission or not; `*` for none. */
+export function resourcesNamed(service: string, operation: string, input: Input, where: Where): readonly string[] {
+  const table = serviceActions[service];
+  if (!table || !Object.hasOwn(table.operations, operation)) return [];
+  const found = table.operations[operation]!;
+  return resourcesOf(table, (typeof found === "object" ? found.on : found) ?? "", input, where);
 }

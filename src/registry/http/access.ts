@@ -34,3 +34,11 @@ export const needOf = ({ account, region }: RegistryId, action: string, name: st
   account,
   keys: {},
 });
+
+/** The same in ECR Public, which has no action for reading: everybody may. */
+export const publicNeedOf = ({ account }: RegistryId, action: string, name: string): Need => ({
+  action: action.replace(/^ecr:/, "ecr-public:"),
+  resources: [formatArn({ service: "ecr-public", region: "", account, resource: `repository/${name}` })],
+  account,
+  keys: {},
+});

@@ -12,6 +12,8 @@ export interface Exchange {
   readonly core: RegistryCore;
   readonly registry: RegistryId;
   readonly repository: RepositoryRecord;
+  /** The repository's name as the client's paths have it. */
+  readonly path: string;
   /** Undefined when who asks may do this to the repository of that name, else AWS's sentence. */
   may(action: string, name: string): Promise<string | undefined>;
 }

@@ -22,7 +22,7 @@ export async function handleTags(exchange: Exchange, store: Store): Promise<void
     limit === 0 ? { entries: [], more: false } : await store.list(prefix, { limit, after: last === "" ? undefined : `${prefix}${last}` });
   const tags = entries.map(({ key }) => key.slice(prefix.length));
   const next: Record<string, string> = more
-    ? { link: `</v2/${repository.name}/tags/list?n=${limit}&last=${encodeURIComponent(tags.at(-1)!)}>; rel="next"` }
+    ? { link: `</v2/${exchange.path}/tags/list?n=${limit}&last=${encodeURIComponent(tags.at(-1)!)}>; rel="next"` }
     : {};
   answerJson(exchange, { name: repository.name, tags }, next);
 }
@@ -45,7 +45,7 @@ export async function handleReferrers(exchange: Exchange, store: Store, digest: 
     {
       "content-type": mediaTypes.ociIndex,
       ...(type === null ? {} : { "oci-filters-applied": "artifactType" }),
-      ...(more ? { link: `</v2/${repository.name}/referrers/${digest}?${query.toString()}>; rel="next"` } : {}),
+      ...(more ? { link: `</v2/${exchange.path}/referrers/${digest}?${query.toString()}>; rel="next"` } : {}),
     },
   );
 }

@@ -62,7 +62,7 @@ async function put(exchange: Exchange, reference: Reference): Promise<void> {
   const mediaType = request.headers["content-type"]?.split(";")[0]?.trim() || undefined;
   const { image } = await core.images.put(repository, { bytes, mediaType, ...reference });
   answer(response, 201, {
-    location: `/v2/${repository.name}/manifests/${image.digest}`,
+    location: `/v2/${exchange.path}/manifests/${image.digest}`,
     "docker-content-digest": image.digest,
     ...(image.subject ? { "oci-subject": image.subject } : {}),
   });

@@ -135,11 +135,11 @@ function requireDigest(digest: string | null): asserts digest is Digest {
   if (digest === null || !isDigest(digest)) throw new OciError(400, "DIGEST_INVALID", "The digest parameter is not a sha256 digest.");
 }
 
-function created({ response, repository }: Exchange, digest: Digest): void {
-  answer(response, 201, { location: `/v2/${repository.name}/blobs/${digest}`, "docker-content-digest": digest });
+function created({ response, path }: Exchange, digest: Digest): void {
+  answer(response, 201, { location: `/v2/${path}/blobs/${digest}`, "docker-content-digest": digest });
 }
 
 /** Where to go on, and from which byte. OCI has no way to say "none": distribution answers 0-0, and so do all. */
-function where({ repository }: Exchange, id: string, size: number): Record<string, string> {
-  return { location: `/v2/${repository.name}/blobs/uploads/${id}`, range: `0-${Math.max(0, size - 1)}` };
+function where({ path }: Exchange, id: string, size: number): Record<string, string> {
+  return { location: `/v2/${path}/blobs/uploads/${id}`, range: `0-${Math.max(0, size - 1)}` };
 }

@@ -2,13 +2,17 @@ import type { ResourceFacts, ResourcePolicySource } from "#api/authorize.ts";
 import { parseArn } from "#model/arn.ts";
 import { type NamedPolicy, parsePolicy } from "#model/policy/index.ts";
 import { registryPolicyKey } from "#registry/keys.ts";
-import type { RegistryPolicyRecord } from "#registry/records.ts";
+import { publicRegistry } from "#registry/public.ts";
+import type { RegistryId, RegistryPolicyRecord } from "#registry/records.ts";
 import type { EcrPart } from "./part.ts";
 
 const mostKept = 2000;
 
 /** The policies and tags of repositories, for every door that images go through. */
-export function ecrAccess({ registry, store }: EcrPart): { readonly policies: ResourcePolicySource; readonly facts: ResourceFacts } {
+export function ecrAccess(
+  { registry, store }: EcrPart,
+  service: "ecr" | "ecr-public" = "ecr",
+): { readonly policies: ResourcePolicySource; readonly facts: ResourceFacts } {
   // By text: a repository's record changes with each of its images, its policy hardly ever.
   const kept = new Map<string, NamedPolicy>();
   const named = (name: string, text: string): NamedPolicy => {
@@ -24,19 +28,24 @@ export function ecrAccess({ registry, store }: EcrPart): { readonly policies: Re
     return policy;
   };
 
+  const placeOf = ({ account, region }: RegistryId) => (service === "ecr" ? { account, region } : publicRegistry(account));
+
   async function repositoryOf(text: string) {
     const arn = parseArn(text);
     const name = arn?.resource.startsWith("repository/") ? arn.resource.slice("repository/".length) : undefined;
-    return arn && name !== undefined && !name.includes("*") ? registry.repositories.find(arn, name) : undefined;
+    return arn && name !== undefined && !name.includes("*") ? registry.repositories.find(placeOf(arn), name) : undefined;
   }
 
   return {
     policies: {
-      service: "ecr",
+      service,
       async resourcePolicies(resource) {
         const arn = parseArn(resource);
         if (!arn) return [];
-        const [repository, whole] = await Promise.all([repositoryOf(resource), store.get<RegistryPolicyRecord>(registryPolicyKey(arn))]);
+        const [repository, whole] = await Promise.all([
+          repositoryOf(resource),
+          store.get<RegistryPolicyRecord>(registryPolicyKey(placeOf(arn))),
+        ]);
         return [
           ...(repository?.policy === undefined ? [] : [named(resource, repository.policy)]),
           ...(whole ? [named(`registry ${arn.account}`, whole.value.policy)] : []),
@@ -44,7 +53,7 @@ export function ecrAccess({ registry, store }: EcrPart): { readonly policies: Re
       },
     },
     facts: {
-      service: "ecr",
+      service,
       async describe(resource) {
         const repository = await repositoryOf(resource);
         return repository && { tags: repository.tags };

@@ -9,6 +9,7 @@ import { imageHandlers } from "./images.ts";
 import { layerHandlers } from "./layers.ts";
 import type { EcrPart } from "./part.ts";
 import { policyHandlers } from "./policies.ts";
+import { ecrPublicHandlers } from "./public/index.ts";
 import { putImageHandlers } from "./put-image.ts";
 import { repositoryHandlers } from "./repositories.ts";
 import { settingsHandlers } from "./settings.ts";
@@ -24,6 +25,7 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
   const { config, sealer, random, clock, store } = deps;
   const part: EcrPart = { registry, config, sealer, random, clock, store };
   const access = ecrAccess(part);
+  const publicAccess = ecrAccess(part, "ecr-public");
   const handlers = {
     ...repositoryHandlers(part),
     ...settingsHandlers(part),
@@ -37,11 +39,12 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
 
   return {
     registrations: [
-      { service: "ecr", handlers: Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, translated(handler)])) },
+      { service: "ecr", handlers: allTranslated(handlers) },
+      { service: "ecr-public", handlers: allTranslated(ecrPublicHandlers(part)) },
     ],
-    resourcePolicies: [access.policies],
-    resources: [access.facts],
-    routes: [registry.route, downloadRoute(part)],
+    resourcePolicies: [access.policies, publicAccess.policies],
+    resources: [access.facts, publicAccess.facts],
+    routes: [...registry.routes, downloadRoute(part)],
     start: () => registry.start(),
     stop: () => registry.stop(),
     reset: () => registry.reset(),
@@ -55,6 +58,9 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
     },
   };
 }
+
+const allTranslated = (handlers: Readonly<Record<string, Handler>>) =>
+  Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, translated(handler)]));
 
 /** The registry's errors leave as ECR's. */
 function translated(handler: Handler): Handler {

@@ -13,17 +13,17 @@ import { repositoryArn } from "./views.ts";
 const longestRepositoryPolicy = 10_240;
 
 /** Who else may use a repository, or the whole registry. Source: Amazon ECR API Reference, SetRepositoryPolicy and PutRegistryPolicy. */
-export function policyHandlers({ registry, store }: EcrPart) {
+export function policyHandlers({ registry, store }: EcrPart, service: "ecr" | "ecr-public" = "ecr") {
   return {
     async SetRepositoryPolicy({ registryId, repositoryName: name, policyText = "", force = false }, context) {
       const where = registryOf(registryId, context);
       const repository = await registry.repositories.get(where, repositoryName(name));
       if (policyText.length > longestRepositoryPolicy)
         throw invalidParameter("policyText", `must have length less than or equal to ${longestRepositoryPolicy}`);
-      const document = checked(policyText, "Invalid repository policy provided");
+      const document = checked(service, policyText, "Invalid repository policy provided");
       // A repository policy is about the repository that it hangs on.
       if (document.statements.some(({ resource }) => resource)) throw invalidParameter("PolicyText", "Invalid repository policy provided");
-      if (!force && locksOut(document, repository, context))
+      if (!force && locksOut(service, document, repository, context))
         throw invalidParameter("PolicyText", "The policy would keep you from setting another policy; set force to set it all the same");
       await registry.repositories.update(where, repository.name, (known) => ({ ...known, policy: policyText }));
       return answerOf(repository, policyText);
@@ -47,7 +47,7 @@ export function policyHandlers({ registry, store }: EcrPart) {
 
     async PutRegistryPolicy({ policyText = "" }, context) {
       const where = registryOf(undefined, context);
-      const document = checked(policyText, "Invalid registry policy provided");
+      const document = checked(service, policyText, "Invalid registry policy provided");
       if (document.statements.some(({ resource }) => !resource)) throw invalidParameter("PolicyText", "Invalid registry policy provided");
       await store.transaction({
         writes: [{ put: registryPolicyKey(where), value: { policy: policyText } satisfies RegistryPolicyRecord }],
@@ -75,19 +75,22 @@ export function policyHandlers({ registry, store }: EcrPart) {
   } satisfies Handlers<EcrOperations>;
 }
 
-function checked(text: string, rule: string): PolicyDocument {
+function checked(service: string, text: string, rule: string): PolicyDocument {
   const { document } = parsePolicy(text, "resource");
-  if (!document || document.statements.some(({ action }) => !action.patterns.every((each) => /^(ecr:.+|\*)$/is.test(each))))
+  if (
+    !document ||
+    document.statements.some(({ action }) => !action.patterns.every((each) => each === "*" || each.toLowerCase().startsWith(`${service}:`)))
+  )
     throw invalidParameter("PolicyText", rule);
   return document;
 }
 
 /** Whether whoever sets it could never set another one. */
-function locksOut(document: PolicyDocument, repository: RepositoryRecord, { principal }: RequestContext): boolean {
+function locksOut(service: string, document: PolicyDocument, repository: RepositoryRecord, { principal }: RequestContext): boolean {
   const resource = repositoryArn(repository);
   const asked = {
     principal: factsOf(principal),
-    action: "ecr:SetRepositoryPolicy",
+    action: `${service}:SetRepositoryPolicy`,
     resource,
     resourceAccount: repository.account,
     context: {},

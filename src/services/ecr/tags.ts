@@ -4,6 +4,7 @@ import type { EcrOperations } from "#api/generated/ecr.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { parseArn } from "#model/arn.ts";
 import type { RequestContext } from "#api/contract.ts";
+import { publicRegion } from "#registry/public.ts";
 import { invalidParameter } from "./errors.ts";
 import type { EcrPart } from "./part.ts";
 import { registryOf, repositoryName } from "./validate.ts";
@@ -12,7 +13,7 @@ import { registryOf, repositoryName } from "./validate.ts";
 const tagsPerRepository = 50;
 
 /** `present` with `more` on top, or ECR's error. */
-export function checkTags(present: Readonly<Record<string, string>>, more: readonly Tag[]): Record<string, string> {
+export function checkTags(present: Readonly<Record<string, string>>, more: readonly Partial<Tag>[]): Record<string, string> {
   const tags = new Map(Object.entries(present));
   for (const { Key = "", Value = "" } of more) {
     if (Key.length < 1 || Key.length > 128) throw invalidTag("Tag keys must have a length of 1 to 128 characters.");
@@ -56,7 +57,8 @@ export function tagHandlers({ registry }: EcrPart) {
 function resource(text: string | undefined, context: RequestContext) {
   const arn = parseArn(text ?? "");
   const name = /^repository\/(.+)$/.exec(arn?.resource ?? "")?.[1];
-  if (arn?.service !== "ecr" || name === undefined || arn.region !== context.region) throw invalidParameter("resourceArn", "Invalid ARN");
+  const [service, region] = context.region === publicRegion ? ["ecr-public", ""] : ["ecr", context.region];
+  if (arn?.service !== service || name === undefined || arn.region !== region) throw invalidParameter("resourceArn", "Invalid ARN");
   return { where: registryOf(arn.account, context), name: repositoryName(name) };
 }
 

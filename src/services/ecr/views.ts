@@ -1,9 +1,11 @@
 import type { ImageDetail, Repository } from "@aws-sdk/client-ecr";
+import type { Repository as PublicRepository } from "@aws-sdk/client-ecr-public";
 import { formatArn } from "#model/arn.ts";
 import type { Config } from "#platform/config.ts";
+import { aliasOf, publicPath, publicRegion } from "#registry/public.ts";
 import type { ImageRecord, RegistryId, RepositoryRecord } from "#registry/records.ts";
 
-type Place = Pick<Config, "port" | "domain">;
+type Place = Pick<Config, "port" | "domain" | "tls">;
 
 /** `localhost:<port>`, which every container tool trusts without TLS, or ECR's own form of host under the configured domain. */
 export function registryHost({ port, domain }: Place, { account, region }: RegistryId): string {
@@ -11,10 +13,22 @@ export function registryHost({ port, domain }: Place, { account, region }: Regis
 }
 
 export function registryUrl(place: Place, registry: RegistryId): string {
-  return `${place.domain ? "https" : "http"}://${registryHost(place, registry)}`;
+  return `${place.domain || place.tls ? "https" : "http"}://${registryHost(place, registry)}`;
 }
 
+/** Of public repositories: on the port's own host they have `public/` before their alias, under a domain a host of their own. */
+export const publicHost = ({ port, domain }: Place) => (domain ? `public.ecr.${domain}` : `localhost:${port}/${publicPath.slice(0, -1)}`);
+
+export const publicRepositoryView = (place: Place, repository: RepositoryRecord): PublicRepository => ({
+  repositoryArn: repositoryArn(repository),
+  registryId: repository.account,
+  repositoryName: repository.name,
+  repositoryUri: `${publicHost(place)}/${aliasOf(repository.account)}/${repository.name}`,
+  createdAt: new Date(repository.createdAt),
+});
+
 export function repositoryArn({ account, region, name }: Pick<RepositoryRecord, "account" | "region" | "name">): string {
+  if (region === publicRegion) return formatArn({ service: "ecr-public", region: "", account, resource: `repository/${name}` });
   return formatArn({ service: "ecr", region, account, resource: `repository/${name}` });
 }
 

@@ -17,6 +17,7 @@ import {
   updateCluster,
   updateClusterSettings,
 } from "./clusters/clusters.ts";
+import { agentCredentialsQuestion } from "./agent-endpoint/credentials.ts";
 import { deleteAttributes, listAttributes, putAttributes } from "./container-instances/attributes.ts";
 import {
   deregisterContainerInstance,
@@ -104,7 +105,13 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
       },
     ],
     resources: [ecsFacts(deps.store)],
-    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps), connectQuestion(tasks.tcs.connect)],
+    questions: [
+      ...services.questions,
+      nodesQuestion(deps.store),
+      costQuestion(deps),
+      connectQuestion(tasks.tcs.connect),
+      agentCredentialsQuestion(deps),
+    ],
     async start() {
       await tasks.start?.();
       services.reconciler.start();

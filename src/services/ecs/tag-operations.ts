@@ -8,11 +8,12 @@ import type {
 } from "@aws-sdk/client-ecs";
 import type { RequestContext } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
-import { ecsKeys } from "#model/ecs-keys.ts";
-import type { Tag } from "#model/ecs-records.ts";
+import { ecsKeys, instanceKeyOf } from "#model/ecs-keys.ts";
+import type { ContainerInstanceRecord, Tag, TaskRecord } from "#model/ecs-records.ts";
 import { clusterQueue } from "#reconcilers/task-writes.ts";
 import { fargateProviders } from "#reconcilers/launch.ts";
 import { capacityProviderKey } from "./capacity-providers.ts";
+import { notYours, speaksFor } from "./container-instances/owner.ts";
 import { type EcsDeps, scopeOf } from "./context.ts";
 import { ecsErrors } from "./errors.ts";
 import { serviceErrors } from "./services/names.ts";
@@ -116,6 +117,16 @@ export async function untagResource(
   return {};
 }
 
+/** An agent sees the tags of its own instance and of the tasks on it. */
+async function checkAgent({ store }: EcsDeps, context: RequestContext, arn: string, found: object): Promise<void> {
+  if (context.principal.identity?.kind !== "Agent") return;
+  const instance =
+    "containerInstanceId" in found
+      ? (await store.get<ContainerInstanceRecord>(instanceKeyOf(scopeOf(context), found as TaskRecord)))?.value
+      : (found as ContainerInstanceRecord);
+  if (!speaksFor(context.principal, instance)) throw notYours(context.principal, "ecs:ListTagsForResource", arn);
+}
+
 export async function listTagsForResource(
   deps: EcsDeps,
   { resourceArn = "" }: ListTagsForResourceRequest,
@@ -124,5 +135,6 @@ export async function listTagsForResource(
   const place = placeOf(resourceArn, context);
   const entry = await deps.store.get<Tagged>(place.key);
   if (!entry) throw place.missing();
+  await checkAgent(deps, context, resourceArn, entry.value);
   return { tags: entry.value.tags.map(({ key, value }) => ({ key, value })) };
 }

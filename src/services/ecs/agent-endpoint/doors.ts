@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
-import type { UpgradeInfo, UpgradeRoute } from "#api/contract.ts";
+import type { Principal, UpgradeInfo, UpgradeRoute } from "#api/contract.ts";
 import { formatArn, parseArn } from "#model/arn.ts";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import type { Store } from "#store/store.ts";
+import { notYours, speaksFor } from "../container-instances/owner.ts";
 import type { Acs } from "./acs.ts";
 import { acceptWebSocket, refuseUpgrade } from "./channel.ts";
 import type { Tcs } from "./tcs.ts";
@@ -20,13 +21,17 @@ export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: A
       const ignore = () => {};
       socket.on("error", ignore);
       const scope = { account: info.principal.account, region: info.region };
-      admit(store, scope, info.query.get(clusterParameter) ?? "", info.query.get(instanceParameter) ?? "")
+      admit(store, scope, info.query.get(clusterParameter) ?? "", info.query.get(instanceParameter) ?? "", { ...info, action })
         .then((admission) => {
           if (closing()) socket.destroy();
           else if ("error" in admission) refuse(socket, info, admission);
           else
             acceptWebSocket(request, socket, head, (channel) =>
-              accept(channel, admission.instance, `http://${request.headers.host ?? "localhost"}`),
+              accept(
+                channel,
+                admission.instance,
+                `${"encrypted" in request.socket ? "https" : "http"}://${request.headers.host ?? "localhost"}`,
+              ),
             );
         })
         .catch((error: unknown) => {
@@ -60,20 +65,22 @@ type Accept = (channel: Parameters<Acs["accept"]>[0], instance: string, endpoint
 
 function refuse(socket: Duplex, info: UpgradeInfo, { error, message }: Refusal): void {
   info.log.info({ error, message }, "agent refused");
-  refuseUpgrade(socket, 400, error, message);
+  info.refused({ code: error, message });
+  refuseUpgrade(socket, error === "AccessDeniedException" ? 403 : 400, error, message);
 }
 
 export interface Refusal {
-  readonly error: "InvalidClusterException" | "InvalidInstanceException" | "InactiveInstanceException";
+  readonly error: "InvalidClusterException" | "InvalidInstanceException" | "InactiveInstanceException" | "AccessDeniedException";
   readonly message: string;
 }
 
-/** The key of the instance that wants to connect, or why it may not. The cluster is a name, an ARN, or (of an agent that has none set) empty. */
+/** The key of the instance that wants to connect, or why it may not. Without a `speaker` nobody asks who it is (the simulation's agents). The cluster is a name, an ARN, or (of an agent that has none set) empty. */
 export async function admit(
   store: Store,
   scope: Scope,
   cluster: string,
   instance: string,
+  speaker: { readonly principal: Principal; readonly action: string } | undefined,
 ): Promise<{ readonly instance: string } | Refusal> {
   const arn = parseArn(instance);
   const [kind, ...names] = arn?.resource.split("/") ?? [];
@@ -86,6 +93,8 @@ export async function admit(
   const key = ecsKeys.containerInstance(scope, name, id);
   const record = (await store.get<ContainerInstanceRecord>(key))?.value;
   if (!record) return { error: "InvalidInstanceException", message: `Container instance not found: ${id}` };
+  if (speaker && !speaksFor(speaker.principal, record))
+    return { error: "AccessDeniedException", message: notYours(speaker.principal, speaker.action, record.arn).message };
   if (record.status === "INACTIVE")
     return { error: "InactiveInstanceException", message: `Container instance ${id} is INACTIVE: it was deregistered.` };
   return { instance: key };

@@ -24,6 +24,8 @@ export interface TcsOptions {
   readonly log: Logger;
   /** What one task used, as it comes. */
   readonly used?: (task: LatestMetrics["task"]) => void;
+  /** Whether a task is on the instance: what an agent says of others' is passed over. */
+  readonly isOn: (instance: string, taskArn: string) => Promise<boolean>;
   /** Health of the containers of one task of `instance` (its key in the store), by name. */
   readonly health: (instance: string, taskArn: string, containers: ReadonlyMap<string, string>) => Promise<void>;
 }
@@ -37,13 +39,12 @@ export interface Tcs {
   readonly connect: ConnectTotals;
 }
 
-export function createTcs({ clock, random, log, used, health }: TcsOptions): Tcs {
+export function createTcs({ clock, random, log, used, isOn, health }: TcsOptions): Tcs {
   const channels = new Set<Channel>();
   const metrics = new Map<string, LatestMetrics>();
   const connect = new ConnectTotals();
 
   function remember(task: LatestMetrics["task"]): void {
-    if (typeof task?.taskArn !== "string") return;
     connect.add(task.taskArn, listOf(task.serviceConnectMetricsWrapper), clock.now());
     metrics.delete(task.taskArn);
     metrics.set(task.taskArn, { receivedAt: clock.now(), task });
@@ -55,7 +56,8 @@ export function createTcs({ clock, random, log, used, health }: TcsOptions): Tcs
     const frame = parseTelemetryFrame(text);
     switch (frame?.type) {
       case "PublishMetricsRequest":
-        for (const task of listOf((frame.message as Partial<PublishMetricsRequest>).taskMetrics)) remember(task);
+        for (const task of listOf((frame.message as Partial<PublishMetricsRequest>).taskMetrics))
+          if (typeof task?.taskArn === "string" && (await isOn(instance, task.taskArn))) remember(task);
         send({ type: "AckPublishMetric", message: {} });
         return;
       case "PublishHealthRequest":

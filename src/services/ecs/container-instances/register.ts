@@ -15,6 +15,7 @@ import { checkTags } from "../tasks/tags.ts";
 import { checkAttributes } from "./attributes.ts";
 import { machineIdentity } from "./identity-document.ts";
 import { instanceIn } from "./instance-name.ts";
+import { nextOwner } from "./owner.ts";
 import { instanceView, readInstanceState } from "./view.ts";
 
 /** The SDK's model lacks the token that agents send. */
@@ -66,6 +67,7 @@ export async function registerContainerInstance(
       attributes: mergeAttributes(sent, machine.attributes, before?.attributes ?? []),
       versionInfo: { ...input.versionInfo },
       tags: input.tags?.length ? input.tags.map(({ key: tagKey = "", value = "" }) => ({ key: tagKey, value })) : (before?.tags ?? []),
+      owner: nextOwner(context.principal, before),
       version: (before?.version ?? 0) + 1,
     };
     await putInstance(unit, scope, next);

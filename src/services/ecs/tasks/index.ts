@@ -25,7 +25,7 @@ import { listTasks } from "./list-tasks.ts";
 import { runTask } from "./run-task.ts";
 import { startTask } from "./start-task.ts";
 import { stopTask } from "./stop-task.ts";
-import { reportHealth, submitAttachmentStateChanges, submitContainerStateChange, submitTaskStateChange } from "./submit.ts";
+import { isTaskOn, reportHealth, submitAttachmentStateChanges, submitContainerStateChange, submitTaskStateChange } from "./submit.ts";
 
 export interface EcsTasks extends ServerPart {
   /** The agents' ends, for whoever connects them without a socket. */
@@ -100,7 +100,14 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     instances: (...report) => instances.report(...report),
   });
   const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
-  const tcs = createTcs({ clock, random, log, used: ecsMetrics?.observe, health: (...report) => reportHealth(taskDeps, ...report) });
+  const tcs = createTcs({
+    clock,
+    random,
+    log,
+    used: ecsMetrics?.observe,
+    isOn: (...task) => isTaskOn(taskDeps, ...task),
+    health: (...report) => reportHealth(taskDeps, ...report),
+  });
 
   const operation = <I, O>(handle: (deps: TaskDeps, input: I, context: RequestContext) => O | Promise<O>): Handler<never, O> =>
     ((input: I, context: RequestContext) => handle(taskDeps, input, context)) as Handler<never, O>;

@@ -8,15 +8,16 @@ import type {
   SubmitTaskStateChangeRequest,
   SubmitTaskStateChangeResponse,
 } from "@aws-sdk/client-ecs";
-import { ApiError, type RequestContext } from "#api/contract.ts";
+import { ApiError, type Principal, type RequestContext } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
-import { ecsKeys, instanceKeyOf, placeOf, type Scope } from "#model/ecs-keys.ts";
+import { ecsKeys, instanceKeyOf, placeOf } from "#model/ecs-keys.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { NetworkInterfaceRecord } from "#model/vpc-records.ts";
-import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
+import type { ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { observe, observeHealth, type ContainerReport, type TaskReport } from "#model/task-state.ts";
 import { stoppedTaskRetentionMs } from "#reconcilers/limits.ts";
 import { clusterQueue, followTask, writeObservation } from "#reconcilers/task-writes.ts";
+import { notYours, speaksFor } from "../container-instances/owner.ts";
 import { scopeOf, type TaskDeps } from "./context.ts";
 import { clusterOf } from "./lookup.ts";
 
@@ -29,7 +30,7 @@ export async function submitTaskStateChange(
   input: SubmitTaskStateChangeRequest,
   context: RequestContext,
 ): Promise<SubmitTaskStateChangeResponse> {
-  await report(deps, scopeOf(context), input.cluster, input.task, context.now, {
+  await report(deps, context, input.cluster, input.task, {
     status: input.status,
     reason: input.reason,
     pullStartedAt: input.pullStartedAt?.getTime(),
@@ -45,7 +46,7 @@ export async function submitContainerStateChange(
   input: SubmitContainerStateChangeRequest,
   context: RequestContext,
 ): Promise<SubmitContainerStateChangeResponse> {
-  await report(deps, scopeOf(context), input.cluster, input.task, context.now, { containers: [containerReport(input)] });
+  await report(deps, context, input.cluster, input.task, { containers: [containerReport(input)] });
   return { acknowledgment: "ACK" };
 }
 
@@ -59,7 +60,11 @@ export async function submitAttachmentStateChanges(
     const arn = parseArn(attachmentArn);
     const scope = arn && { account: arn.account, region: arn.region };
     const interfaces = scope ? (await deps.store.list<NetworkInterfaceRecord>(vpcKeys.of(scope, "network-interface"))).entries : [];
-    if (interfaces.some(({ value }) => value.description === attachmentArn)) continue;
+    const attached = interfaces.find(({ value }) => value.description === attachmentArn)?.value;
+    if (attached) {
+      await checkSpeaker(deps, context.principal, attached.task?.node, "ecs:SubmitAttachmentStateChanges", attachmentArn);
+      continue;
+    }
     context.log.warn({ attachment: attachmentArn }, "state of an attachment that nobody made");
     throw new ApiError("InvalidParameterException", "The referenced attachment was not found.");
   }
@@ -68,12 +73,13 @@ export async function submitAttachmentStateChanges(
 
 async function report(
   deps: TaskDeps,
-  agent: Scope,
+  context: RequestContext,
   cluster: string | undefined,
   task: string | undefined,
-  now: number,
   change: TaskReport,
 ): Promise<void> {
+  const { now, principal } = context;
+  const agent = scopeOf(context);
   // An agent names the cluster as it was configured; the task's ARN says it for certain.
   const arn = parseArn(task ?? "");
   const [kind, named, id] = arn?.resource.split("/") ?? [];
@@ -86,12 +92,36 @@ async function report(
     const place = record && placeOf(scope, record);
     // An agent reports on the tasks of its own account's machines, whoever these tasks belong to.
     if (!record || place?.account !== agent.account || place.region !== agent.region) return false;
+    await checkSpeaker(deps, principal, instanceKeyOf(scope, record), "ecs:SubmitTaskStateChange", record.arn);
     const previous = await unit.get<TaskObservation>(ecsKeys.taskObserved(scope, name, taskId));
     const next = observe(record, previous, change, now);
     if (next) await writeObservation(unit, scope, record, previous, next, now + stoppedTaskRetentionMs);
     return true;
   });
   if (!found) throw new ApiError("InvalidParameterException", "The referenced task was not found.");
+}
+
+/** An agent reports on what is on its own instance. `instance`: its key. Throws AccessDeniedException. */
+async function checkSpeaker(
+  { store }: TaskDeps,
+  principal: Principal,
+  instance: string | undefined,
+  action: string,
+  what: string,
+): Promise<void> {
+  if (!principal.identity) return;
+  const record = instance === undefined ? undefined : (await store.get<ContainerInstanceRecord>(instance))?.value;
+  if (!speaksFor(principal, record)) throw notYours(principal, action, what);
+}
+
+/** Whether the task is on the instance with this key. */
+export async function isTaskOn({ store }: TaskDeps, instance: string, taskArn: string): Promise<boolean> {
+  const arn = parseArn(taskArn);
+  const [, cluster, id] = arn?.resource.split("/") ?? [];
+  if (!arn || !cluster || !id) return false;
+  const scope = { account: arn.account, region: arn.region };
+  const record = (await store.get<TaskRecord>(ecsKeys.task(scope, cluster, id)))?.value;
+  return record !== undefined && instanceKeyOf(scope, record) === instance;
 }
 
 /** What TCS tells of container health checks. Tasks that are not known or not of this instance are passed over. */
