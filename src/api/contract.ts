@@ -102,6 +102,8 @@ export interface Question {
   readonly path: string;
   /** What it takes, e.g. `ecs:DescribeContainerInstances`. */
   readonly action: string;
+  /** Asked all the time by Gantry itself: the trail has it only when it was refused. */
+  readonly quiet?: true;
   /** The answer is JSON. Throws ApiError. */
   answer(query: URLSearchParams, asker: { readonly account: string; readonly region: string; readonly now: number }): Promise<unknown>;
 }

@@ -15,6 +15,7 @@ import {
   updateCluster,
   updateClusterSettings,
 } from "./clusters/clusters.ts";
+import { connectedQuestion } from "./agent-endpoint/connected.ts";
 import { agentCredentialsQuestion } from "./agent-endpoint/credentials.ts";
 import { deleteAttributes, listAttributes, putAttributes } from "./container-instances/attributes.ts";
 import {
@@ -94,7 +95,13 @@ export function createEcs(serverDeps: ServerDeps): EcsTasks {
       },
     ],
     resources: [ecsFacts(deps.store)],
-    questions: [...services.questions, nodesQuestion(deps.store), costQuestion(deps), agentCredentialsQuestion(deps)],
+    questions: [
+      ...services.questions,
+      nodesQuestion(deps.store),
+      costQuestion(deps),
+      agentCredentialsQuestion(deps),
+      connectedQuestion(deps.store),
+    ],
     async start() {
       await tasks.start?.();
       services.reconciler.start();
