@@ -104,6 +104,8 @@ export interface Question {
   readonly action: string;
   /** POST for one that changes something. Default: GET. */
   readonly method?: "GET" | "POST";
+  /** Asked all the time by Gantry itself: the trail has it only when it was refused. */
+  readonly quiet?: true;
   /** The answer is JSON. Throws ApiError. */
   answer(query: URLSearchParams, asker: Asker): Promise<unknown>;
 }

@@ -211,7 +211,7 @@ export function createFrontDoor({ deps, credentials, parts, reset, tls }: FrontD
       if (denied !== undefined) throw commonErrors.accessDenied("awsJson1_1", denied);
       const asker = { account: principal.account, region, now: clock.now(), principal };
       reply(response, 200, JSON.stringify(await question.answer(query, asker)));
-      auditOther(request, requestId, question.action, who, { input, error: undefined });
+      if (!question.quiet) auditOther(request, requestId, question.action, who, { input, error: undefined });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       auditOther(request, requestId, question.action, who, { input, error });

@@ -143,17 +143,3 @@ export function awsClient(config: Config, identity: Identity, service: "ecs" | "
     random: systemRandom,
   });
 }
-
-/** Rejects, saying why, until this machine is a connected container instance of its cluster. */
-export async function agentConnected(config: Config, ecs: AwsClient): Promise<string> {
-  const { containerInstanceArns = [] } = await ecs.send<{ containerInstanceArns?: string[] }>("ListContainerInstances", {
-    cluster: config.cluster,
-  });
-  if (containerInstanceArns.length === 0) throw new Error(`no container instance has registered in the cluster ${config.cluster}`);
-  const { containerInstances = [] } = await ecs.send<{
-    containerInstances?: { containerInstanceArn: string; agentConnected: boolean; status: string }[];
-  }>("DescribeContainerInstances", { cluster: config.cluster, containerInstances: containerInstanceArns });
-  const connected = containerInstances.find((instance) => instance.agentConnected);
-  if (!connected) throw new Error("the container instance is registered, but its agent is not connected");
-  return connected.containerInstanceArn;
-}

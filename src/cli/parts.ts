@@ -2,8 +2,9 @@ import { join } from "node:path";
 import type { Config } from "#platform/config.ts";
 import type { Identity } from "#platform/identity.ts";
 import { renewAgentCredentials } from "./agent-credentials.ts";
+import { agentConnected } from "./agent-connected.ts";
 import type { Part } from "./child.ts";
-import { agentCommand, agentConnected, awsClient, serverAnswers, serverCommand, socketAnswers } from "./commands.ts";
+import { agentCommand, serverAnswers, serverCommand, socketAnswers } from "./commands.ts";
 
 /** What Gantry consists of on this machine, in the order in which it is started. */
 export interface Parts {
@@ -19,7 +20,6 @@ export async function partsOf(config: Config, identity: Identity, containerdSock
   const { containerdCommand, socketDirectory } = await import("#agent/containerd/daemon.ts");
   const own = containerdSocket === undefined;
   const socket = containerdSocket ?? join(socketDirectory(config.home), "containerd.sock");
-  const ecs = awsClient(config, identity, "ecs");
   return {
     containerd: { socket, own },
     engine: own
@@ -47,7 +47,7 @@ export async function partsOf(config: Config, identity: Identity, containerdSock
     agent: {
       name: "agent",
       command: async () => agentCommand(config, await renewAgentCredentials(config, identity), socket),
-      probe: async () => void (await agentConnected(config, ecs)),
+      probe: async () => void (await agentConnected(config, identity)),
       readyTimeoutMs: 60_000,
       stopGraceMs: 10_000,
     },

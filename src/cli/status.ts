@@ -4,7 +4,8 @@ import { announcedIsolation } from "#agent/sandbox/isolation.ts";
 import { type Config, isLoopback } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
-import { agentConnected, awsClient, endpointOf, openWire, serverAnswers } from "./commands.ts";
+import { agentConnected } from "./agent-connected.ts";
+import { awsClient, endpointOf, openWire, serverAnswers } from "./commands.ts";
 import { lastLines } from "./log-file.ts";
 import { placesOf } from "./places.ts";
 import { isAlive, listenerOf } from "./processes.ts";
@@ -109,16 +110,18 @@ const reason = (error: Error) => (error.cause instanceof Error ? error.cause.mes
 async function instancePart(config: Config): Promise<Part> {
   const name = "container instance";
   try {
-    const ecs = awsClient(config, await loadIdentity(config.home, systemRandom), "ecs");
-    const arn = await agentConnected(config, ecs);
+    const identity = await loadIdentity(config.home, systemRandom);
+    const ecs = awsClient(config, identity, "ecs");
+    const arn = await agentConnected(config, identity);
     const { containerInstances = [] } = await ecs.send<{
       containerInstances?: { status: string; runningTasksCount: number; pendingTasksCount: number }[];
     }>("DescribeContainerInstances", { cluster: config.cluster, containerInstances: [arn] });
     const [instance] = containerInstances;
+    if (!instance) return { name, ok: true, detail: `agent connected, for Fargate alone, cluster ${config.cluster}` };
     return {
       name,
       ok: true,
-      detail: `${instance?.status}, agent connected, ${instance?.runningTasksCount} running and ${instance?.pendingTasksCount} pending tasks, cluster ${config.cluster}`,
+      detail: `${instance.status}, agent connected, ${instance.runningTasksCount} running and ${instance.pendingTasksCount} pending tasks, cluster ${config.cluster}`,
     };
   } catch (error) {
     return { name, ok: false, detail: `cluster ${config.cluster}`, problem: (error as Error).message };

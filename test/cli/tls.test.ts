@@ -195,6 +195,10 @@ describe("a whole Gantry with GANTRY_TLS=self", { skip: process.getuid?.() !== 0
   test("the trail says how a call was encrypted, ECR names an https registry", async () => {
     const seen = await gantry.shell("aws cloudtrail lookup-events --max-results 1 --query 'Events[0].CloudTrailEvent' --output text");
     assert.match(seen, /"tlsVersion":"TLSv1\.[23]"/);
+    const kept = await gantry.shell("aws cloudtrail lookup-events --query 'Events[].EventName' --output text");
+    assert.match(kept, /RegisterContainerInstance/);
+    // The supervisor looks every two seconds, and filled the trail if that were a call like others.
+    assert.ok((kept.match(/DescribeContainerInstances|ListContainerInstances/g) ?? []).length < 12, kept);
     assert.match(
       await gantry.shell("aws ecr get-authorization-token --query 'authorizationData[0].proxyEndpoint' --output text"),
       /^https:/,

@@ -1,6 +1,7 @@
 /** ECR Public: its API, and images that anybody pulls and only who may pushes. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +18,7 @@ import { CreateAccessKeyCommand, CreateUserCommand, PutUserPolicyCommand } from 
 import { aliasOf, publicTarget, registryOfAlias } from "#registry/public.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { account, allow, type Iam, policy, said, type SdkCredentials, startIam } from "../iam/support.ts";
+import { startDockerDaemon } from "../support/docker.ts";
 import { digestOf, types } from "../registry/support.ts";
 
 let it_: Iam;
@@ -24,7 +26,8 @@ let ecr: Public.ECRPUBLICClient;
 let home = "";
 const alias = aliasOf(account);
 const send: Public.ECRPUBLICClient["send"] = ((command: never) => ecr.send(command)) as never;
-const layer = Buffer.from("a layer that is not really a tar");
+/** An empty tar. */
+const layer = Buffer.alloc(1024);
 
 before(async () => {
   home = await mkdtemp(join(tmpdir(), "gantry-public-"));
@@ -51,7 +54,9 @@ const user = async (UserName: string, PolicyDocument: string): Promise<SdkCreden
 };
 
 async function push(name: string, tag: string, headers: Record<string, string>): Promise<{ digest: string; statuses: number[] }> {
-  const config = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux" }));
+  const config = Buffer.from(
+    JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digestOf(layer)] } }),
+  );
   const statuses: number[] = [];
   for (const blob of [config, layer]) {
     const begun = await http("POST", `/v2/public/${alias}/${name}/blobs/uploads/`, headers);
@@ -273,6 +278,35 @@ describe("pushing and pulling", () => {
       timeout: 60_000,
     });
     assert.equal((JSON.parse(stdout) as { layers: { digest: string }[] }).layers[0]!.digest, digestOf(layer));
+  });
+
+  test("docker pulls without a login from the public host, and pushes with one", { skip: !existsSync("/usr/sbin/dockerd") }, async () => {
+    const host = `public.ecr.localhost:${it_.server.port}`;
+    // The name need not be known: the daemon asks us as its proxy.
+    const docker = await startDockerDaemon({ args: ["--insecure-registry", host], env: { HTTP_PROXY: it_.server.endpoint } });
+    const run = async (args: readonly string[], input = "") => {
+      const env = { ...process.env, HOME: home, DOCKER_CONFIG: join(home, "docker"), DOCKER_HOST: docker.host };
+      const child = promisify(execFile)("docker", args, { env, timeout: 60_000 });
+      child.child.stdin?.end(input);
+      return (await child).stdout;
+    };
+    try {
+      const image = `${host}/${alias}/pulled`;
+      assert.match(await run(["pull", `${image}:v1`]), /Downloaded newer image/);
+      await run(["tag", `${image}:v1`, `${image}:pushed`]);
+      await assert.rejects(run(["push", `${image}:pushed`]), /unauthorized|authorization/i);
+      const { authorization } = await login();
+      const password = Buffer.from(authorization.slice("Basic ".length), "base64").toString().slice("AWS:".length);
+      await run(["login", "--username", "AWS", "--password-stdin", host], password);
+      assert.match(await run(["push", `${image}:pushed`]), /pushed: digest: sha256:/);
+    } finally {
+      await docker.stop();
+    }
+    const { imageTagDetails } = await send(new Public.DescribeImageTagsCommand({ repositoryName: "pulled" }));
+    assert.deepEqual(
+      imageTagDetails!.map(({ imageTag }) => imageTag),
+      ["pushed", "v1"],
+    );
   });
 
   test("the public host speaks Docker's token protocol: a token for nobody, and one for who has a login", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
+import { CloudTrailClient, LookupEventsCommand } from "@aws-sdk/client-cloudtrail";
 import * as Ecs from "@aws-sdk/client-ecs";
 import {
   CreateRoleCommand,
@@ -13,6 +14,9 @@ import {
 import { AssumeRoleCommand, GetCallerIdentityCommand, GetSessionTokenCommand, STSClient } from "@aws-sdk/client-sts";
 import { WebSocket } from "ws";
 import { sign } from "#agent/aws/sigv4.ts";
+import { ecsKeys } from "#model/ecs-keys.ts";
+import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
+import { createCloudTrail } from "#services/cloudtrail/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { accessKeyId, secretAccessKey } from "../support/http.ts";
 import { account, allow, type Iam, said, type SdkCredentials, sdkCredentials, startIam, trust } from "../iam/support.ts";
@@ -106,7 +110,7 @@ const register = async (credentials: SdkCredentials, containerInstanceArn?: stri
 };
 
 before(async () => {
-  it_ = await startIam({ more: (deps) => [createEcs(deps)] });
+  it_ = await startIam({ more: (deps) => [createEcs(deps), createCloudTrail(deps)] });
   one = await issue("node-one", root);
   two = await issue("node-two", root);
   first = await register(one);
@@ -171,6 +175,30 @@ describe("an agent's credentials", () => {
     assert.equal(await register(root, first), first);
     assert.match(await connect("/acs/ws", first, two), /^403/);
     assert.equal(await connect("/acs/ws", first, one), "HeartbeatMessage", "the root user's registration takes it from nobody");
+  });
+
+  test("take up an instance that was registered before instances had owners; from then on it is theirs", async () => {
+    const { store } = it_.server.deps;
+    const third = await register(await issue("node-three", root));
+    const key = ecsKeys.containerInstance({ account, region: "us-east-1" }, "default", third.split("/").at(-1)!);
+    const { owner: _owner, ...before_ } = (await store.get<ContainerInstanceRecord>(key))!.value;
+    await store.transaction({ writes: [{ put: key, value: before_ }] });
+    assert.match(await connect("/acs/ws", third, one), /^403/, "nobody's is not everybody's");
+    assert.equal(await register(one, third), third);
+    assert.equal(await connect("/acs/ws", third, one), "HeartbeatMessage");
+    await assert.rejects(register(two, third), denied);
+  });
+
+  test("that are refused at another's websocket are in the trail", async () => {
+    await connect("/acs/ws", first, two);
+    const trail = new CloudTrailClient(it_.server.sdk());
+    clients.push(trail);
+    const { Events } = await trail.send(
+      new LookupEventsCommand({ LookupAttributes: [{ AttributeKey: "EventName", AttributeValue: "Poll" }], MaxResults: 1 }),
+    );
+    const record = JSON.parse(Events![0]!.CloudTrailEvent!) as { errorCode: string; userIdentity: { arn: string } };
+    assert.equal(record.errorCode, "AccessDeniedException");
+    assert.match(record.userIdentity.arn, /GantryAgent\/node-two$/);
   });
 
   test("see tags of their own instance and its tasks only", async () => {

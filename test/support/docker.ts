@@ -11,7 +11,10 @@ export interface DockerDaemon {
   stop(): Promise<void>;
 }
 
-export async function startDockerDaemon(): Promise<DockerDaemon> {
+/** `more`: further flags and environment of the daemon. */
+export async function startDockerDaemon(
+  more: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<DockerDaemon> {
   const home = await mkdtemp(join(tmpdir(), "gantry-docker-"));
   const host = `unix://${join(home, "docker.sock")}`;
   const args = [
@@ -26,8 +29,9 @@ export async function startDockerDaemon(): Promise<DockerDaemon> {
     "--iptables=false",
     "--ip6tables=false",
     "--bridge=none",
+    ...(more.args ?? []),
   ];
-  const daemon = spawn("/usr/sbin/dockerd", args, { stdio: "ignore" });
+  const daemon = spawn("/usr/sbin/dockerd", args, { stdio: "ignore", env: { ...process.env, ...more.env } });
   const gone = new Promise<void>((resolve) => daemon.once("exit", () => resolve()));
   for (let tries = 0; tries < 300; tries++) {
     const probe = spawn("docker", ["-H", host, "version"], { stdio: "ignore" });

@@ -17,6 +17,7 @@ import {
   updateCluster,
   updateClusterSettings,
 } from "./clusters/clusters.ts";
+import { connectedQuestion } from "./agent-endpoint/connected.ts";
 import { agentCredentialsQuestion } from "./agent-endpoint/credentials.ts";
 import { deleteAttributes, listAttributes, putAttributes } from "./container-instances/attributes.ts";
 import {
@@ -111,6 +112,7 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
       costQuestion(deps),
       connectQuestion(tasks.tcs.connect),
       agentCredentialsQuestion(deps),
+      connectedQuestion(deps.store),
     ],
     async start() {
       await tasks.start?.();
