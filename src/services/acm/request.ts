@@ -1,7 +1,7 @@
 import type * as Sdk from "@aws-sdk/client-acm";
 import type { RequestContext } from "#api/contract.ts";
 import { acmKeys, type AuthorityRecord, type CertificateKeyRecord, type CertificateRecord } from "#model/acm-records.ts";
-import { type Authority, issuableKeys, type IssuableKey, issue, makeAuthority } from "./authority.ts";
+import { type Authority, issuableKeys, type IssuableKey, issue, makeAuthority, NoOpenssl } from "#platform/authority.ts";
 import { acmErrors } from "./errors.ts";
 import { newArn, readingOf } from "./import.ts";
 import { type AcmDeps, queueOf, scopeOf } from "./records.ts";
@@ -28,8 +28,7 @@ export function requestCertificate(deps: AcmDeps) {
         token !== undefined && each.idempotencyToken === token && each.domainName === names[0] && each.createdAt + repeatedMs > context.now,
     );
     if (repeated) return { CertificateArn: repeated.arn };
-    const authority = await authorityOf(deps);
-    const issued = await issue(authority, names, algorithm, deps.random);
+    const { authority, issued } = await issueFor(deps, names, algorithm);
     const id = deps.random.uuid();
     await deps.writer.run(queueOf(scope), async (unit) => {
       unit.put(acmKeys.certificate(scope, id), {
@@ -82,6 +81,16 @@ function requestOf(input: Sdk.RequestCertificateRequest) {
     validationMethod: validationMethod as "DNS" | "EMAIL",
     validationDomains: Object.keys(validationDomains).length > 0 ? validationDomains : undefined,
   };
+}
+
+async function issueFor(deps: AcmDeps, names: readonly string[], algorithm: IssuableKey) {
+  try {
+    const authority = await authorityOf(deps);
+    return { authority, issued: await issue(authority, names, algorithm, deps.random) };
+  } catch (error) {
+    if (!(error instanceof NoOpenssl)) throw error;
+    throw acmErrors.notYet("RequestCertificate on a machine without openssl (ImportCertificate needs none)");
+  }
 }
 
 /** Made when it is first needed; of two that make one at the same time, the first to write it down wins. */
