@@ -47,6 +47,8 @@ export interface Config {
    * `<url>=<audience>[,<audience>…]` with spaces between them, e.g. `https://token.example.com=sts.amazonaws.com`.
    */
   readonly oidcIssuers: readonly OidcIssuer[];
+  /** How long the credentials of tasks' roles hold; agents are sent new ones at half of it. `GANTRY_TASK_CREDENTIALS_SECONDS`, for tests; default six hours, ECS's. */
+  readonly taskCredentialsSeconds: number;
 }
 
 export interface OidcIssuer {
@@ -77,6 +79,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const dnsPort = env.GANTRY_DNS_PORT ? Number(env.GANTRY_DNS_PORT) : port === 4566 ? 4553 : 0;
   if (!Number.isInteger(dnsPort) || dnsPort < 0 || dnsPort > 65535)
     throw new ConfigError(`GANTRY_DNS_PORT is not a port: ${env.GANTRY_DNS_PORT}`);
+  const taskCredentialsSeconds = Number(env.GANTRY_TASK_CREDENTIALS_SECONDS || "21600");
+  if (!Number.isInteger(taskCredentialsSeconds) || taskCredentialsSeconds < 2 || taskCredentialsSeconds > 43_200)
+    throw new ConfigError(`GANTRY_TASK_CREDENTIALS_SECONDS is not between 2 and 43200: ${env.GANTRY_TASK_CREDENTIALS_SECONDS}`);
   return {
     home,
     port,
@@ -94,6 +99,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,
     lifecycleHooks: hooksOf(env.GANTRY_LIFECYCLE_HOOKS),
     oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
+    taskCredentialsSeconds,
   };
 }
 

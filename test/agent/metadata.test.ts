@@ -258,7 +258,7 @@ describe("what a container is created with", () => {
     assert.deepEqual(spec.command, ["run", "it"]);
     assert.deepEqual(spec.entryPoint, ["/entry"]);
     assert.equal(spec.environment.A, "from definition");
-    assert.equal(spec.environment.B, "b=c");
+    assert.deepEqual(spec.secretEnvironment, { B: "b=c" });
     assert.equal(spec.environment.AWS_EXECUTION_ENV, "AWS_ECS_EC2");
     assert.equal(spec.environment.DATABASE_PORT_5432_TCP_ADDR, db.network?.address);
     assert.equal(spec.user, "1000:1000");
