@@ -13,6 +13,7 @@ import { createReporter } from "./control/reporter.ts";
 import { createTelemetry } from "./control/tcs.ts";
 import { openJournal } from "./journal.ts";
 import { createLogDrivers } from "./logs/drivers.ts";
+import { createForward } from "./metadata/forward.ts";
 import { createSampler } from "./metadata/sampler.ts";
 import { createMetadataServer } from "./metadata/server.ts";
 import { metadataVariables } from "./metadata/variables.ts";
@@ -126,7 +127,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const version = await untilReady(runtime, clock, log, signal);
   await engine.recover();
   balancing.start();
-  const metadata = createMetadataServer({ world, engine, sampler, tags: (view) => tagsOf(view.plan.arn) });
+  const forward = createForward(config.endpoint);
+  const metadata = createMetadataServer({ world, engine, sampler, forward, tags: (view) => tagsOf(view.plan.arn) });
   await metadata.listen("127.0.0.1", metadataPort);
   if (network.gateway) await metadata.listen(network.gateway, metadataPort);
 
@@ -292,6 +294,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     cancelRefresh();
     over.abort();
     await metadata.close();
+    forward.close();
     await connected;
     await reporter.drained(2_000);
     reporter.close();
