@@ -32,7 +32,14 @@ describe("instance metadata", () => {
   let now = 1_000_000;
   let hops = 1;
   const open = (tokens: "required" | "optional", hopLimit = 1) => {
-    const imds = createImds({ instance: () => facts, credentials: async () => secret, tokens, hopLimit, key: Buffer.alloc(32, 1), now: () => now });
+    const imds = createImds({
+      instance: () => facts,
+      credentials: async () => secret,
+      tokens,
+      hopLimit,
+      key: Buffer.alloc(32, 1),
+      now: () => now,
+    });
     return createServer((request, response) => imds.handle(request, response, hops));
   };
   const servers: Server[] = [];
