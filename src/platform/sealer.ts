@@ -36,6 +36,9 @@ export function createSealer(key: Uint8Array): Sealer {
         return undefined;
       }
     },
-    nameOf: (scope, text) => createHmac("sha256", key).update(JSON.stringify([scope, text])).digest("hex"),
+    nameOf: (scope, text) =>
+      createHmac("sha256", key)
+        .update(JSON.stringify([scope, text]))
+        .digest("hex"),
   };
 }

@@ -79,8 +79,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     else if (decision === "give-up") {
       log.warn({ task: task.arn }, "the agent never acknowledged this task: it is stopped");
       await giveUp(scope, key, task, "Task failed to start: the container agent did not accept it");
-    }
-    else if (decision === "send" && link) {
+    } else if (decision === "send" && link) {
       const definition = await definitionOf(scope, task);
       const instanceArn = (await store.get<ContainerInstanceRecord>(instance))?.value.arn;
       if (!definition) throw new Error(`the task definition ${task.taskDefinitionArn} is gone`);

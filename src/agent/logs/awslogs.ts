@@ -109,9 +109,7 @@ export async function openStream(
         throw new StepError(
           `ResourceInitializationError: failed to validate logger args: create ${kind} has been retried 1 times: failed to create Cloudwatch log ${kind}: ${told(error)} : exit status 1`,
         );
-      throw new Error(
-        `failed to initialize logging driver: failed to create Cloudwatch log ${kind}: ${described(error, operation)}`,
-      );
+      throw new Error(`failed to initialize logging driver: failed to create Cloudwatch log ${kind}: ${described(error, operation)}`);
     }
   };
   if (createGroup) await create("CreateLogGroup", { logGroupName: group });

@@ -51,7 +51,8 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
       // They are renewed while the task lives; after a restart of the agent they come with the connection.
       credentials: () => {
         const role = context.plan.payload.executionRoleCredentials;
-        if (role?.secretAccessKey === "") throw new AwsError("CredentialsNotYet", "the credentials of the execution role did not come yet", 0);
+        if (role?.secretAccessKey === "")
+          throw new AwsError("CredentialsNotYet", "the credentials of the execution role did not come yet", 0);
         return role ?? config.credentials;
       },
       clock,

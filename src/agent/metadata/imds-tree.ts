@@ -45,7 +45,9 @@ export function imdsTree(facts: InstanceFacts, credentials: InstanceCredentials 
             InstanceProfileArn: `arn:aws:iam::${roleAccount}:instance-profile/${roleName}`,
             InstanceProfileId: "AIPAGANTRYINSTANCEROLE",
           }),
-          "security-credentials": { [roleName]: text(credentials ? shown(credentials) : { Code: "Failed", Message: "The role cannot be had" }) },
+          "security-credentials": {
+            [roleName]: text(credentials ? shown(credentials) : { Code: "Failed", Message: "The role cannot be had" }),
+          },
         };
   return {
     dynamic: { "instance-identity": { document: text(document(facts)) } },
@@ -82,7 +84,17 @@ export function lookUp(tree: Tree, path: readonly string[]): string | undefined 
     .join("\n");
 }
 
-function document({ instanceId, instanceType, account, region, availabilityZone, localIpv4, imageId, architecture, startedAt }: InstanceFacts) {
+function document({
+  instanceId,
+  instanceType,
+  account,
+  region,
+  availabilityZone,
+  localIpv4,
+  imageId,
+  architecture,
+  startedAt,
+}: InstanceFacts) {
   return {
     accountId: account,
     architecture,

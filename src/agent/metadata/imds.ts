@@ -89,7 +89,9 @@ const titles: Readonly<Record<number, string>> = {
 
 function answer(response: ServerResponse, status: number, body?: string, headers: Readonly<Record<string, string>> = {}): void {
   const text = body ?? titles[status] ?? "";
-  response.writeHead(status, { "content-type": "text/plain", "content-length": Buffer.byteLength(text), server: "EC2ws", ...headers }).end(text);
+  response
+    .writeHead(status, { "content-type": "text/plain", "content-length": Buffer.byteLength(text), server: "EC2ws", ...headers })
+    .end(text);
 }
 
 /** Where it is served: `hops` says how far a caller's address is, undefined for one that gets nothing. */

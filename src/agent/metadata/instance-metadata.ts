@@ -65,6 +65,8 @@ export function createInstanceMetadata(
   const isBridged = (source: string) =>
     engine
       .tasks()
-      .some(({ state }) => state.containers.some(({ network }) => network?.mode === "bridge" && !network.released && network.address === source));
+      .some(({ state }) =>
+        state.containers.some(({ network }) => network?.mode === "bridge" && !network.released && network.address === source),
+      );
   return createImdsServer(imds, (source) => (source.startsWith("127.") ? 1 : isBridged(source) ? 2 : undefined));
 }

@@ -69,5 +69,10 @@ export function createKms(serverDeps: ServerDeps): ServerPart {
 }
 
 const byId = ({ KeyId }: { readonly KeyId?: string | undefined }) => KeyId;
-const byCiphertext = ({ KeyId, CiphertextBlob }: { readonly KeyId?: string | undefined; readonly CiphertextBlob?: Uint8Array | undefined }) =>
-  KeyId ?? ciphertextKey(CiphertextBlob);
+const byCiphertext = ({
+  KeyId,
+  CiphertextBlob,
+}: {
+  readonly KeyId?: string | undefined;
+  readonly CiphertextBlob?: Uint8Array | undefined;
+}) => KeyId ?? ciphertextKey(CiphertextBlob);

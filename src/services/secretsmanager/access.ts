@@ -41,7 +41,8 @@ export function secretAccess(deps: AccessDeps): { readonly policies: ResourcePol
     const secret = await find(given, where);
     if (!secret) return undefined;
     const id = textAt(input, "VersionId");
-    const version = id === undefined ? versionWith(secret, textAt(input, "VersionStage") ?? current) : secret.versions.find((each) => each.id === id);
+    const version =
+      id === undefined ? versionWith(secret, textAt(input, "VersionStage") ?? current) : secret.versions.find((each) => each.id === id);
     if (version?.sealed === undefined) return undefined;
     const [, , , region = "", account = ""] = secret.arn.split(":");
     const scope = { region, account };

@@ -63,7 +63,12 @@ export function createSecretsManager(serverDeps: ServerDeps): ServerPart {
   return {
     resourcePolicies: [access.policies],
     resources: [access.facts],
-    registrations: [{ service: "secretsmanager", handlers: Object.fromEntries(Object.entries(handlers).map(([name, each]) => [name, abroad(each as Handler)])) }],
+    registrations: [
+      {
+        service: "secretsmanager",
+        handlers: Object.fromEntries(Object.entries(handlers).map(([name, each]) => [name, abroad(each as Handler)])),
+      },
+    ],
     async start() {
       stop = startSweep(deps, "secrets", sweepSecrets);
     },

@@ -10,7 +10,11 @@ import { defaultKey } from "./put.ts";
 
 /** Tags of parameters, and the KMS keys that SecureStrings take. */
 export function parameterFacts(deps: AccessDeps): ResourceFacts {
-  async function decrypting(parameters: readonly ParameterRecord[], { region, account, ...where }: Where, all: boolean): Promise<readonly Need[]> {
+  async function decrypting(
+    parameters: readonly ParameterRecord[],
+    { region, account, ...where }: Where,
+    all: boolean,
+  ): Promise<readonly Need[]> {
     const scope = { region, account };
     const needs = new Map<string, Need>();
     for (const { name, versions } of parameters) {

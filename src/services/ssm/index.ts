@@ -29,5 +29,8 @@ export function createSsm(serverDeps: ServerDeps): ServerPart {
     RemoveTagsFromResource: change(operations.removeTagsFromResource),
     ListTagsForResource: ask(operations.listTagsForResource),
   } satisfies Handlers<SsmOperations>;
-  return { resources: [parameterFacts(deps)], registrations: [{ service: "ssm", handlers: handlers as Readonly<Record<string, Handler>> }] };
+  return {
+    resources: [parameterFacts(deps)],
+    registrations: [{ service: "ssm", handlers: handlers as Readonly<Record<string, Handler>> }],
+  };
 }

@@ -35,5 +35,8 @@ function hostOf(image: string): string | undefined {
 }
 
 function ecr(registryId: string, region: string, { endpoint, byExecutionRole }: RegistryContext): RegistryAuthentication {
-  return { type: "ecr", ecrAuthData: { registryId, region, endpointOverride: endpoint, ...(byExecutionRole ? { useExecutionRole: true } : {}) } };
+  return {
+    type: "ecr",
+    ecrAuthData: { registryId, region, endpointOverride: endpoint, ...(byExecutionRole ? { useExecutionRole: true } : {}) },
+  };
 }

@@ -40,7 +40,8 @@ export async function roleProblem(
   for (const role of rolesOf(definition, overrides)) {
     const roleArn = role.startsWith("arn:") ? role : iamArn(account, `role/${role}`);
     const found = await findRole(store, roleArn);
-    if (!found || !serviceMayAssume(found, { service: tasksService, sessionName: "ecs", now, region, source })) return cannotAssume(roleArn);
+    if (!found || !serviceMayAssume(found, { service: tasksService, sessionName: "ecs", now, region, source }))
+      return cannotAssume(roleArn);
   }
   return undefined;
 }
