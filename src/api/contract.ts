@@ -124,6 +124,13 @@ export interface UpgradeInfo {
   readonly log: Logger;
 }
 
+/** A number of Prometheus's kind gauge. */
+export interface Gauge {
+  readonly name: string;
+  readonly help: string;
+  readonly value: number;
+}
+
 /** What one part of the server (a service, the registry) brings to the whole. */
 export interface ServerPart {
   readonly registrations?: readonly ServiceRegistration[];
@@ -144,6 +151,8 @@ export interface ServerPart {
   survivors?(): Promise<readonly Write[]>;
   /** Forgets everything kept outside the store (files, caches, sessions). Called by reset after the store was emptied. */
   reset?(): Promise<void>;
+  /** What this part says in `/metrics`, beside the counts of requests. */
+  gauges?(): readonly Gauge[];
   /** What `./gantry status` says of this part; `problem` is undefined when all is well. */
   status?(): Promise<{ readonly name: string; readonly detail: string; readonly problem?: string }>;
 }

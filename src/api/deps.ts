@@ -1,6 +1,7 @@
 import type { Clock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
 import type { Logger } from "#platform/log.ts";
+import type { MetricSink } from "#platform/metric-sink.ts";
 import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Vault } from "#platform/vault.ts";
@@ -16,4 +17,6 @@ export interface ServerDeps {
   readonly vault: Vault;
   readonly config: Config;
   readonly log: Logger;
+  /** Where a part says what it measured; absent where nobody listens. */
+  readonly metrics?: MetricSink;
 }

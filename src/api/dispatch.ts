@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { gunzipSync } from "node:zlib";
 import { requestFacts } from "./arrival.ts";
 import { authenticate, type AuthenticatorOptions } from "./authenticate.ts";
 import type { Authorizer } from "./authorize.ts";
@@ -55,7 +56,9 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
   const limit = bodyLimits[signingName ?? ""] ?? bodyLimit;
   if (Number(headers["content-length"] ?? 0) <= limit) arrival.continue?.();
   const read = await readBody(request, limit);
-  let body: Uint8Array = "bytes" in read ? read.bytes : Buffer.alloc(0);
+  const received: Uint8Array = "bytes" in read ? read.bytes : Buffer.alloc(0);
+  const unpacked = headers["content-encoding"] === "gzip" && received.length > 0 ? gunzip(received, limit) : received;
+  let body: Uint8Array = unpacked ?? Buffer.alloc(0);
   const resolve = () => resolveCall({ method, rawPath, query, headers, signingName, body });
 
   let call: Call | Unresolved = resolve();
@@ -73,6 +76,7 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
       throw read.refused === "tooLarge"
         ? commonErrors.tooLarge(protocol, `The request body is longer than ${limit} bytes.`)
         : commonErrors.tooSlow(protocol, "The request body did not arrive in time.");
+    if (!unpacked) throw commonErrors.malformed(protocol, `The request body is not gzip, or longer than ${limit} bytes when unpacked.`);
     const declared = headers["x-amz-content-sha256"];
     const streaming = typeof declared === "string" && declared.startsWith("STREAMING-");
     const unsigned = !("error" in call) && options.anonymous.has(`${call.table.service}:${call.operation}`);
@@ -85,7 +89,7 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
             signature,
             protocol,
             signingName: table?.signingName,
-            payloadHash: () => payloadHash(declared, body, protocol),
+            payloadHash: () => payloadHash(declared, received, protocol),
           },
           now,
         );
@@ -112,6 +116,15 @@ export async function dispatch(options: DispatchOptions, arrival: Arrival): Prom
     arrival.log.error({ err: error, requestId, service: table?.service, operation: call.operation }, "a handler failed");
     const message = `We encountered an internal error (request ${requestId}). Please try again; the server's log has the cause.`;
     return fail(commonErrors.internal(protocol, message));
+  }
+}
+
+/** Undefined when it is no gzip or grows beyond the limit of a body. */
+function gunzip(bytes: Uint8Array, limit: number): Uint8Array | undefined {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: limit });
+  } catch {
+    return undefined;
   }
 }
 

@@ -24,7 +24,10 @@ export function ownRoutes(
   return new Map<string, RawRoute["handle"]>([
     ["/healthz", health],
     ["/_gantry/status", health],
-    ["/metrics", async (_request, response) => reply(response, 200, metrics(), "text/plain; version=0.0.4; charset=utf-8")],
+    [
+      "/metrics",
+      async (_request, response) => reply(response, 200, metrics() + gaugesOf(parts), "text/plain; version=0.0.4; charset=utf-8"),
+    ],
     [
       "/_gantry/reset",
       async (request, response) => {
@@ -39,6 +42,11 @@ export function ownRoutes(
       },
     ],
   ]);
+}
+
+function gaugesOf(parts: readonly ServerPart[]): string {
+  const gauges = parts.flatMap((part) => part.gauges?.() ?? []);
+  return gauges.map(({ name, help, value }) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`).join("");
 }
 
 const message = (text: string) => JSON.stringify({ message: text });

@@ -63,6 +63,7 @@ function environmentOf(config: Config): Record<string, string | undefined> {
     GANTRY_PRICES: config.prices,
     GANTRY_LIFECYCLE_HOOKS: config.lifecycleHooks,
     GANTRY_SECRETS_KEY: config.secretsKey,
+    GANTRY_WEBHOOKS: config.webhooks,
   };
 }
 

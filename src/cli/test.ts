@@ -15,7 +15,10 @@ interface Totals {
 }
 
 /** Files that use the machine's containers, network or much of its CPU run one at a time, after the others. */
-const isHeavy = (file: string) => /^test\/(road|cli|agent|containerd|network|registry|ecr|store)\//.test(file);
+const isHeavy = (file: string) => /^test\/(cli|agent|containerd|network|registry|ecr|store)\//.test(file);
+
+/** A whole Gantry each, that touches nothing but its own and waits for much of its time: two at once, at the end. */
+const isRoad = (file: string) => /^test\/road\//.test(file);
 
 /** Files that mostly wait, for a client that asks every ten seconds or for two minutes to be over: they go beside all others. */
 const isPatient = (file: string) => /^test\/(terraform\/|road\/services)/.test(file);
@@ -41,13 +44,18 @@ export async function test(words: readonly string[]): Promise<number> {
   const patient = runFiles(totals, files.filter(isPatient), 2);
   await runFiles(
     totals,
-    files.filter((file) => !isHeavy(file) && !isPatient(file)),
+    files.filter((file) => !isHeavy(file) && !isRoad(file) && !isPatient(file)),
     2,
   );
   await runFiles(
     totals,
     files.filter((file) => isHeavy(file) && !isPatient(file)),
     1,
+  );
+  await runFiles(
+    totals,
+    files.filter((file) => isRoad(file) && !isPatient(file)),
+    2,
   );
   await patient;
   // Whoever ends a process does not wait for the kernel to take it away.

@@ -37,6 +37,8 @@ export interface Config {
   readonly secretsKey: string | undefined;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
+  /** A JSON file that maps ARNs of SNS topics to URLs, for the actions of alarms, absolute; undefined for none. `GANTRY_WEBHOOKS`. */
+  readonly webhooks: string | undefined;
   /**
    * What ECS's deployment lifecycle hooks call where AWS calls Lambda: a JSON object of function names or ARNs and http(s) URLs, or the path of a file with one,
    * which is read each time. `GANTRY_LIFECYCLE_HOOKS`.
@@ -100,6 +102,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     lifecycleHooks: hooksOf(env.GANTRY_LIFECYCLE_HOOKS),
     oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
     taskCredentialsSeconds,
+    webhooks: env.GANTRY_WEBHOOKS ? resolve(env.GANTRY_WEBHOOKS) : undefined,
   };
 }
 

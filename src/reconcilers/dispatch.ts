@@ -74,7 +74,9 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     const link = links.ready(instance);
     const delivery = links.delivery(instance, key);
     const decision = decideDispatch(task, observation, delivery, link?.id ?? 0);
-    if (decision === "send" && task.desiredStatus === "STOPPED" && (await drains(key, scope, task, observation))) return;
+    // Asked only of a task that may: one turn of the event loop later, and starts would overtake stops.
+    const mayDrain = task.loadBalancers !== undefined || (task.serviceConnect?.endpoints.length ?? 0) > 0;
+    if (decision === "send" && task.desiredStatus === "STOPPED" && mayDrain && (await drains(key, scope, task, observation))) return;
     if (decision === "forget") links.forget(instance, key);
     else if (decision === "give-up") {
       log.warn({ task: task.arn }, "the agent never acknowledged this task: it is stopped");
@@ -137,7 +139,6 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
 
   /** Its load balancers, or others' proxies, still have requests with it: looked at again in a moment, for they may be done sooner than they must. */
   async function drains(key: string, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined): Promise<boolean> {
-    if (!task.loadBalancers && !task.serviceConnect?.endpoints.length) return false;
     if (observation?.lastStatus !== "RUNNING" || observation.stoppingAt !== undefined) return false;
     const connected = task.serviceConnect?.endpoints.length ? (task.stop?.at ?? 0) + connectDrainMs : 0;
     const wait = Math.max(connected, await drainedAt(store, scope, task, observation)) - clock.now();

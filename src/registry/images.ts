@@ -1,4 +1,5 @@
 import type { Clock } from "#platform/clock.ts";
+import type { MetricSink } from "#platform/metric-sink.ts";
 import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
 import type { Unit, Writer } from "#store/unit.ts";
@@ -54,10 +55,11 @@ export interface ImagesDeps {
   readonly guard: Guard;
   readonly clock: Clock;
   readonly random: Random;
+  readonly metrics?: MetricSink;
 }
 
 /** Manifests and tags. Every change writes the repository's record too, so that of two changes one is decided upon the other's outcome. */
-export function createImages({ store, writer, blobs, guard, clock, random }: ImagesDeps): Images {
+export function createImages({ store, writer, blobs, guard, clock, random, metrics }: ImagesDeps): Images {
   const now = () => clock.now();
 
   /** Runs `work` on the repository as it is now, in its queue. */
@@ -190,6 +192,11 @@ export function createImages({ store, writer, blobs, guard, clock, random }: Ima
       }),
 
     async pulled(repository, image) {
+      // Of an image for several platforms the manifest that follows its index counts. Source: "Amazon ECR repository metrics".
+      if (!/index|manifest\.list/.test(image.mediaType))
+        metrics?.put(repository, "AWS/ECR", [
+          { name: "RepositoryPullCount", dimensions: { RepositoryName: repository.name }, unit: "Count", at: now(), values: [1] },
+        ]);
       if (image.lastPulledAt !== undefined && now() - image.lastPulledAt < pullRefreshMs) return;
       const key = imageKey(repository, image.digest);
       const entry = await store.get<ImageRecord>(key);

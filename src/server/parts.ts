@@ -1,5 +1,6 @@
 import type { ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { createCloudWatch } from "#services/cloudwatch/index.ts";
 import { createAcm } from "#services/acm/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcr } from "#services/ecr/index.ts";
@@ -15,8 +16,12 @@ import { createSsm } from "#services/ssm/index.ts";
 import { createSts } from "#services/sts/index.ts";
 
 /** Every part of the server. The coverage table is made from what they register. */
-export function createParts(deps: ServerDeps): readonly ServerPart[] {
+export function createParts(given: ServerDeps): readonly ServerPart[] {
+  const cloudwatch = createCloudWatch(given);
+  const deps = { ...given, metrics: cloudwatch.sink };
   return [
+    // First to start and last to stop, for all others tell it what they measure.
+    cloudwatch,
     createSts(deps),
     createIam(deps),
     createEc2(deps),

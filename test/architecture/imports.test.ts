@@ -17,16 +17,17 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   },
   "load-balancer": { may: ["platform"], because: "a snapshot in, HAProxy out: it knows neither records nor AWS services" },
   store: { may: ["platform"], because: "state knows nothing of what is kept in it" },
+  metrics: { may: ["platform", "model"], because: "data points know nothing of who measures, asks or alarms" },
   scheduler: { may: ["model"], because: "pure: a snapshot in, assignments and reasons out" },
   api: { may: ["model", "platform", "store"], because: "the front door serves any service and knows none; policies are pure" },
   identity: { may: ["platform", "store", "api", "model"], because: "who asks, and what they may do: whoever answers a request needs it" },
   registry: { may: ["platform", "store", "api", "model", "identity"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {
-    may: ["platform", "store", "api", "model", "identity", "scheduler", "agent-protocol", "load-balancer"],
+    may: ["platform", "store", "metrics", "api", "model", "identity", "scheduler", "agent-protocol", "load-balancer"],
     because: "they read and write records, never call an operation",
   },
   services: {
-    may: ["platform", "store", "api", "model", "identity", "scheduler", "reconcilers", "agent-protocol", "registry"],
+    may: ["platform", "store", "metrics", "api", "model", "identity", "scheduler", "reconcilers", "agent-protocol", "registry"],
     because: "the operations of AWS's services",
   },
   server: {

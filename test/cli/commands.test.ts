@@ -35,7 +35,21 @@ const gantry = (args: readonly string[], env?: Record<string, string>) =>
 test("every command has a help with an example", async () => {
   const { out } = await gantry(["--help"]);
   const names = [...out.matchAll(/^ {2}([a-z]+)(?: \[| {2})/gm)].map((match) => match[1]!).filter((name) => name !== "help");
-  assert.deepEqual(names.toSorted(), ["bench", "cost", "demo", "down", "env", "nodes", "reset", "status", "test", "up", "version", "why"]);
+  assert.deepEqual(names.toSorted(), [
+    "bench",
+    "cost",
+    "demo",
+    "down",
+    "env",
+    "keys",
+    "nodes",
+    "reset",
+    "status",
+    "test",
+    "up",
+    "version",
+    "why",
+  ]);
   await Promise.all(
     names.map(async (name) => {
       const help = await gantry([name, "--help"]);

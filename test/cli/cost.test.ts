@@ -95,7 +95,7 @@ test("table, JSON and CSV say the same", async () => {
   const answer = JSON.parse(json!.out) as CostAnswer;
   assert.deepEqual(answer.total, { cost: "0.216685", elsewhere: "0.043810", elsewhereLacks: false });
   assert.deepEqual(answer.instances, [
-    { cluster: "sim", id: hex(999), ec2InstanceId: "i-00000000", type: "m5.large", hours: "2.000000", cost: "0.192000" },
+    { cluster: "sim", id: hex(999), ec2InstanceId: "i-000003e7", type: "m5.large", hours: "2.000000", cost: "0.192000" },
   ]);
   assert.deepEqual([answer.since, answer.until, answer.by], [Date.UTC(2026, 0, 31), Date.UTC(2026, 1, 1, 1), "service"]);
   const lines = csv!.out.split("\r\n");

@@ -26,7 +26,7 @@ before(async () => {
 
 afterEach(async () => {
   let left = await machine.leftovers();
-  for (let attempt = 0; left.length > 0 && attempt < 40; attempt++) {
+  for (let attempt = 0; left.length > 0 && attempt < 200; attempt++) {
     await delay(50);
     left = await machine.leftovers();
   }

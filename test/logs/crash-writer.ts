@@ -1,12 +1,12 @@
 // The child of crash.test.ts: puts log events without end and says on standard output what was acknowledged, until it is killed.
-import { writeSync } from "node:fs";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { LogFiles } from "#services/logs/storage/log-files.ts";
+import { say } from "../support/say.ts";
 
 const [root, round] = process.argv.slice(2);
 const files = new LogFiles(root!, systemClock, silentLogger);
-writeSync(1, "open\n");
+say("open");
 
 async function write(writer: string, stream: string): Promise<void> {
   for (let n = 1; ; n++) {
@@ -14,7 +14,7 @@ async function write(writer: string, stream: string): Promise<void> {
     const pad = "x".repeat((n * 911) % 40_000);
     const events = [0, 1, 2].map((i) => ({ timestamp: timestamp + i, message: Buffer.from(`${writer} ${n}.${i} ${pad}`) }));
     await files.append({ group: "g", stream }, events, Date.now());
-    writeSync(1, `${writer} ${n}\n`);
+    say(`${writer} ${n}`);
   }
 }
 

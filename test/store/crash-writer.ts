@@ -1,11 +1,11 @@
 // The child of crash.test.ts: writes without end and says on standard output what was acknowledged. It is killed while it does.
-import { writeSync } from "node:fs";
 import { systemClock } from "#platform/clock.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
+import { say } from "../support/say.ts";
 
 const [path, round, writers] = process.argv.slice(2);
 const store = await openSqliteStore({ path: path!, clock: systemClock });
-writeSync(1, "open\n");
+say("open");
 
 /** Each writer counts up in two keys at once, so that a torn transaction shows, and leaves a key behind for each step. */
 async function write(writer: string): Promise<void> {
@@ -18,7 +18,7 @@ async function write(writer: string): Promise<void> {
         ...(n % 10 === 0 ? [{ deletePrefix: `step/${round}/${writer}/${n / 10 - 1}` }] : []),
       ],
     });
-    writeSync(1, `${writer} ${n} ${result.revision}\n`);
+    say(`${writer} ${n} ${result.revision}`);
   }
 }
 

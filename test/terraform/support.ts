@@ -1,7 +1,7 @@
 /** Real Terraform with the real AWS provider, where this machine has both: from a mirror in the file system, so that no registry is asked. */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { accessKeyId, secretAccessKey } from "../support/http.ts";
@@ -35,16 +35,14 @@ export function findTerraform(): Found | { readonly missing: string } {
 }
 
 export interface Terraform {
-  /** Writes the configuration and applies it. */
-  apply(configuration: string): Promise<void>;
+  /** Writes the configuration, modules by their names, and applies it. A module's outputs are the output of its name. */
+  apply(modules: ReadonlyMap<string, string>): Promise<void>;
   /** 0: nothing to do, 2: there is. The text says what. */
   plan(): Promise<{ readonly code: number; readonly text: string }>;
   outputs(): Promise<Record<string, unknown>>;
   /** Ids and names of all that it keeps. */
   state(): Promise<string[]>;
   destroy(): Promise<void>;
-  /** Imports what lies at `id` as `address`. */
-  import(address: string, id: string): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -87,7 +85,7 @@ ${services.map((service) => `    ${service} = "${endpoint}"`).join("\n")}
   };
   const run = (...args: string[]) =>
     new Promise<{ code: number; text: string }>((resolve, reject) => {
-      execFile(terraform, args, { cwd: directory, env, timeout: 240_000, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+      execFile(terraform, args, { cwd: directory, env, timeout: 500_000, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
         const code = error === null ? 0 : error.code;
         if (typeof code === "number") resolve({ code, text: stdout + stderr });
         else reject(new Error(`terraform ${args.join(" ")}: ${error?.message}\n${stdout}${stderr}`));
@@ -99,11 +97,21 @@ ${services.map((service) => `    ${service} = "${endpoint}"`).join("\n")}
     if (process.env.TF_SHOW) process.stderr.write(text);
     return text;
   };
-  await good("init", "-input=false", "-no-color");
+  let initialized = false;
   const common = ["-input=false", "-no-color", "-auto-approve", "-parallelism=20"];
   return {
-    async apply(configuration) {
-      await writeFile(join(directory, "main.tf"), configuration);
+    async apply(modules) {
+      const names = [...modules.keys()];
+      for (const [name, configuration] of modules) {
+        await mkdir(join(directory, name), { recursive: true });
+        await writeFile(join(directory, name, "main.tf"), configuration);
+      }
+      const root = names.map(
+        (name) => `module "${name}" { source = "./${name}" }\noutput "${name}" {\n  value     = module.${name}\n  sensitive = true\n}\n`,
+      );
+      await writeFile(join(directory, "main.tf"), root.join(""));
+      if (!initialized) await good("init", "-input=false", "-no-color");
+      initialized = true;
       await good("apply", ...common);
     },
     plan: () => run("plan", "-input=false", "-no-color", "-detailed-exitcode"),
@@ -114,9 +122,6 @@ ${services.map((service) => `    ${service} = "${endpoint}"`).join("\n")}
     state: async () => (await good("state", "list")).split("\n").filter((line) => line !== ""),
     async destroy() {
       await good("destroy", ...common);
-    },
-    async import(address, id) {
-      await good("import", "-input=false", "-no-color", address, id);
     },
     remove: () => rm(directory, { recursive: true, force: true }),
   };

@@ -44,11 +44,7 @@ export function createDisks(directory: string): Disks {
     );
     let complaint = "";
     // By its status it says that some failed, not which.
-    await run("mount", ["--all", "--fstab", table], { timeout: 60_000, killSignal: "SIGKILL" }).catch(
-      (error: Error & { stderr?: string }) => {
-        complaint = error.stderr?.trim() || error.message;
-      },
-    );
+    await command("mount", ["--all", "--fstab", table]).catch((error: Error) => (complaint = error.message));
     await rm(table, { force: true });
     const stand = await mounted(disks);
     return disks.map((disk) => (stand.includes(disk) ? undefined : new Error(aboutOne(complaint, disk))));

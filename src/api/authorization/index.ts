@@ -1,4 +1,5 @@
 import { acm } from "./acm.ts";
+import { cloudwatch } from "./cloudwatch.ts";
 import { ec2 } from "./ec2.ts";
 import { ecr } from "./ecr.ts";
 import { ecs } from "./ecs.ts";
@@ -17,6 +18,7 @@ import { type Input, type Need, resourcesOf, type ServiceActions, textAt, type W
 /** By the service's name in the schemas. A test holds them against the registered operations: one that is not here is open to the root user only. */
 export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   acm,
+  cloudwatch,
   ec2,
   ecr,
   ecs,

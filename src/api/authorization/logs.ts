@@ -28,7 +28,7 @@ export const logs: ServiceActions = {
     ),
     ...each(stream, "CreateLogStream DeleteLogStream GetLogEvents PutLogEvents"),
     ...each("{resourceArn}", "ListTagsForResource TagResource UntagResource"),
-    ...each(none, "DescribeResourcePolicies PutResourcePolicy DeleteResourcePolicy"),
+    ...each(none, "DescribeResourcePolicies PutResourcePolicy DeleteResourcePolicy TestMetricFilter"),
     DescribeLogGroups: (input, where) => [streamArn(input, where, "", "")],
     CreateLogGroup: {
       on: group,

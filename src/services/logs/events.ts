@@ -11,6 +11,7 @@ import type {
 import type { RequestContext } from "#api/contract.ts";
 import { constraint, errors } from "./errors.ts";
 import { findGroup } from "./groups.ts";
+import { measure } from "./metric-filters.ts";
 import { PatternError } from "./pattern/errors.ts";
 import { parsePattern } from "./pattern/pattern.ts";
 import type { Matcher } from "./pattern/pattern.ts";
@@ -49,6 +50,9 @@ export async function putLogEvents(
       throw error;
     }
   }
+  await measure(state, context, group, events, context.now).catch((error: unknown) =>
+    context.log.warn({ err: error }, "events were not measured"),
+  );
   // Sequence tokens are ignored today, and still answered for old clients.
   return { nextSequenceToken: eventId({ timestamp: context.now, sequence: 0 }, record.id), rejectedLogEventsInfo: rejected };
 }

@@ -74,7 +74,7 @@ export async function deleteLogGroup(state: LogsState, input: DeleteLogGroupComm
     if (value.deletionProtection) throw errors.protectedGroup();
     const result = await state.deps.store.transaction({
       compare: [{ key, revision }],
-      writes: [{ delete: key }, { deletePrefix: keys.streams(context, value.id) }],
+      writes: [{ delete: key }, { deletePrefix: keys.streams(context, value.id) }, { deletePrefix: keys.filters(context, value.id) }],
     });
     if (!result.ok) continue;
     await state.files.removeGroup(value.id);
@@ -121,7 +121,7 @@ async function viewGroup(state: LogsState, scope: Scope, group: GroupRecord, sho
   return {
     ...view,
     retentionInDays: group.retentionInDays,
-    metricFilterCount: 0,
+    metricFilterCount: (await state.deps.store.list(keys.filters(scope, group.id))).entries.length,
     storedBytes: await state.files.groupBytes(group.id),
     logGroupClass: group.logGroupClass as LogGroup["logGroupClass"],
     logGroupArn: arn,

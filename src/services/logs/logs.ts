@@ -3,6 +3,7 @@ import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { filterLogEvents, getLogEvents, putLogEvents } from "./events.ts";
 import * as groups from "./groups.ts";
+import * as filters from "./metric-filters.ts";
 import { sweep, startRetention } from "./retention.ts";
 import type { LogsState } from "./state.ts";
 import { LogFiles } from "./storage/log-files.ts";
@@ -34,6 +35,10 @@ export function createLogs(deps: ServerDeps): ServerPart {
           PutLogEvents: bind(putLogEvents),
           GetLogEvents: bind(getLogEvents),
           FilterLogEvents: bind(filterLogEvents),
+          PutMetricFilter: bind(filters.putMetricFilter),
+          DescribeMetricFilters: bind(filters.describeMetricFilters),
+          DeleteMetricFilter: bind(filters.deleteMetricFilter),
+          TestMetricFilter: bind(filters.testMetricFilter),
           TagResource: bind(tags.tagResource),
           UntagResource: bind(tags.untagResource),
           ListTagsForResource: bind(tags.listTagsForResource),

@@ -20,6 +20,23 @@ export interface StreamRecord {
   readonly created: number;
 }
 
+/** Turns events of a group into a metric. */
+export interface MetricFilterRecord {
+  readonly name: string;
+  /** The group's name. */
+  readonly group: string;
+  readonly pattern: string;
+  readonly created: number;
+  readonly transformation: {
+    readonly metricName: string;
+    readonly metricNamespace: string;
+    readonly metricValue: string;
+    readonly defaultValue?: number;
+    readonly dimensions?: Readonly<Record<string, string>>;
+    readonly unit?: string;
+  };
+}
+
 export interface Scope {
   readonly account: string;
   readonly region: string;
@@ -32,6 +49,9 @@ export const keys = {
   groups: (scope: Scope) => `${root(scope)}/group/`,
   group: (scope: Scope, name: string) => `${root(scope)}/group/${name}`,
   streams: (scope: Scope, groupId: string) => `${root(scope)}/stream/${groupId}/`,
+  allFilters: (scope: Scope) => `${root(scope)}/filter/`,
+  filters: (scope: Scope, groupId: string) => `${root(scope)}/filter/${groupId}/`,
+  filter: (scope: Scope, groupId: string, name: string) => `${root(scope)}/filter/${groupId}/${name}`,
   stream: (scope: Scope, groupId: string, name: string) => `${root(scope)}/stream/${groupId}/${name}`,
 };
 

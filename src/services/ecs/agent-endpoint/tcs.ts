@@ -22,6 +22,8 @@ export interface TcsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** What one task used, as it comes. */
+  readonly used?: (task: LatestMetrics["task"]) => void;
   /** Health of the containers of one task of `instance` (its key in the store), by name. */
   readonly health: (instance: string, taskArn: string, containers: ReadonlyMap<string, string>) => Promise<void>;
 }
@@ -35,7 +37,7 @@ export interface Tcs {
   readonly connect: ConnectTotals;
 }
 
-export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
+export function createTcs({ clock, random, log, used, health }: TcsOptions): Tcs {
   const channels = new Set<Channel>();
   const metrics = new Map<string, LatestMetrics>();
   const connect = new ConnectTotals();
@@ -45,6 +47,7 @@ export function createTcs({ clock, random, log, health }: TcsOptions): Tcs {
     connect.add(task.taskArn, listOf(task.serviceConnectMetricsWrapper), clock.now());
     metrics.delete(task.taskArn);
     metrics.set(task.taskArn, { receivedAt: clock.now(), task });
+    used?.(task);
     if (metrics.size > maxTasks) metrics.delete(metrics.keys().next().value!);
   }
 

@@ -23,8 +23,6 @@ export async function checkConnections(
   await checkLoadBalancers(store, scope, given.loadBalancers, definition, strategy);
   const registries = given.serviceRegistries ?? [];
   if (registries.length === 0) return;
-  if (definition && definition.networkMode !== "awsvpc")
-    throw notYet(`serviceRegistries of tasks in network mode ${definition.networkMode ?? "bridge"}`);
   const containers = definition?.containerDefinitions ?? [];
   const ports = Object.fromEntries(
     containers.map(({ name = "", portMappings = [] }) => [name, portMappings.map(({ containerPort = 0 }) => containerPort)]),

@@ -4,6 +4,7 @@ import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createConnectReconciler } from "#reconcilers/service-connect/reconciler.ts";
+import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
@@ -79,7 +80,8 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     targetHealth: (...report) => balancers.targetHealth(...report),
     subscribed: (...subscription) => connect.subscribed(...subscription),
   });
-  const tcs = createTcs({ clock, random, log, health: (...report) => reportHealth(taskDeps, ...report) });
+  const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
+  const tcs = createTcs({ clock, random, log, used: ecsMetrics?.observe, health: (...report) => reportHealth(taskDeps, ...report) });
 
   const operation = <I, O>(handle: (deps: TaskDeps, input: I, context: RequestContext) => O | Promise<O>): Handler<never, O> =>
     ((input: I, context: RequestContext) => handle(taskDeps, input, context)) as Handler<never, O>;
@@ -111,11 +113,13 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       vpcs.start();
       connect.start();
       reconcilers.start();
+      ecsMetrics?.start();
     },
     async stop() {
       closing = true;
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
+      await ecsMetrics?.stop();
       await balancers.stop();
       await vpcs.stop();
       await connect.stop();
@@ -135,6 +139,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       tcs.forgetAll();
       await reconcilers.startOver();
     },
+    gauges: () => [{ name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length }],
     async status() {
       const count = links.instances().length;
       return { name: "ecs-tasks", detail: `${count} ${count === 1 ? "agent" : "agents"} connected` };

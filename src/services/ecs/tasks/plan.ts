@@ -98,7 +98,7 @@ export function newTask(plan: TaskPlan, { instance, place }: Machine, target: La
     ...(plan.loadBalancers?.length ? { loadBalancers: plan.loadBalancers } : {}),
     ...(plan.loadBalancers?.length || connect ? { ec2InstanceId: instance.ec2InstanceId } : {}),
     ...(connect ? { serviceConnect: connect } : {}),
-    ...(connect && !fargate && hostAddress !== undefined ? { hostAddress } : {}),
+    ...((connect || plan.serviceRegistries?.length) && !fargate && hostAddress !== undefined ? { hostAddress } : {}),
     ...(provider === undefined ? {} : { capacityProviderName: provider }),
     group: plan.group,
     startedBy: plan.startedBy,

@@ -1,6 +1,6 @@
 import { compileComparison, readExpression, readLiteral, readOperator } from "./condition.ts";
 import type { Scalar } from "./condition.ts";
-import type { Reader } from "./reader.ts";
+import { Reader } from "./reader.ts";
 
 /** A step of a selector: a member, an element, or any of them. */
 type Step = string | number | typeof ANY;
@@ -27,6 +27,14 @@ export function parseJsonPattern(reader: Reader): (message: string) => boolean {
     }
     return test(value);
   };
+}
+
+/** `$.a.b[0]` by itself: the values that it selects. Throws PatternError. */
+export function parseSelector(text: string): (document: unknown) => unknown[] {
+  const reader = new Reader(text);
+  const steps = readSelector(reader);
+  if (!reader.done) throw reader.fail();
+  return (document) => select(document, steps);
 }
 
 function readCondition(reader: Reader): (document: unknown) => boolean {

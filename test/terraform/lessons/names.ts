@@ -1,15 +1,7 @@
-/** Cloud Map by real Terraform: applied, planned clean, changed, destroyed, and nothing of it left. */
+/** Cloud Map. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { createEc2 } from "#services/ec2/index.ts";
-import { createRoute53 } from "#services/route53/index.ts";
-import { createServiceDiscovery } from "#services/servicediscovery/index.ts";
-import { createSts } from "#services/sts/index.ts";
-import { startServer } from "../support/http.ts";
-import { findTerraform, startTerraform } from "./support.ts";
-
-const found = findTerraform();
-const skip = "missing" in found ? found.missing : false;
+import type { Lesson } from "./lesson.ts";
+import { keysBelow } from "./lesson.ts";
 
 const configuration = `
 data "aws_vpc" "default" { default = true }
@@ -110,39 +102,21 @@ output "same" {
 output "zone" { value = data.aws_route53_zone.corp.name }
 `;
 
-test(
-  "Terraform applies namespaces, services and instances, plans clean, changes and destroys them",
-  { skip, timeout: 600_000 },
-  async () => {
-    assert.ok("terraform" in found);
-    const server = await startServer({
-      parts: (deps) => [createSts(deps), createEc2(deps), createServiceDiscovery(deps), createRoute53(deps)],
-    });
-    const terraform = await startTerraform(found, server.endpoint, ["ec2", "sts", "iam", "servicediscovery", "route53"]);
-    const keys = async () => (await server.deps.store.list("/servicediscovery")).entries.map(({ key }) => key);
-    try {
-      await terraform.apply(configuration);
-      const clean = await terraform.plan();
-      assert.equal(clean.code, 0, clean.text);
-      assert.deepEqual(await terraform.outputs(), { same: [true, true, true], zone: "corp.local" });
-      const changed = configuration
-        .replace('"all apps"', '"every app"')
-        .replace('"inside"', '"within"')
-        .replace("ttl  = 10", "ttl  = 15")
-        .replace('version           = "v1"', 'version           = "v2"')
-        .replace('tier = "front"', 'tier = "web"');
-      await terraform.apply(changed);
-      const again = await terraform.plan();
-      assert.equal(again.code, 0, again.text);
-      await terraform.destroy();
-      assert.deepEqual(await terraform.state(), []);
-      assert.deepEqual(
-        (await keys()).filter((key) => key.startsWith("/servicediscovery/")),
-        [],
-      );
-    } finally {
-      await terraform.remove();
-      await server.close();
-    }
+export const names: Lesson = {
+  name: "names",
+  services: ["ec2", "servicediscovery", "route53"],
+  configuration: async () => configuration,
+  changed: (text) =>
+    text
+      .replace('"all apps"', '"every app"')
+      .replace('"inside"', '"within"')
+      .replace("ttl  = 10", "ttl  = 15")
+      .replace('version           = "v1"', 'version           = "v2"')
+      .replace('tier = "front"', 'tier = "web"'),
+  applied(outputs) {
+    assert.deepEqual(outputs, { same: [true, true, true], zone: "corp.local" });
   },
-);
+  async destroyed(server) {
+    assert.deepEqual(await keysBelow(server, "/servicediscovery/"), []);
+  },
+};

@@ -134,7 +134,7 @@ resource "aws_iam_instance_profile" "node" {
 }
 
 resource "aws_iam_service_linked_role" "ecs" {
-  aws_service_name = "ecs.amazonaws.com"
+  aws_service_name = "ecs.application-autoscaling.amazonaws.com"
 }
 
 resource "aws_iam_openid_connect_provider" "ci" {

@@ -1,0 +1,230 @@
+/** What Gantry publishes by itself: ECS's utilization and Container Insights from agents' reports, logs and their metric filters. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import * as cw from "@aws-sdk/client-cloudwatch";
+import * as logs from "@aws-sdk/client-cloudwatch-logs";
+import { ecsKeys } from "#model/ecs-keys.ts";
+import { FakeClock, settle } from "#platform/fake-clock.ts";
+import { silentLogger } from "#platform/log.ts";
+import type { Measurement, MetricSink } from "#platform/metric-sink.ts";
+import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
+import { createCloudWatch } from "#services/cloudwatch/index.ts";
+import { createLogs } from "#services/logs/logs.ts";
+import { openSqliteStore } from "#store/sqlite.ts";
+import { startServer } from "../support/http.ts";
+
+const scope = { account: "000000000000", region: "us-east-1" };
+const set = (value: number) => ({ min: value, max: value, sampleCount: 1, sum: value });
+
+test("ECS: a service's utilization from each report, a cluster's and Container Insights at the minute's end", async () => {
+  const home = await mkdtemp(join(tmpdir(), "gantry-published-"));
+  const clock = new FakeClock(Date.UTC(2026, 0, 1));
+  const store = await openSqliteStore({ path: join(home, "store.sqlite"), clock });
+  const told: (Measurement & { readonly namespace: string })[] = [];
+  const sink: MetricSink = { put: (_scope, namespace, data) => void told.push(...data.map((each) => ({ ...each, namespace }))) };
+  const metrics = createEcsMetrics({ store, clock, log: silentLogger, sink });
+  try {
+    const arn = (id: string) => `arn:aws:ecs:us-east-1:000000000000:task/main/${id}`;
+    const resources = { cpu: 512, memory: 1024, portsTcp: [], portsUdp: [] };
+    const task = (id: string, launchType: string) => ({
+      arn: arn(id),
+      id,
+      cluster: "main",
+      taskDefinitionArn: "arn:aws:ecs:us-east-1:000000000000:task-definition/web:3",
+      containerInstanceId: "i1",
+      launchType,
+      group: "service:web",
+      desiredStatus: "RUNNING",
+      resources,
+      containers: [
+        { name: "app", cpu: "256" },
+        { name: "side", cpu: "0" },
+      ],
+    });
+    const key = (kind: "task" | "taskObserved", id: string) => ecsKeys[kind](scope, "main", id);
+    await store.transaction({
+      writes: [
+        {
+          put: ecsKeys.cluster(scope, "main"),
+          value: { name: "main", status: "ACTIVE", settings: [{ name: "containerInsights", value: "enhanced" }] },
+        },
+        {
+          put: ecsKeys.containerInstance(scope, "main", "i1"),
+          value: { id: "i1", ec2InstanceId: "i-1", status: "ACTIVE", registeredResources: { cpu: 2048, memory: 4096 } },
+        },
+        { put: ecsKeys.allocation(scope, "main", "i1"), value: { tasks: { a: resources } } },
+        { put: ecsKeys.service(scope, "main", "web"), value: { name: "web", status: "ACTIVE", desiredCount: 3 } },
+        { put: ecsKeys.deployment(scope, "main", "web", "d"), value: { status: "PRIMARY" } },
+        { put: key("task", "a"), value: task("a", "EC2") },
+        { put: key("taskObserved", "a"), value: { lastStatus: "RUNNING" } },
+        { put: key("task", "f"), value: { ...task("f", "FARGATE"), ephemeralStorageGiB: 20 } },
+      ],
+    });
+    metrics.start();
+    const report = (id: string, cpu: number) =>
+      metrics.observe({
+        taskArn: arn(id),
+        taskDefinitionFamily: "web",
+        taskDefinitionVersion: "3",
+        containerMetrics: [
+          {
+            containerName: "app",
+            cpuStatsSet: set(cpu),
+            memoryStatsSet: set(200),
+            networkStatsSet: { rxBytes: set(600), txBytes: set(1200) },
+            storageStatsSet: { readSizeBytes: set(10), writeSizeBytes: set(20) },
+          },
+          {
+            containerName: "side",
+            cpuStatsSet: set(0),
+            memoryStatsSet: set(56),
+            networkStatsSet: { rxBytes: set(600), txBytes: set(1200) },
+          },
+        ],
+      });
+    for (const cpu of [10, 20, 30]) {
+      report("a", cpu);
+      report("f", 50);
+      await clock.advance(15_000);
+    }
+    metrics.observe({ taskArn: arn("a"), taskDefinitionFamily: "web", taskDefinitionVersion: "3", containerMetrics: null as never });
+    const of = (namespace: string, name: string, dimensions: object) =>
+      told
+        .filter(
+          (each) => each.namespace === namespace && each.name === name && JSON.stringify(each.dimensions) === JSON.stringify(dimensions),
+        )
+        .map(({ values }) => values[0]);
+    const service = { ClusterName: "main", ServiceName: "web" };
+    // 10 % of a core is 102.4 units, of 512.
+    assert.deepEqual(of("AWS/ECS", "CPUUtilization", service), [20, 100, 40, 100, 60, 100]);
+    assert.deepEqual(of("AWS/ECS", "MemoryUtilization", service)[0], 25);
+    await clock.advance(15_000);
+    for (let i = 0; i < 20; i++) await settle();
+    const cluster = { ClusterName: "main" };
+    assert.deepEqual(of("AWS/ECS", "CPUReservation", cluster), [25]);
+    assert.deepEqual(of("AWS/ECS", "MemoryReservation", cluster), [25]);
+    // Fargate's tasks are not on the cluster's own machines.
+    assert.deepEqual(
+      of("AWS/ECS", "CPUUtilization", cluster).map((value) => Math.round(value!)),
+      [10],
+    );
+    const insights = (name: string, dimensions: object) => of("ECS/ContainerInsights", name, dimensions).map((value) => Math.round(value!));
+    assert.deepEqual(insights("CpuUtilized", service), [205, 512]);
+    assert.deepEqual(insights("MemoryUtilized", { ClusterName: "main", TaskDefinitionFamily: "web" }), [256, 256]);
+    assert.deepEqual(insights("NetworkRxBytes", service), [30, 30]);
+    assert.deepEqual(
+      ["DesiredTaskCount", "RunningTaskCount", "PendingTaskCount", "DeploymentCount", "TaskSetCount"].flatMap((name) =>
+        insights(name, service),
+      ),
+      [3, 1, 1, 1, 0],
+    );
+    assert.deepEqual(
+      ["TaskCount", "ServiceCount", "ContainerInstanceCount", "instance_number_of_running_tasks"].flatMap((name) =>
+        insights(name, cluster),
+      ),
+      [1, 1, 1, 1],
+    );
+    const container = { ClusterName: "main", TaskDefinitionFamily: "web", ServiceName: "web", TaskId: "a", ContainerName: "app" };
+    assert.deepEqual(insights("ContainerCpuUtilization", container), [80]);
+    assert.deepEqual(insights("ContainerMemoryUtilized", container), [200]);
+    assert.ok(told.every(({ at, namespace }) => namespace === "AWS/ECS" || at === Date.UTC(2026, 0, 1)));
+  } finally {
+    await metrics.stop();
+    await store.close();
+    await rm(home, { recursive: true, force: true });
+  }
+});
+
+test("logs: what comes in is counted, metric filters publish, TestMetricFilter shows what they take", async () => {
+  const server = await startServer({
+    parts: (deps) => {
+      const cloudwatch = createCloudWatch(deps);
+      return [cloudwatch, createLogs({ ...deps, metrics: cloudwatch.sink })];
+    },
+  });
+  const log = new logs.CloudWatchLogsClient(server.sdk());
+  const watch = new cw.CloudWatchClient(server.sdk());
+  try {
+    const logGroupName = "/app";
+    await log.send(new logs.CreateLogGroupCommand({ logGroupName }));
+    await log.send(new logs.CreateLogStreamCommand({ logGroupName, logStreamName: "s" }));
+    const filter = (filterName: string, filterPattern: string, transformation: Partial<logs.MetricTransformation>) =>
+      log.send(
+        new logs.PutMetricFilterCommand({
+          logGroupName,
+          filterName,
+          filterPattern,
+          metricTransformations: [{ metricName: filterName, metricNamespace: "App", metricValue: "1", ...transformation }],
+        }),
+      );
+    await filter("errors", '{ $.level = "error" }', { dimensions: { Service: "$.service" }, unit: "Count" });
+    await filter("latency", "{ $.ms = * }", { metricValue: "$.ms" });
+    await filter("fatal", "FATAL", { defaultValue: 0 });
+    await assert.rejects(filter("bad", "{ $.x", {}), { name: "InvalidParameterException" });
+    await assert.rejects(filter("bad", "x", { metricValue: "one" }), { name: "InvalidParameterException" });
+    const now = Date.now();
+    const events = [
+      { level: "error", service: "web", ms: 5 },
+      { level: "error", service: "web", ms: 15 },
+      { level: "info", ms: "no" },
+    ].map((one) => ({ timestamp: now, message: JSON.stringify(one) }));
+    await log.send(new logs.PutLogEventsCommand({ logGroupName, logStreamName: "s", logEvents: events }));
+    const ask = async (Namespace: string, MetricName: string, Dimensions: cw.Dimension[] = []) => {
+      for (let tries = 0; tries < 50; tries++) {
+        const { Datapoints } = await watch.send(
+          new cw.GetMetricStatisticsCommand({
+            Namespace,
+            MetricName,
+            Dimensions,
+            StartTime: new Date(now - 120_000),
+            EndTime: new Date(now + 120_000),
+            Period: 3600,
+            Statistics: ["Sum", "SampleCount"],
+          }),
+        );
+        if (Datapoints!.length > 0) return [Datapoints![0]!.Sum, Datapoints![0]!.SampleCount];
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return [];
+    };
+    assert.deepEqual(await ask("App", "errors", [{ Name: "Service", Value: "web" }]), [2, 2]);
+    assert.deepEqual(await ask("App", "latency"), [20, 2]);
+    assert.deepEqual(await ask("App", "fatal"), [0, 1]);
+    const group = [{ Name: "LogGroupName", Value: logGroupName }];
+    assert.deepEqual(await ask("AWS/Logs", "IncomingLogEvents", group), [3, 1]);
+    assert.deepEqual(await ask("AWS/Logs", "IncomingBytes", group), [events.reduce((sum, { message }) => sum + message.length, 0), 1]);
+
+    const described = await log.send(new logs.DescribeMetricFiltersCommand({ logGroupName, filterNamePrefix: "e" }));
+    assert.deepEqual(
+      described.metricFilters!.map(({ filterName }) => filterName),
+      ["errors"],
+    );
+    assert.equal((await log.send(new logs.DescribeLogGroupsCommand({}))).logGroups![0]!.metricFilterCount, 3);
+    const { matches } = await log.send(
+      new logs.TestMetricFilterCommand({
+        filterPattern: "[ip, user, ..., status = 4*, bytes]",
+        logEventMessages: ['127.0.0.1 frank [10/Oct/2000] "GET /" 404 1534', "127.0.0.1 frank x 200 1"],
+      }),
+    );
+    assert.deepEqual(matches, [
+      {
+        eventNumber: 1,
+        eventMessage: '127.0.0.1 frank [10/Oct/2000] "GET /" 404 1534',
+        extractedValues: { $ip: "127.0.0.1", $user: "frank", $status: "404", $bytes: "1534" },
+      },
+    ]);
+    await log.send(new logs.DeleteMetricFilterCommand({ logGroupName, filterName: "fatal" }));
+    await assert.rejects(log.send(new logs.DeleteMetricFilterCommand({ logGroupName, filterName: "fatal" })), {
+      name: "ResourceNotFoundException",
+    });
+    await log.send(new logs.DeleteLogGroupCommand({ logGroupName }));
+    assert.deepEqual((await server.deps.store.list("/logs/")).entries, []);
+  } finally {
+    log.destroy();
+    watch.destroy();
+    await server.close();
+  }
+});
