@@ -13,7 +13,9 @@ import { createReporter } from "./control/reporter.ts";
 import { createTelemetry } from "./control/tcs.ts";
 import { openJournal } from "./journal.ts";
 import { createLogDrivers } from "./logs/drivers.ts";
+import { createForward } from "./metadata/forward.ts";
 import { createSampler } from "./metadata/sampler.ts";
+import { createInstanceMetadata } from "./metadata/instance-metadata.ts";
 import { createMetadataServer } from "./metadata/server.ts";
 import { metadataVariables } from "./metadata/variables.ts";
 import { createLoadBalancing, type LoadBalancing } from "./load-balancing/load-balancing.ts";
@@ -61,12 +63,19 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const cluster = () => config.cluster;
   const instance = () => instanceArn;
 
-  const metadataPort = await choosePort(Number(journal.get("metadataPort") ?? 0));
-  journal.set("metadataPort", String(metadataPort));
+  const keptPort = async (name: string) => {
+    const port = await choosePort(Number(journal.get(name) ?? 0));
+    journal.set(name, String(port));
+    return port;
+  };
+  const metadataPort = await keptPort("metadataPort");
+  const instancePort = config.instanceRole === undefined ? undefined : await keptPort("instanceMetadataPort");
+  const bridged = config.metadataHopLimit >= 2;
   const network = (deps.network ?? createNetwork)({
     instance: config.instance,
     dynamicPorts: config.dynamicPorts,
     metadataPort: () => metadataPort,
+    instanceMetadataPort: bridged ? instancePort : undefined,
     memory: journal,
     random,
     clock,
@@ -92,7 +101,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     registry: createRegistryLogins({ config, clock, random }),
     connect,
     secrets: createTaskSecrets({ config, clock, random }),
-    metadataVariables: (plan, task, container) => metadataVariables(plan, task, container, metadataPort),
+    metadataVariables: (plan, task, container) => metadataVariables(plan, task, container, metadataPort, instancePort),
     cluster,
   };
   const ecs = createAwsClient({
@@ -130,9 +139,16 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   await engine.recover();
   await instances.start();
   balancing.start();
-  const metadata = createMetadataServer({ world, engine, sampler, tags: (view) => tagsOf(view.plan.arn) });
+  const forward = createForward(config.endpoint);
+  const metadata = createMetadataServer({ world, engine, sampler, forward, tags: (view) => tagsOf(view.plan.arn) });
   await metadata.listen("127.0.0.1", metadataPort);
   if (network.gateway) await metadata.listen(network.gateway, metadataPort);
+  const instanceMetadata =
+    config.instanceRole === undefined
+      ? undefined
+      : createInstanceMetadata(config.instanceRole, { config, engine, journal, clock, random, log, instance });
+  for (const address of ["127.0.0.1", ...(bridged && network.gateway ? [network.gateway] : [])])
+    await instanceMetadata?.listen(address, instancePort!);
 
   const tagsOf = async (taskArn: string) => {
     const list = async (resourceArn: string) => {
@@ -300,6 +316,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     cancelRefresh();
     over.abort();
     await metadata.close();
+    forward.close();
+    await instanceMetadata?.close();
     await connected;
     await reporter.drained(2_000);
     reporter.close();

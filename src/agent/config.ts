@@ -53,6 +53,12 @@ export interface AgentConfig {
   readonly registryHosts: Readonly<Record<string, string>>;
   /** Registries of other machines spoken to in plain HTTP: `GANTRY_INSECURE_REGISTRIES`, e.g. `["10.0.0.5:5000"]`. */
   readonly insecureRegistries: readonly string[];
+  /** The role, by name or ARN, whose credentials this machine's instance metadata gives to its tasks; undefined: there is no instance metadata. `GANTRY_INSTANCE_ROLE`. */
+  readonly instanceRole: string | undefined;
+  /** `required`: version 2 of the instance metadata only. `GANTRY_METADATA_TOKENS`, default `required`. */
+  readonly metadataTokens: "required" | "optional";
+  /** 1: tasks in mode host only; 2: those in mode bridge too. `GANTRY_METADATA_HOP_LIMIT`, default 1. */
+  readonly metadataHopLimit: number;
 }
 
 export interface AwsCredentials {
@@ -127,6 +133,9 @@ export function readAgentConfig(env: Environment): AgentConfig {
     runscPlatform: word("GANTRY_RUNSC_PLATFORM", env),
     registryHosts: registryHosts(env),
     insecureRegistries: stringList("GANTRY_INSECURE_REGISTRIES", env, []),
+    instanceRole: instanceRole(env),
+    metadataTokens: metadataTokens(env),
+    metadataHopLimit: hopLimit(env),
   };
 }
 
@@ -149,6 +158,24 @@ function registryHosts(env: Environment): Readonly<Record<string, string>> {
       throw new AgentConfigError(`GANTRY_REGISTRY_HOSTS: the place of ${domain} is not a URL: ${url}`);
   }
   return hosts;
+}
+
+function instanceRole({ GANTRY_INSTANCE_ROLE: role }: Environment): string | undefined {
+  if (role && !/^(arn:aws[a-z-]*:iam::\d{12}:role\/)?[\w+=,.@/-]+$/.test(role))
+    throw new AgentConfigError(`GANTRY_INSTANCE_ROLE is not the name or ARN of a role: ${role}`);
+  return role || undefined;
+}
+
+function metadataTokens({ GANTRY_METADATA_TOKENS: tokens = "required" }: Environment): AgentConfig["metadataTokens"] {
+  if (tokens !== "required" && tokens !== "optional")
+    throw new AgentConfigError(`GANTRY_METADATA_TOKENS is not required or optional: ${tokens}`);
+  return tokens;
+}
+
+function hopLimit(env: Environment): number {
+  const limit = count("GANTRY_METADATA_HOP_LIMIT", env, 1);
+  if (limit < 1 || limit > 64) throw new AgentConfigError(`GANTRY_METADATA_HOP_LIMIT is not between 1 and 64: ${limit}`);
+  return limit;
 }
 
 function fargateRuntime(env: Environment): string {

@@ -3,6 +3,8 @@ import type { Clock } from "#platform/clock.ts";
 import type { Random } from "#platform/random.ts";
 import { createAwsClient } from "./aws/client.ts";
 import type { AgentConfig } from "./config.ts";
+import { executionRole, resourcesPrefix, retrievalFailed } from "./execution-role.ts";
+import { StepError } from "./steps/step-error.ts";
 import type { RegistryLogins } from "./task/world.ts";
 
 interface Login {
@@ -16,19 +18,26 @@ const genuineEcr = /^(\d{12})\.dkr[.-]ecr\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.c
 type Deps = { readonly config: AgentConfig; readonly clock: Clock; readonly random: Random };
 
 /**
- * Logins for our registry and for ECR by GetAuthorizationToken, kept until shortly before they end. Everything else is pulled anonymously.
+ * Logins for our registry and for ECR by GetAuthorizationToken, with the credentials of the task's execution role where it has one, kept until shortly
+ * before they end. Everything else is pulled anonymously.
  */
 export function createRegistryLogins(deps: Deps): RegistryLogins {
-  const { config } = deps;
+  const { config, clock } = deps;
   const login = createTokens(deps);
   return {
-    credentials(plan, { definition }) {
+    credentials(plan, { definition }, signal) {
       const data = definition.registryAuthentication?.type === "ecr" ? definition.registryAuthentication.ecrAuthData : undefined;
       const [, account, genuineRegion] = genuineEcr.exec(definition.image.split("/")[0] ?? "") ?? [];
       if (!data && !account && !isLocal(config, definition.image)) return undefined;
       const endpoint = data?.endpointOverride ? withScheme(data.endpointOverride) : config.ecrEndpoint;
-      const role = data?.useExecutionRole ? plan.payload.executionRoleCredentials : undefined;
-      return () => login(endpoint, data?.region || genuineRegion || config.region, data?.registryId || account, role);
+      const ask = (role: Credentials | undefined) =>
+        login(endpoint, data?.region || genuineRegion || config.region, data?.registryId || account, role);
+      if (!data?.useExecutionRole) return () => ask(undefined);
+      return async () => {
+        const role = await executionRole(plan, clock, signal);
+        if (!role) throw new StepError(`${resourcesPrefix}the task has no credentials of its execution role`);
+        return ask(role).catch(retrievalFailed("retrieve ecr registry auth"));
+      };
     },
   };
 }
@@ -72,7 +81,8 @@ function createTokens({ config, clock, random }: Deps): Tokens {
     return { username, password: password.join(":"), expiresAt: (data.expiresAt ?? clock.now() / 1000 + 3600) * 1000 };
   };
   return async (endpoint, region, registryId, role) => {
-    const key = [endpoint, region, registryId, role?.credentialsId].join(" ");
+    // By role, not by task: many tasks of one role start at once, and what the role may is asked at each pull.
+    const key = [endpoint, region, registryId, role?.roleArn].join(" ");
     const known = await logins.get(key)?.catch(() => undefined);
     if (known && known.expiresAt - clock.now() > 300_000) return known;
     const fresh = fetchLogin(endpoint, region, registryId, role);

@@ -87,5 +87,7 @@ export function addResourceKeys(
   tags: Readonly<Record<string, string>> | undefined,
 ): void {
   if (account !== "") context["aws:ResourceAccount"] = [account];
+  const caller = context["aws:PrincipalAccount"];
+  if (prefix === "kms" && caller) context["kms:CallerAccount"] = caller;
   if (tags) Object.assign(context, tagContext("aws:ResourceTag", tags), tagContext(`${prefix}:ResourceTag`, tags));
 }

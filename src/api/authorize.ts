@@ -120,7 +120,7 @@ export function createAuthorizer({ open, policies, resourcePolicies, resources }
           ...(source?.required && { resourcePolicyRequired: true }),
         };
         const decision = evaluate(question, source ? { ...set, resource: await source.resourcePolicies(resource, need.action) } : set);
-        if (decision.outcome !== "allowed") return { action: need.action, message: denialMessage(question, decision) };
+        if (decision.outcome !== "allowed") return { action: need.action, message: need.denied ?? denialMessage(question, decision) };
       }
     }
     return undefined;
@@ -139,7 +139,9 @@ export function createAuthorizer({ open, policies, resourcePolicies, resources }
         if (!principal.identity) return;
         throw denied(protocol, `User: ${principal.arn} is not authorized to perform: ${service}:${operation}`, service);
       }
-      const known = principal.identity && facts.get(service);
+      // In their own account nothing holds a root user back.
+      const abroad = needs.some(({ resources }) => resources.some((arn) => (ownerOf(arn) ?? principal.account) !== principal.account));
+      const known = principal.identity || abroad ? facts.get(service) : undefined;
       const all = known ? await completed(known, needs, operation, input, where) : needs;
       const found = await firstDenial(principal, all, request);
       if (found) throw denied(protocol, found.message, service);

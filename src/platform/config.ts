@@ -59,6 +59,8 @@ export interface Config {
    * `<url>=<audience>[,<audience>…]` with spaces between them, e.g. `https://token.example.com=sts.amazonaws.com`.
    */
   readonly oidcIssuers: readonly OidcIssuer[];
+  /** How long the credentials of tasks' roles hold; agents are sent new ones at half of it. `GANTRY_TASK_CREDENTIALS_SECONDS`, for tests; default six hours, ECS's. */
+  readonly taskCredentialsSeconds: number;
 }
 
 /** How the one port speaks TLS. */
@@ -101,6 +103,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const trailDays = Number(env.GANTRY_TRAIL_DAYS ?? "90");
   if (!Number.isInteger(trailDays) || trailDays < 1 || trailDays > 36_500)
     throw new ConfigError(`GANTRY_TRAIL_DAYS is not a number of days: ${env.GANTRY_TRAIL_DAYS}`);
+  const taskCredentialsSeconds = Number(env.GANTRY_TASK_CREDENTIALS_SECONDS || "21600");
+  if (!Number.isInteger(taskCredentialsSeconds) || taskCredentialsSeconds < 2 || taskCredentialsSeconds > 43_200)
+    throw new ConfigError(`GANTRY_TASK_CREDENTIALS_SECONDS is not between 2 and 43200: ${env.GANTRY_TASK_CREDENTIALS_SECONDS}`);
   return {
     home,
     port,
@@ -121,6 +126,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     trailDays,
     tls: tlsOptions(env),
     oidcIssuers: (env.GANTRY_OIDC_ISSUERS ?? "").split(/\s+/).filter(Boolean).map(oidcIssuer),
+    taskCredentialsSeconds,
     webhooks: env.GANTRY_WEBHOOKS ? resolve(env.GANTRY_WEBHOOKS) : undefined,
   };
 }

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 
 /**
  * Makes opaque strings that only this Gantry can read and nobody can change: pagination tokens, ECR passwords, upload ids.
@@ -9,6 +9,8 @@ export interface Sealer {
   seal(scope: string, value: unknown): string;
   /** The sealed value, or undefined when the text was not sealed by us for this scope. */
   open(scope: string, text: string): unknown;
+  /** The same 64 hex digits for the same text each time, which nobody else can guess. */
+  nameOf(scope: string, text: string): string;
 }
 
 /** `key`: 32 bytes, kept with the state so that tokens survive a restart. */
@@ -34,5 +36,9 @@ export function createSealer(key: Uint8Array): Sealer {
         return undefined;
       }
     },
+    nameOf: (scope, text) =>
+      createHmac("sha256", key)
+        .update(JSON.stringify([scope, text]))
+        .digest("hex"),
   };
 }

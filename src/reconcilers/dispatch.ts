@@ -1,4 +1,4 @@
-import type { PayloadTask } from "#agent-protocol/messages.ts";
+import type { Credentials, PayloadTask } from "#agent-protocol/messages.ts";
 import { parseArn } from "#model/arn.ts";
 import { allocatedTaskKeys, ecsKeys, instanceKeyOf, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ContainerInstanceRecord, TaskDefinitionRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
@@ -11,7 +11,7 @@ import { decideDispatch } from "./decide-dispatch.ts";
 import type { Link, Links } from "./links.ts";
 import { drainedAt } from "./task-targets.ts";
 import { createKeyQueue, type KeyQueue } from "./queue.ts";
-import type { TaskCredentials } from "./task-credentials.ts";
+import { RoleProblem, type TaskCredentials, type TaskRole } from "./task-credentials.ts";
 import { clusterQueue } from "./task-writes.ts";
 
 export interface DispatchOptions {
@@ -24,7 +24,8 @@ export interface DispatchOptions {
   /** The next number of the one counter of payloads and manifests. */
   readonly nextNumber: () => number;
   readonly clusterArn: (scope: Scope, cluster: string) => string;
-  readonly payloadTask: (task: TaskRecord, definition: TaskDefinitionRecord, link: Link) => PayloadTask;
+  /** `byExecutionRole`: the agent pulls from ECR with the credentials of the task's execution role. */
+  readonly payloadTask: (task: TaskRecord, definition: TaskDefinitionRecord, link: Link, byExecutionRole: boolean) => PayloadTask;
   readonly credentials: TaskCredentials;
 }
 
@@ -77,13 +78,19 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     const mayDrain = task.loadBalancers !== undefined || (task.serviceConnect?.endpoints.length ?? 0) > 0;
     if (decision === "send" && task.desiredStatus === "STOPPED" && mayDrain && (await drains(key, scope, task, observation))) return;
     if (decision === "forget") links.forget(instance, key);
-    else if (decision === "give-up") await giveUp(scope, key, task);
-    else if (decision === "send" && link) {
+    else if (decision === "give-up") {
+      log.warn({ task: task.arn }, "the agent never acknowledged this task: it is stopped");
+      await giveUp(scope, key, task, "Task failed to start: the container agent did not accept it");
+    } else if (decision === "send" && link) {
       const definition = await definitionOf(scope, task);
       const instanceArn = (await store.get<ContainerInstanceRecord>(instance))?.value.arn;
       if (!definition) throw new Error(`the task definition ${task.taskDefinitionArn} is gone`);
-      const executionRoleCredentials =
-        task.desiredStatus === "RUNNING" ? await options.credentials.issue(task, definition, "TaskExecution") : undefined;
+      const roles = task.desiredStatus === "RUNNING" ? await rolesOf(task, definition) : {};
+      if (roles.problem !== undefined && !observation) {
+        await giveUp(scope, key, task, roles.problem);
+        return;
+      }
+      const { roleCredentials, executionRoleCredentials } = roles;
       if (!instanceArn || links.ready(instance) !== link) return;
       const messageId = random.uuid();
       const message = {
@@ -91,7 +98,13 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
         // The agent's own cluster: the task's stands with the task.
         clusterArn: clusterArnOf(instance),
         containerInstanceArn: instanceArn,
-        tasks: [{ ...options.payloadTask(task, definition, link), ...(executionRoleCredentials ? { executionRoleCredentials } : {}) }],
+        tasks: [
+          {
+            ...options.payloadTask(task, definition, link, executionRoleCredentials !== undefined),
+            ...(roleCredentials ? { roleCredentials } : {}),
+            ...(executionRoleCredentials ? { executionRoleCredentials } : {}),
+          },
+        ],
         seqNum: options.nextNumber(),
         generatedAt: clock.now(),
       };
@@ -110,6 +123,20 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     }
   }
 
+  /** Credentials of both roles, for a task that is sent to its agent. */
+  async function rolesOf(task: TaskRecord, definition: TaskDefinitionRecord): Promise<Roles> {
+    try {
+      const [roleCredentials, executionRoleCredentials] = await Promise.all([
+        options.credentials.issue(task, definition, "TaskApplication"),
+        options.credentials.issue(task, definition, "TaskExecution"),
+      ]);
+      return { roleCredentials, executionRoleCredentials };
+    } catch (error) {
+      if (error instanceof RoleProblem) return { problem: error.message };
+      throw error;
+    }
+  }
+
   /** Its load balancers, or others' proxies, still have requests with it: looked at again in a moment, for they may be done sooner than they must. */
   async function drains(key: string, scope: Scope, task: TaskRecord, observation: TaskObservation | undefined): Promise<boolean> {
     if (observation?.lastStatus !== "RUNNING" || observation.stoppingAt !== undefined) return false;
@@ -120,12 +147,10 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     return true;
   }
 
-  async function giveUp(scope: Scope, key: string, before: TaskRecord): Promise<void> {
-    log.warn({ task: before.arn }, "the agent never acknowledged this task: it is stopped");
+  async function giveUp(scope: Scope, key: string, before: TaskRecord, reason: string): Promise<void> {
     await options.writer.run(clusterQueue(scope, before.cluster), async (unit) => {
       const task = await unit.get<TaskRecord>(key);
       if (!task || task.desiredStatus === "STOPPED") return;
-      const reason = "Task failed to start: the container agent did not accept it";
       unit.put(key, {
         ...task,
         desiredStatus: "STOPPED",
@@ -179,13 +204,19 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     if (!parsed || !cluster || !id || !link) return;
     for (const { value: task } of await tasksOf(parsed.scope, cluster, id)) {
       const definition = task.desiredStatus === "RUNNING" ? await definitionOf(scopeOfTask(task), task) : undefined;
-      const roleCredentials = definition && (await options.credentials.issue(task, definition, "TaskExecution"));
-      if (!roleCredentials) continue;
-      if (links.ready(instance) !== link) return;
-      link.send({
-        type: "IAMRoleCredentialsMessage",
-        message: { messageId: random.uuid(), taskArn: task.arn, roleType: "TaskExecution", roleCredentials },
-      });
+      for (const roleType of definition ? bothRoles : []) {
+        const roleCredentials = await options.credentials.issue(task, definition!, roleType).catch((error: unknown) => {
+          // The role is gone: the task runs on with what it has, until that ends.
+          if (error instanceof RoleProblem) return undefined;
+          throw error;
+        });
+        if (!roleCredentials) continue;
+        if (links.ready(instance) !== link) return;
+        link.send({
+          type: "IAMRoleCredentialsMessage",
+          message: { messageId: random.uuid(), taskArn: task.arn, roleType, roleCredentials },
+        });
+      }
     }
   }
 
@@ -203,6 +234,15 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
     credentials: createKeyQueue({ clock, log, name: "credentials", handle: renewCredentials }),
   };
   return queues;
+}
+
+const bothRoles: readonly TaskRole[] = ["TaskApplication", "TaskExecution"];
+
+interface Roles {
+  readonly roleCredentials?: Credentials | undefined;
+  readonly executionRoleCredentials?: Credentials | undefined;
+  /** One of them cannot be had. */
+  readonly problem?: string;
 }
 
 /** Of the task's own account, which on Fargate is not that of its machine. */

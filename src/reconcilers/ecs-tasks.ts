@@ -6,7 +6,6 @@ import { createDispatcher, type DispatchOptions } from "./dispatch.ts";
 import { startExpiry } from "./expiry.ts";
 import { followChanges } from "./feed.ts";
 import { createConnectionRecords, createLostInstances } from "./lost-instances.ts";
-import { renewalMs } from "./task-credentials.ts";
 
 export interface TaskReconcilers {
   start(): void;
@@ -88,7 +87,7 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
   }
 
   function renewCredentials(): void {
-    cancels[2] = clock.after(renewalMs, () => {
+    cancels[2] = clock.after(options.credentials.renewalMs, () => {
       for (const instance of links.instances()) dispatcher.credentials.add(instance);
       renewCredentials();
     });

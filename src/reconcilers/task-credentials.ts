@@ -12,14 +12,20 @@ export type TaskRole = "TaskApplication" | "TaskExecution";
 
 /** Makes the credentials with which a task, or the agent for it, acts as the task's roles. */
 export interface TaskCredentials {
-  /** Undefined: the task has no such role, it is not there, or it does not trust ecs-tasks.amazonaws.com. */
+  /** Undefined: the task has no such role, or in open mode one that is not there or does not trust ecs-tasks.amazonaws.com. Throws RoleProblem for such a one otherwise. */
   issue(task: TaskRecord, definition: TaskDefinitionRecord, role: TaskRole): Promise<Credentials | undefined>;
+  /** Agents are sent new ones this often, in the middle of the old ones' life. */
+  readonly renewalMs: number;
 }
 
-/** As long as ECS's. */
-const lifeSeconds = 6 * 60 * 60;
-/** Agents are sent new ones this often, in the middle of the old ones' life. */
-export const renewalMs = (lifeSeconds * 1000) / 2;
+/** A role that ECS's tasks cannot become. The message is AWS's. */
+export class RoleProblem extends Error {}
+
+export const cannotAssume = (roleArn: string) =>
+  `ECS was unable to assume the role '${roleArn}' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.`;
+
+/** Who becomes the roles of tasks. */
+export const tasksService = "ecs-tasks.amazonaws.com";
 
 /** Sessions of STS, as AssumeRole's: nothing of them is kept. */
 export function createTaskCredentials(deps: {
@@ -28,8 +34,11 @@ export function createTaskCredentials(deps: {
   readonly random: Random;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly config: { readonly open: boolean; readonly taskCredentialsSeconds: number };
 }): TaskCredentials {
+  const { open, taskCredentialsSeconds: lifeSeconds } = deps.config;
   return {
+    renewalMs: (lifeSeconds * 1000) / 2,
     async issue(task, { definition }, role) {
       const { account = "", region = "" } = parseArn(task.arn) ?? {};
       const name = role === "TaskExecution" ? "executionRoleArn" : "taskRoleArn";
@@ -38,7 +47,7 @@ export function createTaskCredentials(deps: {
       const roleArn = given.startsWith("arn:") ? given : `arn:aws:iam::${account}:role/${given}`;
       const assumed = await assumeRoleForService(deps, {
         roleArn,
-        service: "ecs-tasks.amazonaws.com",
+        service: tasksService,
         sessionName: task.id,
         durationSeconds: lifeSeconds,
         now: deps.clock.now(),
@@ -47,11 +56,13 @@ export function createTaskCredentials(deps: {
       });
       if ("problem" in assumed) {
         deps.log.warn({ task: task.arn, roleArn, problem: assumed.problem }, "a task's role cannot be assumed");
+        if (!open) throw new RoleProblem(cannotAssume(roleArn));
         return undefined;
       }
       const { accessKeyId, secretAccessKey, sessionToken, expiresAt } = assumed.credentials;
       return {
-        credentialsId: deps.random.uuid(),
+        // The same each time: containers know it by the variable that they were started with.
+        credentialsId: uuidOf(deps.sealer.nameOf("task-credentials", `${role} ${task.arn}`)),
         roleArn,
         accessKeyId,
         secretAccessKey,
@@ -61,3 +72,5 @@ export function createTaskCredentials(deps: {
     },
   };
 }
+
+const uuidOf = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");

@@ -40,7 +40,7 @@ export async function register(deps: RegistrationDeps, signal: AbortSignal): Pro
   const before = journal.get("containerInstanceArn");
   for (let failures = 0; ;) {
     try {
-      const answer = await ecs.send<{ containerInstance?: { containerInstanceArn?: string } }>(
+      const answer = await ecs.send<{ containerInstance?: { containerInstanceArn?: string; ec2InstanceId?: string } }>(
         "RegisterContainerInstance",
         requestOf(deps, arn),
         signal,
@@ -49,6 +49,7 @@ export async function register(deps: RegistrationDeps, signal: AbortSignal): Pro
       if (!containerInstanceArn) throw new Error("RegisterContainerInstance answered without an ARN");
       journal.set("cluster", config.cluster);
       journal.set("containerInstanceArn", containerInstanceArn);
+      journal.set("ec2InstanceId", answer.containerInstance?.ec2InstanceId);
       const anew = before !== undefined && before !== containerInstanceArn;
       log.info({ containerInstanceArn, anew }, "registered");
       return { containerInstanceArn, anew };
@@ -116,7 +117,9 @@ function requestOf(
 }
 
 /** Where other machines find this one: of the interface that its default route goes out by, else of any. */
-function ownAddress(): string | undefined {
+const ownAddress = (): string | undefined => ownInterface()?.address;
+
+export function ownInterface(): { readonly address: string; readonly mac: string } | undefined {
   const interfaces = networkInterfaces();
   const route = (() => {
     try {
@@ -130,7 +133,7 @@ function ownAddress(): string | undefined {
     .map((line) => line.split("\t"))
     .find(([, destination]) => destination === "00000000")?.[0];
   const usable = (outward === undefined ? Object.values(interfaces).flat() : (interfaces[outward] ?? [])) as NetworkInterfaceInfo[];
-  return usable.find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+  return usable.find(({ family, internal }) => family === "IPv4" && !internal);
 }
 
 /** The machine's memory, or what its own container was given of it. */

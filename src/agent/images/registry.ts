@@ -90,7 +90,7 @@ export class RegistrySession {
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return response;
       const retriable = status === 408 || status === 429 || status >= 500;
-      if (!retriable || last) throw await this.#refusal(url, response, method);
+      if (!retriable || last) throw await this.#refusal(url, response, headers, method, signal);
       const wait = Number(response.headers["retry-after"]);
       discard(response);
       await sleep(clock, wait > 0 && wait <= 30 ? wait * 1000 : 200 * 3 ** (attempt - 1), signal);
@@ -187,13 +187,22 @@ export class RegistrySession {
     return token;
   }
 
-  async #refusal(url: URL, response: IncomingMessage, method: "GET" | "HEAD"): Promise<RegistryError> {
+  async #refusal(
+    url: URL,
+    response: IncomingMessage,
+    headers: Record<string, string>,
+    method: "GET" | "HEAD",
+    signal: AbortSignal | undefined,
+  ): Promise<RegistryError> {
     const status = response.statusCode ?? 0;
-    let detail = "";
-    if (method === "GET") {
-      const body = await readBody(response, 64 * 1024, "answer").catch(() => Buffer.alloc(0));
-      detail = firstError(body);
-    } else discard(response);
+    let told: IncomingMessage | undefined = response;
+    if (method === "HEAD") {
+      // An answer to HEAD has no body: who is not allowed is told why by GET.
+      discard(response);
+      told = status === 403 ? await this.#follow(url, headers, "GET", this.#authorization, signal).catch(() => undefined) : undefined;
+    }
+    const body = told && (await readBody(told, 64 * 1024, "answer").catch(() => Buffer.alloc(0)));
+    const detail = body && told?.statusCode === status ? firstError(body) : "";
     return new RegistryError(
       status,
       `unexpected status code ${url.href}: ${statusLine(response)}${detail ? ` - Server message: ${detail}` : ""}`,
@@ -222,7 +231,7 @@ function firstError(body: Buffer): string {
     const { errors } = JSON.parse(body.toString("utf8")) as { errors?: { code?: string; message?: string }[] };
     const error = errors?.[0];
     const text = error ? `${String(error.code ?? "").toLowerCase()}: ${String(error.message ?? "")}` : "";
-    return text.replace(/[^\x20-\x7e]/g, " ").slice(0, 300);
+    return text.replace(/[^\x20-\x7e]/g, " ").slice(0, 600);
   } catch {
     return "";
   }

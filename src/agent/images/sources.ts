@@ -14,7 +14,7 @@ export interface Rewrite {
   /** Root of the registry: `http://127.0.0.1:4566`. */
   readonly url: string;
   readonly repository: string;
-  /** Instead of the request's own. */
+  /** Where the request has none of its own. */
   readonly credentials?: () => Promise<Credentials | undefined>;
 }
 
@@ -34,7 +34,8 @@ export async function sourcesOf(
   if (rewritten) {
     sources.push({
       repository: { url: new URL(rewritten.url), path: rewritten.repository },
-      credentials: rewritten.credentials ?? credentials,
+      // Who the task may log in as comes before whom the agent may.
+      credentials: credentials ?? rewritten.credentials,
     });
   }
   sources.push({ repository: { url: registryUrl(reference.domain, options), path: reference.path }, credentials });

@@ -4,6 +4,7 @@ import { AwsError, type AwsClient } from "../aws/client.ts";
 import { batchesOf, limits, type LogEvent } from "./batches.ts";
 import { parseSize } from "./json-file.ts";
 import { datetimePattern, groupLines } from "./multiline.ts";
+import { StepError } from "../steps/step-error.ts";
 import type { Sink } from "./sink.ts";
 
 /** The awslogs driver's options, checked. Source: ECS Developer Guide, "Send Amazon ECS logs to CloudWatch". */
@@ -91,20 +92,33 @@ function compile(pattern: string): RegExp {
   }
 }
 
-/** Creates the stream, and the group where asked to. Rejects with the words that AWS's users know from a stopped task. */
-export async function openStream(client: AwsClient, { group, stream, createGroup }: AwsLogsOptions, signal?: AbortSignal): Promise<void> {
+/** Creates the stream, and the group where asked to. Rejects with the words that AWS's users know from a stopped task, which on Fargate are others. */
+export async function openStream(
+  client: AwsClient,
+  { group, stream, createGroup }: AwsLogsOptions,
+  on: "ec2" | "fargate",
+  signal?: AbortSignal,
+): Promise<void> {
   const create = async (operation: string, input: object) => {
     try {
       await client.call(operation, input, { signal });
     } catch (error) {
       if (error instanceof AwsError && error.code === "ResourceAlreadyExistsException") return;
-      throw new Error(
-        `failed to initialize logging driver: failed to create Cloudwatch log ${operation === "CreateLogGroup" ? "group" : "stream"}: ${described(error, operation)}`,
-      );
+      const kind = operation === "CreateLogGroup" ? "group" : "stream";
+      if (on === "fargate")
+        throw new StepError(
+          `ResourceInitializationError: failed to validate logger args: create ${kind} has been retried 1 times: failed to create Cloudwatch log ${kind}: ${told(error)} : exit status 1`,
+        );
+      throw new Error(`failed to initialize logging driver: failed to create Cloudwatch log ${kind}: ${described(error, operation)}`);
     }
   };
   if (createGroup) await create("CreateLogGroup", { logGroupName: group });
   await create("CreateLogStream", { logGroupName: group, logStreamName: stream });
+}
+
+function told(error: unknown): string {
+  if (!(error instanceof AwsError)) return String(error);
+  return `${error.code}: ${error.message}${error.status === 0 ? "" : ` status code: ${error.status}, request id: ${error.requestId}`}`;
 }
 
 function described(error: unknown, operation: string): string {
@@ -122,7 +136,7 @@ export function createAwsLogs(client: AwsClient, options: AwsLogsOptions, clock:
     } catch (error) {
       if (!(error instanceof AwsError)) throw error;
       if (error.code === "ResourceNotFoundException") {
-        await openStream(client, options);
+        await openStream(client, options, "ec2");
         await client.call("PutLogEvents", input);
       } else if (error.code === "InvalidParameterException" || error.code === "DataAlreadyAcceptedException") {
         log.warn(

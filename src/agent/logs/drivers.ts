@@ -1,9 +1,11 @@
 import type { Clock } from "#platform/clock.ts";
 import type { Random } from "#platform/random.ts";
 import type { Logger } from "#platform/log.ts";
-import { createAwsClient } from "../aws/client.ts";
+import { AwsError, createAwsClient } from "../aws/client.ts";
 import type { AgentConfig } from "../config.ts";
+import { executionRole } from "../execution-role.ts";
 import type { Journal } from "../journal.ts";
+import { isolated } from "../steps/sandbox.ts";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { TaskContext } from "../task/world.ts";
 import { createAwsLogs, openStream, parseAwsLogs } from "./awslogs.ts";
@@ -49,7 +51,9 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
       // They are renewed while the task lives; after a restart of the agent they come with the connection.
       credentials: () => {
         const role = context.plan.payload.executionRoleCredentials;
-        return role?.secretAccessKey ? role : config.credentials;
+        if (role?.secretAccessKey === "")
+          throw new AwsError("CredentialsNotYet", "the credentials of the execution role did not come yet", 0);
+        return role ?? config.credentials;
       },
       clock,
       random,
@@ -104,7 +108,8 @@ export function createLogDrivers({ config, clock, random, log, journal }: LogDri
         return;
       }
       const { options, client } = awslogs(context, container);
-      await openStream(client, options, signal);
+      await executionRole(context.plan, clock, signal);
+      await openStream(client, options, isolated(context.plan) ? "fargate" : "ec2", signal);
     },
     started: follow,
     resume: follow,

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Engine, TaskView } from "../task/engine.ts";
 import type { ContainerState } from "../task/state.ts";
 import type { World } from "../task/world.ts";
+import type { Forward } from "./forward.ts";
 import type { Sampler } from "./sampler.ts";
 import { dockerStats } from "./stats.ts";
 import { containerDocument, taskDocument } from "./views.ts";
@@ -19,6 +20,8 @@ export interface MetadataDeps {
   readonly world: World;
   readonly engine: Engine;
   readonly sampler: Sampler;
+  /** Takes what is for the API, not for this agent. */
+  readonly forward?: Forward;
   /** The tags of `/taskWithTags`. */
   tags(view: TaskView): Promise<{ readonly TaskTags?: Record<string, string>; readonly ContainerInstanceTags?: Record<string, string> }>;
 }
@@ -97,6 +100,14 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
       });
       return;
     }
+    if (found.credentials.secretAccessKey === "") {
+      json(response, 503, {
+        code: "CredentialsUninitialized",
+        message: "CredentialsV2Request: Credentials uninitialized for ID",
+        HTTPErrorCode: 503,
+      });
+      return;
+    }
     const { roleArn, accessKeyId, secretAccessKey, sessionToken, expiration } = found.credentials;
     json(response, 200, {
       RoleArn: roleArn,
@@ -108,6 +119,11 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
   };
 
   const listener = (request: IncomingMessage, response: ServerResponse) => {
+    const { forward } = deps;
+    if (forward?.takes(request)) {
+      forward.handle(request, response);
+      return;
+    }
     request.resume();
     if (request.method !== "GET" && request.method !== "HEAD") {
       json(response, 405, "Method Not Allowed");
@@ -146,7 +162,7 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
 
 /** Whether the caller is a container of this task: its address is, or, for tasks that share the host's network, it came over loopback. */
 function belongs({ plan, state }: TaskView, source: string): boolean {
-  if (plan.networkMode === "host") return true;
+  if (plan.networkMode === "host") return source.startsWith("127.");
   return state.containers.some(({ network }) => network && !network.released && (network.vpc?.transit ?? network.address) === source);
 }
 

@@ -71,6 +71,8 @@ export interface NetworkOptions {
   readonly dynamicPorts: { readonly first: number; readonly last: number };
   /** Port of the metadata endpoint on the bridge's address. */
   metadataPort(): number;
+  /** Of the instance metadata, where tasks in mode bridge may have it. */
+  readonly instanceMetadataPort?: number | undefined;
   /** The subnet that was chosen, kept over restarts. */
   readonly memory: { get(key: string): string | undefined; set(key: string, value: string | undefined): void };
   readonly random: Random;
@@ -308,6 +310,7 @@ export function createNetwork(options: NetworkOptions): Network {
         bridge,
         subnet: formatSubnet(poolOf().subnet),
         metadataPort: options.metadataPort(),
+        instanceMetadataPort: options.instanceMetadataPort,
         resolverPort,
         publicAddresses: vpcs.publicAddresses.current,
       };

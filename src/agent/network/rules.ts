@@ -2,12 +2,17 @@ import type { PortBinding } from "../task/state.ts";
 import { balancerChains } from "./balancer-rules.ts";
 import { portsOf } from "./ports.ts";
 
+/** EC2's fixed address for it, which clouds of others use as well. */
+export const instanceMetadata = "169.254.169.254";
+
 /** The nftables table of one Gantry, as text for `nft -f -`. Pure. */
 export interface RuleSet {
   readonly table: string;
   readonly bridge: string;
   readonly subnet: string;
   readonly metadataPort: number;
+  /** Of the instance metadata; absent: nobody on the bridge reaches that of the machine, whoever answers there. */
+  readonly instanceMetadataPort?: number | undefined;
   /** Of the VPCs' resolver; absent: none listens. */
   readonly resolverPort?: number;
   /** Public address to the interface's address in the subnet. */
@@ -19,7 +24,7 @@ export interface RuleSet {
  * without touching another's. Loopback clients reach a host port too: their address is masqueraded, and nobody on the bridge can send to 127.0.0.0/8.
  */
 export function tableText(
-  { table, bridge, subnet, metadataPort, resolverPort, publicAddresses = new Map() }: RuleSet,
+  { table, bridge, subnet, metadataPort, instanceMetadataPort, resolverPort, publicAddresses = new Map() }: RuleSet,
   bindings: readonly Target[],
 ): string {
   const elements = (protocol: "tcp" | "udp") => {
@@ -38,10 +43,10 @@ table ip ${table} {
   map public_out { type ipv4_addr : ipv4_addr; ${publicElements("public_out", publicAddresses)} }
 ${balancerChains}  chain guard { type filter hook prerouting priority raw; policy accept;
     iifname "${bridge}" ip daddr 127.0.0.0/8 drop
-  }
+${instanceMetadataPort ? "" : `    iifname "${bridge}" ip daddr ${instanceMetadata} tcp dport 80 drop\n`}  }
   chain prerouting { type nat hook prerouting priority dstnat; policy accept;
     iifname "${bridge}" ip daddr 169.254.170.2 tcp dport 80 redirect to :${metadataPort}
-${resolverPort ? `    iifname "${bridge}" ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 redirect to :${resolverPort}\n` : ""}    ip daddr @balancers accept
+${instanceMetadataPort ? `    iifname "${bridge}" ip daddr ${instanceMetadata} tcp dport 80 redirect to :${instanceMetadataPort}\n` : ""}${resolverPort ? `    iifname "${bridge}" ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 redirect to :${resolverPort}\n` : ""}    ip daddr @balancers accept
     dnat ip to ip daddr map @public_in
     ${toPorts}
   }

@@ -1,18 +1,16 @@
 import type { Credentials } from "#agent-protocol/messages.ts";
-import { sleep, type Clock } from "#platform/clock.ts";
+import type { Clock } from "#platform/clock.ts";
 import type { Random } from "#platform/random.ts";
-import { AwsError, createAwsClient } from "../aws/client.ts";
+import { createAwsClient } from "../aws/client.ts";
 import type { AgentConfig } from "../config.ts";
+import { executionRole, resourcesPrefix as prefix, retrievalFailed as failed } from "../execution-role.ts";
 import { StepError } from "../steps/step-error.ts";
 import type { ContainerPlan, TaskPlan } from "../task/plan.ts";
 import type { TaskSecrets } from "../task/world.ts";
 import { jsonValue, parseReference, type Reference } from "./references.ts";
 
-const prefix = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: ";
 /** Parameters that one request may ask for. */
 const parametersAtOnce = 10;
-/** After a restart of the agent the credentials of its tasks' roles come with the connection: longer than one needs to come back. */
-const credentialsWaitMs = 60_000;
 
 /**
  * Fetches what tasks' definitions name, with the credentials of the task's execution role, as the standard agent does. Values are kept in memory
@@ -28,17 +26,11 @@ export function createTaskSecrets(deps: { readonly config: AgentConfig; readonly
 
   /** Those of now: they are renewed while the task lives. Throws StepError when the task has none. */
   async function credentialsOf(plan: TaskPlan, signal: AbortSignal | undefined): Promise<Credentials> {
-    const until = clock.now() + credentialsWaitMs;
-    for (;;) {
-      const credentials = plan.payload.executionRoleCredentials;
-      if (!credentials)
-        throw new StepError(
-          `${prefix}ECS was unable to assume the role that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.`,
-        );
-      if (credentials.secretAccessKey !== "") return credentials;
-      if (clock.now() >= until) throw new StepError(`${prefix}the credentials of the task's execution role did not come`);
-      await sleep(clock, 200, signal);
-    }
+    const credentials = await executionRole(plan, clock, signal);
+    if (credentials) return credentials;
+    throw new StepError(
+      `${prefix}ECS was unable to assume the role that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.`,
+    );
   }
 
   async function secretOf(plan: TaskPlan, reference: Reference & { kind: "secret" }, signal?: AbortSignal): Promise<string> {
@@ -183,15 +175,3 @@ function keyed(text: string, key: string): string {
     throw new StepError(`${prefix}${(error as Error).message}`);
   }
 }
-
-/** AWS's sentence. A secret's value is never part of it. */
-function failed(what: string, which?: string): (error: unknown) => never {
-  return (error) => {
-    if (error instanceof StepError) throw error;
-    const said = error instanceof AwsError ? `${error.code}: ${error.message}${statusOf(error)}` : (error as Error).message;
-    const of = which === undefined ? "" : `failed to fetch secret ${which} from secrets manager: `;
-    throw new StepError(`${prefix}unable to ${what}: service call has been retried 1 time(s): ${of}${said}`);
-  };
-}
-
-const statusOf = ({ status, requestId }: AwsError) => (status === 0 ? "" : ` status code: ${status}, request id: ${requestId}`);

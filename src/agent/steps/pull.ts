@@ -1,7 +1,9 @@
+import { RegistryError } from "../images/registry.ts";
 import type { Image, PullRequest } from "../runtime.ts";
 import { isProxy } from "../service-connect/service-connect.ts";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { TaskContext } from "../task/world.ts";
+import { StepError } from "./step-error.ts";
 
 /**
  * Makes sure that the container's image is here, by ECS_IMAGE_PULL_BEHAVIOR: `default` asks the registry and falls back on the
@@ -12,14 +14,24 @@ export async function pull({ plan, world, log }: TaskContext, container: Contain
   const { pullBehavior } = world.config;
   const { image } = container.definition;
   const login = await world.secrets.registryLogin(plan, container, signal);
-  const credentials = login ? async () => login : world.registry.credentials(plan, container);
+  const asked = login ? async () => login : world.registry.credentials(plan, container, signal);
+  let refused: StepError | undefined;
+  const credentials =
+    asked &&
+    (() =>
+      asked().catch((error: unknown) => {
+        if (error instanceof StepError) refused = error;
+        throw error;
+      }));
   const policy: PullRequest["policy"] = pullBehavior === "default" ? "always" : pullBehavior;
   try {
     const found = await world.runtime.images.ensure({ image, policy, credentials, signal });
     world.journal.imageUsed(image);
     return found;
   } catch (error) {
-    if (signal.aborted || pullBehavior !== "default" || !world.journal.knowsImage(image)) throw error;
+    if (refused) throw refused;
+    // A copy that another task left here is not for whom the registry turns away.
+    if (signal.aborted || isDenied(error) || pullBehavior !== "default" || !world.journal.knowsImage(image)) throw error;
     try {
       const cached = await world.runtime.images.ensure({ image, policy: "prefer-cached", credentials, signal });
       log.warn({ image, err: error }, "the registry did not answer well; using the copy of this machine");
@@ -28,4 +40,10 @@ export async function pull({ plan, world, log }: TaskContext, container: Contain
       throw error;
     }
   }
+}
+
+function isDenied(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof RegistryError) return cause.status === 401 || cause.status === 403;
+  return false;
 }

@@ -17,6 +17,7 @@ export interface Engine {
   stop(arn: string, reason: string): void;
   stopAll(reason: string): void;
   tasks(): readonly TaskView[];
+  /** Of a task's role, never of its execution role, which is the agent's. They may still have to come: the secret is empty then. */
   credentials(id: string): { readonly credentials: Credentials; readonly arn: string } | undefined;
   renew(arn: string, role: "TaskApplication" | "TaskExecution", credentials: Credentials): boolean;
   /** Resolves when every task has stopped. */
@@ -184,9 +185,8 @@ export function createEngine(world: World, hooks: EngineHooks): Engine {
     tasks: () => [...runners.values()],
     credentials(id) {
       for (const { plan } of runners.values()) {
-        for (const credentials of [plan.payload.roleCredentials, plan.payload.executionRoleCredentials]) {
-          if (credentials?.secretAccessKey && credentials.credentialsId === id) return { credentials, arn: plan.arn };
-        }
+        const credentials = plan.payload.roleCredentials;
+        if (credentials?.credentialsId === id) return { credentials, arn: plan.arn };
       }
       return undefined;
     },

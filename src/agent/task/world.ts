@@ -41,10 +41,11 @@ export interface TaskCgroups {
 }
 
 export interface RegistryLogins {
-  /** What `ensure` is to log in with, or undefined for an anonymous pull. */
+  /** What `ensure` is to log in with, or undefined for an anonymous pull. The function throws StepError when the execution role does not get it. */
   credentials(
     plan: TaskPlan,
     container: ContainerPlan,
+    signal?: AbortSignal,
   ): (() => Promise<{ readonly username: string; readonly password: string } | undefined>) | undefined;
 }
 

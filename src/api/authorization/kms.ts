@@ -51,13 +51,10 @@ export const kms: ServiceActions = {
     CreateAlias: (input, where) => [...alias(input, where), ...keyArns(input, where, "TargetKeyId")],
     UpdateAlias: (input, where) => [...alias(input, where), ...keyArns(input, where, "TargetKeyId")],
     DeleteAlias: alias,
-    // Two actions, each on its own key.
+    // Two actions, each on its own key: the other, kms:ReEncryptTo, is the service's to add.
     ReEncrypt: {
       action: "ReEncryptFrom",
       on: (input, where) => keyArns(input, where, "SourceKeyId"),
-      also: (input, where) => [
-        { action: "kms:ReEncryptTo", resources: keyArns(input, where, "DestinationKeyId"), account: where.account, keys: {} },
-      ],
     },
   },
 };

@@ -18,6 +18,8 @@ export interface Need {
   /** Whose the resources are: 12 digits. */
   readonly account: string;
   readonly keys: Keys;
+  /** What is said where AWS does not say its usual sentence. */
+  readonly denied?: string;
 }
 
 /**

@@ -108,6 +108,7 @@ async function road(
         ecs,
         ec2: queryClient(config, identity, "ec2"),
         elb: queryClient(config, identity, "elasticloadbalancing"),
+        iam: queryClient(config, identity, "iam"),
         repository,
         name,
         publish: async (version) => {

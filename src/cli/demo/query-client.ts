@@ -10,7 +10,7 @@ export interface QueryClient {
   call(action: string, parameters: Readonly<Record<string, string>>): Promise<XmlElement>;
 }
 
-const versions = { ec2: "2016-11-15", elasticloadbalancing: "2015-12-01" } as const;
+const versions = { ec2: "2016-11-15", elasticloadbalancing: "2015-12-01", iam: "2010-05-08" } as const;
 
 export function queryClient(config: Config, identity: Identity, service: keyof typeof versions): QueryClient {
   const credentials = { accessKeyId: identity.rootAccessKeyId, secretAccessKey: identity.rootSecretAccessKey };
@@ -24,7 +24,8 @@ export function queryClient(config: Config, identity: Identity, service: keyof t
         headers: { "content-type": "application/x-www-form-urlencoded; charset=utf-8" },
         body,
         service,
-        region: config.region,
+        // IAM is global.
+        region: service === "iam" ? "us-east-1" : config.region,
         credentials,
         now: Date.now(),
       });

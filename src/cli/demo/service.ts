@@ -5,6 +5,7 @@ import type { Config } from "#platform/config.ts";
 import { example } from "./image.ts";
 import { startLoad } from "./load.ts";
 import { all, only, type QueryClient } from "./query-client.ts";
+import { executionRole } from "./role.ts";
 import { type CleanUps, read, show, step, until } from "./steps.ts";
 
 interface Service {
@@ -23,6 +24,7 @@ export async function serviceRoad(
     readonly ecs: AwsClient;
     readonly ec2: QueryClient;
     readonly elb: QueryClient;
+    readonly iam: QueryClient;
     /** Of the repository, without a tag. */
     readonly repository: string;
     readonly name: string;
@@ -107,13 +109,15 @@ export async function serviceRoad(
   });
   show(url);
 
+  const executionRoleArn = await executionRole(tools.iam, cleanUps);
+
   const register = async (version: string): Promise<string> => {
     const input = JSON.parse(await readFile(join(example, "service.json"), "utf8")) as {
       family: string;
       executionRoleArn: string;
       containerDefinitions: [{ image: string }];
     };
-    input.executionRoleArn = `arn:aws:iam::${config.account}:role/ecsTaskExecutionRole`;
+    input.executionRoleArn = executionRoleArn;
     input.containerDefinitions[0].image = `${tools.repository}:${version}`;
     const { taskDefinition } = await ecs.call<{ taskDefinition: { taskDefinitionArn: string } }>("RegisterTaskDefinition", input);
     cleanUps.add(() => ecs.call("DeregisterTaskDefinition", { taskDefinition: taskDefinition.taskDefinitionArn }));

@@ -28,7 +28,7 @@ export function nameOfKey(own: Scope, given: string): { readonly scope: Scope; r
 }
 
 /** The key of an id, ARN, alias or alias ARN; undefined when there is none. */
-export async function findKey(records: Records, given: string): Promise<KeyRecord | undefined> {
+export async function findKey(records: Pick<Records, "scope" | "get">, given: string): Promise<KeyRecord | undefined> {
   const named = nameOfKey(records.scope, given);
   if (!named) return undefined;
   const { scope, alias } = named;

@@ -49,6 +49,8 @@ export interface Placing {
   readonly waiting?: readonly TaskRecord[];
   /** Fargate had no room. */
   readonly capacity?: boolean;
+  /** AWS's sentence about a role that the tasks cannot become. */
+  readonly role?: string;
 }
 
 const mostEvents = 100;
@@ -129,14 +131,16 @@ export async function applyDecision(
   }
 
   const messages = [...decision.events, ...eventsOf(name, started, stopped)];
-  const failure = failureOf(state, noAddress === undefined ? placing : withoutAddress(placing, noAddress), now);
+  const failure = failureOf(state, noAddress === undefined ? withoutRole(placing) : withoutAddress(placing, noAddress), now);
   if (failure && !state?.placement)
     messages.push(
       noAddress !== undefined
         ? say.noInterface(name, noAddress)
-        : placing.capacity
-          ? say.noCapacity(name)
-          : say.unplaced(name, placing.closest, placing.failure?.considered ?? 0),
+        : placing.role !== undefined
+          ? say.notLaunched(name, placing.role)
+          : placing.capacity
+            ? say.noCapacity(name)
+            : say.unplaced(name, placing.closest, placing.failure?.considered ?? 0),
     );
   const next: ServiceStateRecord = {
     ...decision.state,
@@ -172,6 +176,13 @@ function withoutAddress(placing: Placing, message: string): Placing {
   const { missing = 0, rejections = [], considered = 0 } = placing.failure ?? {};
   const more = { instance: "", reason: "RESOURCE:ENI", detail: message };
   return { ...placing, failure: { missing: missing + 1, rejections: [...rejections, more], considered } };
+}
+
+/** Nothing is wrong with the machines. */
+function withoutRole(placing: Placing): Placing {
+  if (placing.role === undefined || !placing.failure) return placing;
+  const rejections = [...placing.failure.rejections, { instance: "", reason: "ROLE", detail: placing.role }];
+  return { ...placing, failure: { ...placing.failure, rejections } };
 }
 
 /** A failure stays until something was placed, or nothing is wanted any more; the same failure is not written again and again. */

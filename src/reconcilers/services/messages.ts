@@ -27,6 +27,9 @@ export const noCapacity = (service: string) => `(service ${service}) was unable 
 
 export const noInterface = (service: string, why: string) => `(service ${service}) was unable to place a task. Reason: ${why}. ${guide}`;
 
+/** `why`: AWS's sentence. */
+export const notLaunched = (service: string, why: string) => `(service ${service}) failed to launch a task with (error ${why}).`;
+
 /** `instance`: its id; `reason` as in "API failure reasons". */
 export function unplaced(service: string, closest: { instance: string; reason: string } | undefined, considered: number): string {
   const head = `(service ${service}) was unable to place a task because`;

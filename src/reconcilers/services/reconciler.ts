@@ -53,6 +53,8 @@ export interface ServiceReconcilerOptions {
     /** One that waits until its capacity provider has room. */
     readonly wait: (target: LaunchTarget, now: number) => TaskRecord;
   };
+  /** AWS's sentence about a role that tasks of the definition cannot become; undefined when they can become all of theirs. */
+  readonly roleProblem: (scope: Scope, definition: TaskDefinitionRecord, now: number) => Promise<string | undefined>;
   /** `Config.publicPool`. */
   readonly publicPool: string;
   readonly callHook: CallHook;
@@ -72,7 +74,10 @@ const isOnFargate = ({ launchType, strategy }: Launch) =>
 
 const placeIn = (pool: { readonly instances: ReadonlyMap<string, InstanceEntry> }, id: string): NodePlace => pool.instances.get(id)!.place;
 
-type Launch = ReturnType<ServiceReconcilerOptions["taskOf"]> & { readonly strategy: readonly ProviderShare[] };
+type Launch = ReturnType<ServiceReconcilerOptions["taskOf"]> & {
+  readonly strategy: readonly ProviderShare[];
+  readonly definition: TaskDefinitionRecord;
+};
 
 /** One part, or one for each capacity provider that gets tasks: base and weight count over those of the group that live already. */
 function partsOf(
@@ -189,7 +194,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     if (!definition) return undefined;
     const loadBalancers = await taskLoadBalancers(store, scope, chosenLoadBalancers(spec));
     const made = options.taskOf({ scope, service, group, spec, definition, loadBalancers });
-    return { ...made, strategy: spec.capacityProviderStrategy ?? [] };
+    return { ...made, strategy: spec.capacityProviderStrategy ?? [], definition };
   }
 
   async function placeAll(
@@ -205,9 +210,16 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const claims: { request: PlacementRequest; count: number }[] = [];
     let missing = 0;
     let nowhere = false;
+    let role: string | undefined;
     for (const { group, count, home } of starts) {
       const made = await launch(group);
       if (!made) {
+        missing += count;
+        continue;
+      }
+      const problem = await options.roleProblem(entry.scope, made.definition, now);
+      if (problem !== undefined) {
+        role = problem;
         missing += count;
         continue;
       }
@@ -244,7 +256,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
         rejections.push(...(fargate ? placement.rejections.map(nameless) : placement.rejections));
       }
     }
-    return { ...placingOf(placed, missing, rejections), claims, capacity: nowhere, waiting };
+    return { ...placingOf(placed, missing, rejections), claims, capacity: nowhere, waiting, ...(role === undefined ? {} : { role }) };
   }
 
   /** Tasks of a provider with managed scaling wait for its instances. */

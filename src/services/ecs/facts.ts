@@ -7,7 +7,8 @@ import type { Tag } from "#model/ecs-records.ts";
 import type { Store } from "#store/store.ts";
 import { placeOf } from "./tag-operations.ts";
 import { findTaskDefinition, parseTaskDefinition } from "./tasks/lookup.ts";
-import { rolesOf, tasksService } from "./tasks/roles.ts";
+import { tasksService } from "#reconcilers/task-credentials.ts";
+import { rolesOf } from "./tasks/roles.ts";
 
 /** What policies may ask about ECS's resources: their tags, a family's latest revision, and the roles that a task definition hands to its tasks. */
 export function ecsFacts(store: Store): ResourceFacts {
@@ -28,12 +29,16 @@ export function ecsFacts(store: Store): ResourceFacts {
       return record && { ...(record.arn === undefined ? {} : { arn: record.arn }), tags: recordOf(record.tags ?? []) };
     },
     async needsOf(operation, input, where) {
-      if (operation !== "RunTask" && operation !== "StartTask") return [];
-      const record = await findTaskDefinition(store, where, textAt(input, "taskDefinition") ?? "");
+      const named = textAt(input, "taskDefinition");
+      // An update that names none changes nobody's roles.
+      if (!launching.has(operation) || named === undefined) return [];
+      const record = await findTaskDefinition(store, where, named);
       return record ? rolesOf(record, input["overrides"]).map((role) => passRole(role, where, tasksService)) : [];
     },
   };
 }
+
+const launching: ReadonlySet<string> = new Set(["RunTask", "StartTask", "CreateService", "UpdateService", "CreateTaskSet"]);
 
 function keyOf(text: string, where: { readonly account: string; readonly region: string }): string | undefined {
   try {

@@ -1,5 +1,6 @@
 import type * as Sdk from "@aws-sdk/client-kms";
 import type { RequestContext } from "#api/contract.ts";
+import { parsePolicy } from "#model/policy/index.ts";
 import type { Change, Records } from "#reconcilers/secrets/records.ts";
 import { errors } from "./errors.ts";
 import { checkPresent, needKeyById, needOwnKey, putKey } from "./lookup.ts";
@@ -18,17 +19,9 @@ export function checkPolicy({ account }: RequestContext, policy: string, bypass 
   } catch {
     throw errors.badPolicy("The policy is not valid JSON.");
   }
-  if (typeof document !== "object" || document === null || document.Statement === undefined)
-    throw errors.badPolicy("The policy has no Statement.");
+  const { problem } = parsePolicy(policy, "resource");
+  if (problem !== undefined) throw errors.badPolicy(problem);
   const statements = (Array.isArray(document.Statement) ? document.Statement : [document.Statement]) as readonly Statement[];
-  for (const statement of statements) {
-    if (statement?.Effect !== "Allow" && statement?.Effect !== "Deny")
-      throw errors.badPolicy("A statement's Effect must be Allow or Deny.");
-    if (statement.Principal === undefined && statement.NotPrincipal === undefined)
-      throw errors.badPolicy("A statement of a key policy needs a Principal.");
-    if (statement.Action === undefined && statement.NotAction === undefined) throw errors.badPolicy("A statement needs an Action.");
-    if (statement.Resource === undefined && statement.NotResource === undefined) throw errors.badPolicy("A statement needs a Resource.");
-  }
   if (bypass || statements.some((statement) => letsChange(statement, account))) return;
   throw errors.badPolicy("The new key policy will not allow you to update the key policy in the future.");
 }
@@ -36,11 +29,7 @@ export function checkPolicy({ account }: RequestContext, policy: string, bypass 
 interface Statement {
   readonly Effect?: string;
   readonly Principal?: unknown;
-  readonly NotPrincipal?: unknown;
   readonly Action?: unknown;
-  readonly NotAction?: unknown;
-  readonly Resource?: unknown;
-  readonly NotResource?: unknown;
 }
 
 function letsChange({ Effect, Principal, Action }: Statement, account: string): boolean {

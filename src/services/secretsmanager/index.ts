@@ -1,11 +1,12 @@
 import type * as Sdk from "@aws-sdk/client-secrets-manager";
-import type { Handler, ServerPart } from "#api/contract.ts";
+import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { SecretsmanagerOperations } from "#api/generated/secretsmanager.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { asking, type Change, changing, type Records } from "#reconcilers/secrets/records.ts";
 import { startSweep, sweepSecrets } from "#reconcilers/secrets/sweep.ts";
 import { createWriter } from "#store/unit.ts";
+import { accountOf, secretAccess } from "./access.ts";
 import { listSecrets, listSecretVersionIds } from "./list.ts";
 import { needLiveSecret, needSecret, putSecret } from "./lookup.ts";
 import { randomPassword } from "./password.ts";
@@ -18,6 +19,12 @@ import * as values from "./values.ts";
 /** AWS Secrets Manager. Source: AWS Secrets Manager API Reference and User Guide. */
 export function createSecretsManager(serverDeps: ServerDeps): ServerPart {
   const deps = { ...serverDeps, writer: createWriter(serverDeps.store) };
+  const access = secretAccess(deps);
+  /** Of another account, as the secret's ARN says: whoever came through the door may. */
+  const abroad =
+    (handler: Handler): Handler =>
+    (input: { readonly SecretId?: string }, context: RequestContext) =>
+      handler(input as never, { ...context, account: accountOf(input.SecretId) ?? context.account });
   const change = <I, O>(operation: (change: Change, input: I) => Promise<O>) => changing(deps, "secretsmanager", operation);
   const ask = <I, O>(operation: (records: Records, input: I) => Promise<O>) => asking(deps, operation);
   const handlers = {
@@ -54,7 +61,14 @@ export function createSecretsManager(serverDeps: ServerDeps): ServerPart {
   } satisfies Handlers<SecretsmanagerOperations>;
   let stop = () => {};
   return {
-    registrations: [{ service: "secretsmanager", handlers: handlers as Readonly<Record<string, Handler>> }],
+    resourcePolicies: [access.policies],
+    resources: [access.facts],
+    registrations: [
+      {
+        service: "secretsmanager",
+        handlers: Object.fromEntries(Object.entries(handlers).map(([name, each]) => [name, abroad(each as Handler)])),
+      },
+    ],
     async start() {
       stop = startSweep(deps, "secrets", sweepSecrets);
     },

@@ -8,7 +8,7 @@ import { errors } from "./errors.ts";
  * A secret by its name, its ARN, or its ARN without the six random characters. A name that itself ends in a hyphen and six characters is found as
  * what the whole ARN says first. Throws ResourceNotFoundException.
  */
-export async function needSecret(records: Records, given = ""): Promise<SecretRecord> {
+export async function needSecret(records: Pick<Records, "scope" | "get">, given = ""): Promise<SecretRecord> {
   const { scope } = records;
   const find = (name: string) => records.get<SecretRecord>(secretKeys.secret(scope, name));
   if (given.length < 1 || given.length > 2048) throw errors.validation("Member secretId must have length between 1 and 2048");

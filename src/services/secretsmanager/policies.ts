@@ -1,4 +1,5 @@
 import type * as Sdk from "@aws-sdk/client-secrets-manager";
+import { parsePolicy } from "#model/policy/index.ts";
 import type { Change, Records } from "#reconcilers/secrets/records.ts";
 import { errors } from "./errors.ts";
 import { needLiveSecret, needSecret, putSecret } from "./lookup.ts";
@@ -8,34 +9,18 @@ const most = 20_480;
 interface Statement {
   readonly Effect?: string;
   readonly Principal?: unknown;
-  readonly NotPrincipal?: unknown;
-  readonly Action?: unknown;
-  readonly NotAction?: unknown;
-  readonly Resource?: unknown;
-  readonly NotResource?: unknown;
   readonly Condition?: unknown;
 }
 
 /** What is wrong with a resource policy; undefined when nothing is. */
 function problemOf(policy: string): string | undefined {
   if (policy.length < 1 || policy.length > most) return `The policy must have between 1 and ${most} characters.`;
-  let document: { Statement?: Statement | readonly Statement[]; Version?: string };
   try {
-    document = JSON.parse(policy) as typeof document;
+    JSON.parse(policy);
   } catch {
     return "This resource policy contains invalid JSON.";
   }
-  if (typeof document !== "object" || document === null || document.Statement === undefined)
-    return "This resource policy has no Statement.";
-  if (document.Version !== undefined && document.Version !== "2012-10-17" && document.Version !== "2008-10-17")
-    return "This resource policy has an unsupported Version.";
-  for (const statement of statementsOf(document)) {
-    if (statement?.Effect !== "Allow" && statement?.Effect !== "Deny") return "The Effect of a statement must be Allow or Deny.";
-    if (statement.Principal === undefined && statement.NotPrincipal === undefined) return "A statement has no Principal.";
-    if (statement.Action === undefined && statement.NotAction === undefined) return "A statement has no Action.";
-    if (statement.Resource === undefined && statement.NotResource === undefined) return "A statement has no Resource.";
-  }
-  return undefined;
+  return parsePolicy(policy, "resource").problem;
 }
 
 const statementsOf = ({ Statement }: { Statement?: Statement | readonly Statement[] }): readonly Statement[] =>

@@ -11,10 +11,10 @@ import { current, moveLabel, needLiveSecret, putSecret, versionWith } from "./lo
 import { checkLabels, checkToken, limitOf, mostVersions, type Value, valueOf } from "./rules.ts";
 
 const day = 24 * 60 * 60 * 1000;
-const defaultKey = "alias/aws/secretsmanager";
+export const defaultKey = "alias/aws/secretsmanager";
 
 /** The context with which a version's value is encrypted. Source: User Guide, "Secret encryption and decryption". */
-const contextOf = ({ arn }: SecretRecord, versionId: string) => ({ SecretARN: arn, SecretVersionId: versionId });
+export const contextOf = ({ arn }: SecretRecord, versionId: string) => ({ SecretARN: arn, SecretVersionId: versionId });
 
 /** Throws EncryptionFailure. */
 export async function needKey(change: Change, given: string | undefined): Promise<KeyRecord> {

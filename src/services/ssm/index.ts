@@ -4,6 +4,7 @@ import type { SsmOperations } from "#api/generated/ssm.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { asking, type Change, changing, type Records } from "#reconcilers/secrets/records.ts";
 import { createWriter } from "#store/unit.ts";
+import { parameterFacts } from "./access.ts";
 import * as get from "./get.ts";
 import * as operations from "./operations.ts";
 import { putParameter } from "./put.ts";
@@ -28,5 +29,8 @@ export function createSsm(serverDeps: ServerDeps): ServerPart {
     RemoveTagsFromResource: change(operations.removeTagsFromResource),
     ListTagsForResource: ask(operations.listTagsForResource),
   } satisfies Handlers<SsmOperations>;
-  return { registrations: [{ service: "ssm", handlers: handlers as Readonly<Record<string, Handler>> }] };
+  return {
+    resources: [parameterFacts(deps)],
+    registrations: [{ service: "ssm", handlers: handlers as Readonly<Record<string, Handler>> }],
+  };
 }

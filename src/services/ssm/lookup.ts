@@ -19,7 +19,7 @@ function namesOf(scope: Scope, given: string): readonly string[] {
   return [name, name.slice(1)];
 }
 
-export async function findParameter(records: Records, given: string): Promise<ParameterRecord | undefined> {
+export async function findParameter(records: Pick<Records, "scope" | "get">, given: string): Promise<ParameterRecord | undefined> {
   for (const name of namesOf(records.scope, given)) {
     const found = await records.get<ParameterRecord>(parameterKeys.parameter(records.scope, name));
     if (found) return found;

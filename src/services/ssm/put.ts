@@ -7,7 +7,7 @@ import { errors } from "./errors.ts";
 import { contextOf, parameterArn, putParameterRecord } from "./lookup.ts";
 import { checkDataType, checkName, checkPattern, checkTags, mostVersions, tierOf } from "./rules.ts";
 
-const defaultKey = "alias/aws/ssm";
+export const defaultKey = "alias/aws/ssm";
 const types: readonly string[] = ["String", "StringList", "SecureString"];
 
 export async function putParameter(change: Change, input: Sdk.PutParameterRequest): Promise<Sdk.PutParameterResult> {

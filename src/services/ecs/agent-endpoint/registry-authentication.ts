@@ -9,6 +9,8 @@ export interface RegistryContext {
   readonly hosts: ReadonlySet<string>;
   /** Domain of `<account>.dkr.ecr.<region>.<domain>`, where one is set. */
   readonly domain: string | undefined;
+  /** The token is the execution role's, not the agent's. */
+  readonly byExecutionRole?: boolean;
 }
 
 /**
@@ -20,8 +22,8 @@ export function registryAuthenticationOf(image: string, context: RegistryContext
   if (host === undefined) return undefined;
   const genuine = /^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(.+?)(?::\d+)?$/.exec(host);
   const domains = ["amazonaws.com", "amazonaws.com.cn", "on.aws", context.domain];
-  if (genuine && domains.includes(genuine[3])) return ecr(genuine[1]!, genuine[2]!, context.endpoint);
-  return context.hosts.has(host) ? ecr(context.account, context.region, context.endpoint) : undefined;
+  if (genuine && domains.includes(genuine[3])) return ecr(genuine[1]!, genuine[2]!, context);
+  return context.hosts.has(host) ? ecr(context.account, context.region, context) : undefined;
 }
 
 /** The registry in an image's name: what stands before the first slash, when it looks like a host. */
@@ -32,6 +34,9 @@ function hostOf(image: string): string | undefined {
   return first === "localhost" || /[.:]/.test(first) ? first : undefined;
 }
 
-function ecr(registryId: string, region: string, endpointOverride: string): RegistryAuthentication {
-  return { type: "ecr", ecrAuthData: { registryId, region, endpointOverride } };
+function ecr(registryId: string, region: string, { endpoint, byExecutionRole }: RegistryContext): RegistryAuthentication {
+  return {
+    type: "ecr",
+    ecrAuthData: { registryId, region, endpointOverride: endpoint, ...(byExecutionRole ? { useExecutionRole: true } : {}) },
+  };
 }

@@ -13,6 +13,7 @@ import { describeServices, listServices, listServicesByNamespace } from "./descr
 import { getTaskProtection, updateTaskProtection } from "./protection.ts";
 import { createTaskSet, deleteTaskSet, describeTaskSets, updateServicePrimaryTaskSet, updateTaskSet } from "./task-sets.ts";
 import { createCallHook } from "./lifecycle-hooks.ts";
+import { roleProblem } from "../tasks/roles.ts";
 import { createTaskOf } from "./task.ts";
 import { deleteService, updateService } from "./update.ts";
 import { whyQuestion } from "./why.ts";
@@ -55,6 +56,7 @@ export function createEcsServices(deps: EcsDeps & { readonly callHook?: CallHook
   const reconciler = createServiceReconciler({
     ...{ store, writer, clock, random, log, index },
     taskOf: createTaskOf(random),
+    roleProblem: async (scope, definition, now) => (deps.config.open ? undefined : roleProblem(store, definition, {}, scope, now)),
     publicPool: deps.config.publicPool,
     callHook: deps.callHook ?? createCallHook(deps.config),
   });

@@ -54,10 +54,10 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     links,
     nextNumber: () => timeline.next(),
     clusterArn: (scope, cluster) => ecsArn.cluster(scope, cluster),
-    payloadTask(task, definition, link) {
+    payloadTask(task, definition, link, byExecutionRole) {
       const [account, region] = [task.arn.split(":")[4]!, task.arn.split(":")[3]!];
       const hosts = new Set([`localhost:${config.port}`, `127.0.0.1:${config.port}`, new URL(link.endpoint).host]);
-      const registry = { account, region, endpoint: link.endpoint, hosts, domain: config.domain };
+      const registry = { account, region, endpoint: link.endpoint, hosts, domain: config.domain, byExecutionRole };
       return payloadTaskOf(task, definition, ecsArn.cluster({ account, region }, task.cluster), registry);
     },
     credentials: createTaskCredentials({ ...deps, log }),

@@ -2,12 +2,11 @@ import type { TaskDefinitionRecord } from "#model/ecs-records.ts";
 import { findRole, serviceMayAssume } from "#identity/roles.ts";
 import { formatArn } from "#model/arn.ts";
 import { iamArn } from "#model/iam-keys.ts";
+import { cannotAssume, tasksService } from "#reconcilers/task-credentials.ts";
+import type { Store } from "#store/store.ts";
 import type { RequestContext } from "#api/contract.ts";
 import { ecsErrors } from "../errors.ts";
 import type { TaskDeps } from "./context.ts";
-
-/** Who becomes the roles of tasks. */
-export const tasksService = "ecs-tasks.amazonaws.com";
 
 /** The roles that tasks of the definition get: those of the request where it puts others for the definition's. Names or ARNs. */
 export function rolesOf({ definition }: TaskDefinitionRecord, overrides: unknown): readonly string[] {
@@ -25,14 +24,24 @@ export async function checkRoles(
   overrides: unknown,
   { account, region, now }: RequestContext,
 ): Promise<void> {
-  if (config.open) return;
+  const problem = config.open ? undefined : await roleProblem(store, definition, overrides, { account, region }, now);
+  if (problem !== undefined) throw ecsErrors.client(problem);
+}
+
+/** AWS's sentence about the first role that tasks of the definition could not have; undefined when they can have all. */
+export async function roleProblem(
+  store: Store,
+  definition: TaskDefinitionRecord,
+  overrides: unknown,
+  { account, region }: { readonly account: string; readonly region: string },
+  now: number,
+): Promise<string | undefined> {
   const source = { arn: formatArn({ service: "ecs", region, account, resource: "*" }), account };
   for (const role of rolesOf(definition, overrides)) {
     const roleArn = role.startsWith("arn:") ? role : iamArn(account, `role/${role}`);
     const found = await findRole(store, roleArn);
-    if (found && serviceMayAssume(found, { service: tasksService, sessionName: "ecs", now, region, source })) continue;
-    throw ecsErrors.client(
-      `ECS was unable to assume the role '${roleArn}' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.`,
-    );
+    if (!found || !serviceMayAssume(found, { service: tasksService, sessionName: "ecs", now, region, source }))
+      return cannotAssume(roleArn);
   }
+  return undefined;
 }
