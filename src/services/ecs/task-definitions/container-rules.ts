@@ -77,7 +77,7 @@ export function checkContainer(container: ContainerDefinition, around: Container
     const missing =
       log.logDriver === "awslogs"
         ? ["awslogs-region", "awslogs-group"].filter(
-            (option) => !log.options?.[option] && !log.secretOptions?.some(({ name: secret }) => secret === option),
+            (option) => !log.options?.[option] && !log.secretOptions?.some(({ name: given }) => given === option),
           )
         : [];
     if (missing.length > 0) throw client(`Log driver awslogs requires options: ${missing.join(", ")}`);
