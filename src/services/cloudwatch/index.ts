@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { Handler, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { tagFacts } from "#api/tag-facts.ts";
+import { alarmKeys } from "#model/alarms/keys.ts";
 import type { CloudwatchOperations } from "#api/generated/cloudwatch.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { MetricStore } from "#metrics/metric-store.ts";
@@ -77,6 +79,12 @@ export function createCloudWatch(deps: ServerDeps): CloudWatchPart {
     ListTagsForResource: bind(listTagsForResource),
   } satisfies Handlers<CloudwatchOperations>;
   return {
+    resources: [
+      tagFacts(deps.store, "cloudwatch", (scope) => {
+        const [, kind, name = ""] = /^(alarm:|dashboard\/)(.+)$/.exec(scope.resource) ?? [];
+        return kind === "alarm:" ? alarmKeys.alarm(scope, name) : kind === undefined ? undefined : alarmKeys.dashboard(scope, name);
+      }),
+    ],
     registrations: [{ service: "cloudwatch", handlers: handlers as Readonly<Record<string, Handler>> }],
     sink,
     actions,

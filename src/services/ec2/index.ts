@@ -1,5 +1,8 @@
 import type { Handler, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { tagFacts } from "#api/tag-facts.ts";
+import { vpcKeys } from "#model/vpc-keys.ts";
+import { kindOf, typeOf } from "./kinds.ts";
 import type { Ec2Operations } from "#api/generated/ec2.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { createWriter } from "#store/unit.ts";
@@ -149,5 +152,11 @@ export function createEc2(serverDeps: ServerDeps): ServerPart {
     DeleteTags: change(tags.deleteTags),
     DescribeTags: ask(tags.describeTags),
   } satisfies Handlers<Ec2Operations>;
-  return { registrations: [{ service: "ec2", handlers: handlers as Readonly<Record<string, Handler>> }] };
+  /** By the id alone, which says its kind. */
+  const resources = tagFacts(deps.store, "ec2", ({ account, region, resource }) => {
+    const id = resource.slice(resource.indexOf("/") + 1);
+    const kind = kindOf(id);
+    return kind && typeOf(kind) === resource.slice(0, resource.indexOf("/")) ? vpcKeys.one({ account, region }, kind, id) : undefined;
+  });
+  return { resources: [resources], registrations: [{ service: "ec2", handlers: handlers as Readonly<Record<string, Handler>> }] };
 }

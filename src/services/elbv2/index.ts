@@ -1,5 +1,7 @@
 import type { Handler, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { tagFacts } from "#api/tag-facts.ts";
+import { elbKeys } from "#model/elb-keys.ts";
 import type { Elbv2Operations } from "#api/generated/elbv2.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { startSweeper, type Sweeper } from "#reconcilers/load-balancers/drained.ts";
@@ -64,6 +66,17 @@ export function createElbv2(serverDeps: ServerDeps): ServerPart {
   } satisfies Handlers<Elbv2Operations>;
   let sweeper: Sweeper | undefined;
   return {
+    resources: [
+      tagFacts(deps.store, "elasticloadbalancing", (scope) => {
+        const [kind, ...parts] = scope.resource.split("/");
+        const [, second = "", third = "", fourth = "", fifth = ""] = parts;
+        if (kind === "loadbalancer" && parts.length === 3) return elbKeys.loadBalancer(scope, third);
+        if (kind === "targetgroup" && parts.length === 2) return elbKeys.targetGroup(scope, second);
+        if (kind === "listener" && parts.length === 4) return elbKeys.listener(scope, third, fourth);
+        if (kind === "listener-rule" && parts.length === 5) return elbKeys.rule(scope, third, fourth, fifth);
+        return undefined;
+      }),
+    ],
     registrations: [{ service: "elbv2", handlers: handlers as Readonly<Record<string, Handler>> }],
     async start() {
       sweeper = startSweeper(deps);

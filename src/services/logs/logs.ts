@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { tagFacts } from "#api/tag-facts.ts";
+import { keys } from "./records.ts";
 import { filterLogEvents, getLogEvents, putLogEvents } from "./events.ts";
 import * as groups from "./groups.ts";
 import * as filters from "./metric-filters.ts";
@@ -19,6 +21,12 @@ export function createLogs(deps: ServerDeps): ServerPart {
       operation(state, input, context);
   let stopRetention = async () => {};
   return {
+    resources: [
+      tagFacts(deps.store, "logs", (scope) => {
+        const name = /^log-group:([^:]+)(?::.*)?$/.exec(scope.resource)?.[1];
+        return name === undefined ? undefined : keys.group(scope, name);
+      }),
+    ],
     registrations: [
       {
         service: "logs",

@@ -1,5 +1,7 @@
 import type { Handler, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
+import { tagFacts } from "#api/tag-facts.ts";
+import { cloudMapKeys } from "#model/cloud-map-keys.ts";
 import type { ServicediscoveryOperations } from "#api/generated/servicediscovery.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { createDnsPort } from "#reconcilers/names/dns-port.ts";
@@ -61,6 +63,12 @@ export function createServiceDiscovery(serverDeps: ServerDeps): ServerPart {
     });
   };
   return {
+    resources: [
+      tagFacts(deps.store, "servicediscovery", (scope) => {
+        const [, kind, id = ""] = /^(namespace|service)\/([^/]+)$/.exec(scope.resource) ?? [];
+        return kind === undefined ? undefined : kind === "namespace" ? cloudMapKeys.namespace(scope, id) : cloudMapKeys.service(scope, id);
+      }),
+    ],
     registrations: [{ service: "servicediscovery", handlers: handlers as Readonly<Record<string, Handler>> }],
     async start() {
       sweep();
