@@ -78,7 +78,15 @@ export async function startTaskServer(disk: Disk, port = 0): Promise<TaskServer>
   server.on("upgrade", (request, socket, head) => {
     const url = new URL(request.url!, "http://localhost");
     const route = part.upgrades!.find(({ prefix }) => url.pathname.startsWith(prefix));
-    const info = { requestId: "r", path: url.pathname, query: url.searchParams, principal, region: scope.region, log: silentLogger };
+    const info = {
+      requestId: "r",
+      path: url.pathname,
+      query: url.searchParams,
+      principal,
+      region: scope.region,
+      log: silentLogger,
+      refused() {},
+    };
     route?.upgrade(request, socket, head, { ...info, endpoint: `http://${request.headers.host}` } as never);
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));

@@ -243,7 +243,10 @@ test("a registration is metered from its start to its end, at the prices of the 
     log: silentLogger,
   });
   const call = <T>(operation: string, input: object) =>
-    part.registrations![0]!.handlers[operation]!(input as never, { ...scope, now: clock.now() } as RequestContext) as Promise<T>;
+    part.registrations![0]!.handlers[operation]!(
+      input as never,
+      { ...scope, principal: rootPrincipal(scope.account, "test"), now: clock.now() } as RequestContext,
+    ) as Promise<T>;
   const register = (type: string) =>
     call<{ containerInstance: { containerInstanceArn: string } }>("RegisterContainerInstance", {
       cluster: "default",

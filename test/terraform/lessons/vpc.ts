@@ -46,9 +46,9 @@ export const vpc: Lesson = {
     });
   },
   async destroyed(server) {
-    // What Terraform adopted it does not delete; deleted NAT gateways are shown for an hour, as with EC2.
+    // What Terraform adopted it does not delete; deleted NAT gateways and terminated instances are shown for an hour, as with EC2.
     assert.deepEqual(
-      (await records(server)).filter((key) => !before.includes(key) && !key.includes("/nat-gateway/")),
+      (await records(server)).filter((key) => !before.includes(key) && !/\/(nat-gateway|instance)\//.test(key)),
       [],
     );
     assert.deepEqual(await keysBelow(server, "/ec2-public-address/"), []);
