@@ -283,11 +283,15 @@ export class Shard {
       const tracked = this.#tracked.get(name);
       const step = tracked && this.#told && decide(tracked);
       if (!step) return;
-      this.#take(step);
+      // Whoever hears that a target is healthy may send it a request at once: HAProxy must know it first.
+      const serves = step.tracked.state === "healthy";
+      if (!serves) this.#take(step);
       try {
         await command(this.#socket(), step.commands);
+        if (serves) this.#take(step);
         await this.#drains.tryRemove();
       } catch (error) {
+        if (serves) this.#take(step);
         this.#options.log.warn({ err: error, target: name }, "HAProxy refused a target's change: reloading");
         this.#told = undefined;
         await this.#bring();

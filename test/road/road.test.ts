@@ -210,7 +210,7 @@ describe("the road", { timeout: 600_000 }, () => {
     const before = await describeTask(long);
     await shell(
       aws(
-        `ecs register-task-definition --family brief --container-definitions '[{"name":"c","image":"${registry()}/app/web:1","memory":32,"command":["sh","-c","sleep 4; exit 7"]}]'`,
+        `ecs register-task-definition --family brief --container-definitions '[{"name":"c","image":"${registry()}/app/web:1","memory":32,"command":["sh","-c","sleep 8; exit 7"]}]'`,
       ),
     );
     const brief = await runTask("brief");
