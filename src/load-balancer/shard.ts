@@ -246,10 +246,7 @@ export class Shard {
         else if (tracked.state !== "draining") this.#take(drain(tracked, now));
       }
     this.#drains.restart();
-    await command(
-      this.#socket(),
-      steps.flatMap((step) => step.commands),
-    );
+    await this.#tell(steps);
     for (const step of steps) this.#take(step);
     this.#told = plan;
     this.#sweepFiles(plan);
@@ -367,15 +364,19 @@ export class Shard {
       }
     }
     for (const step of steps) this.#take(step);
-    await command(
-      this.#socket(),
-      steps.flatMap((step) => step.commands),
-    );
+    await this.#tell(steps);
     const draining = [...this.#tracked.values()].filter(({ state }) => state === "draining");
     const { over, ended } = await this.#drains.look(draining, now, this.#old.length > 0);
     await command(this.#socket(), ended);
     for (const tracked of over) this.#forget(tracked, "Target.NotRegistered");
     await this.#drains.tryRemove();
+  }
+
+  async #tell(steps: readonly Step[]): Promise<void> {
+    await command(
+      this.#socket(),
+      [...steps].flatMap(({ commands }) => commands),
+    );
   }
 
   #socket(): string {
