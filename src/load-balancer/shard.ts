@@ -357,11 +357,7 @@ export class Shard {
       this.#synced = now;
       trimLog(join(this.#options.directory, "haproxy.log"));
       const states = readStates(await ask(this.#socket(), "show servers state"));
-      for (const tracked of this.#tracked.values()) {
-        const state = states.get(`${tracked.server.backend}/${tracked.server.name}`);
-        const step = state && !tracked.server.group.healthCheck.disabled ? seen(tracked, state.up) : undefined;
-        if (step) steps.push(step);
-      }
+      steps.push(...[...this.#tracked.values()].flatMap((tracked) => seen(tracked, states) ?? []));
     }
     for (const step of steps) this.#take(step);
     await this.#tell(steps);

@@ -153,8 +153,10 @@ export function initialOver(tracked: Tracked, last: CheckReport | undefined): St
 }
 
 /** As HAProxy has it, where a report was missed. */
-export function seen(tracked: Tracked, up: boolean): Step | undefined {
-  const { backend, name } = tracked.server;
+export function seen(tracked: Tracked, states: ReadonlyMap<string, { readonly up: boolean }>): Step | undefined {
+  const { backend, name, group } = tracked.server;
+  const up = states.get(`${backend}/${name}`)?.up;
+  if (up === undefined || group.healthCheck.disabled) return undefined;
   if (tracked.state !== "healthy" && tracked.state !== "unhealthy" && !(tracked.state === "initial" && up)) return undefined;
   if ((tracked.state === "healthy") === up) return undefined;
   const why = up ? {} : { reason: "Target.FailedHealthChecks" as const, description: "Health checks failed" };
