@@ -22,8 +22,8 @@ export interface Principal {
     | { readonly kind: "AssumedRole"; readonly roleName: string; readonly roleArn: string; readonly sessionName: string }
     /** `userName`: whose credentials asked for the token; undefined for the root user's. */
     | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string }
-    /** Gantry's agent on the machine `node`, which may do what a container instance of `cluster` may (src/identity/agents.ts). */
-    | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly roleArn: string }
+    /** Gantry's agent on the machine `node`, which may do what a container instance of `cluster` may (src/identity/agents.ts), and become the machine's role: its ARN. */
+    | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly roleArn: string; readonly instanceRole?: string }
     /** e.g. `ecs-tasks.amazonaws.com`. */
     | { readonly kind: "AWSService"; readonly service: string }
     /** Nobody signed: operations of `ServiceRegistration.anonymous` only. */

@@ -14,7 +14,7 @@ export const renewEveryMs = 3_600_000;
  */
 export async function renewAgentCredentials(config: Config, identity: Identity): Promise<string> {
   const path = join(config.home, "agent-credentials");
-  const query = new URLSearchParams({ node: identity.nodeId, cluster: config.cluster });
+  const query = new URLSearchParams({ node: identity.nodeId, cluster: config.cluster, role: process.env.GANTRY_INSTANCE_ROLE ?? "" });
   let issued: Record<string, string>;
   try {
     issued = (await ask(config, identity, `/_gantry/agent-credentials?${query}`)) as Record<string, string>;

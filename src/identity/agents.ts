@@ -12,11 +12,16 @@ export const agentRoleArn = (account: string) => `arn:aws:iam::${account}:role/a
 const known = new Map<string, { readonly identity: readonly NamedPolicy[] }>();
 const mostKnown = 1000;
 
-export function agentPolicies(account: string, cluster: string): { readonly identity: readonly NamedPolicy[] } {
-  const key = `${account}/${cluster}`;
+/** `instanceRole`: the ARN of the role that the machine's operator gave it. */
+export function agentPolicies(
+  account: string,
+  cluster: string,
+  instanceRole: string | undefined,
+): { readonly identity: readonly NamedPolicy[] } {
+  const key = `${account}/${cluster}/${instanceRole ?? ""}`;
   let policies = known.get(key);
   if (!policies) {
-    const { document, problem } = parsePolicy(JSON.stringify(agentDocument(account, cluster)), "identity");
+    const { document, problem } = parsePolicy(JSON.stringify(agentDocument(account, cluster, instanceRole)), "identity");
     if (problem !== undefined) throw new Error(`the policy of agents cannot be read: ${problem}`);
     policies = { identity: [{ name: agentRole, document }] };
     if (known.size >= mostKnown) known.clear();
@@ -26,7 +31,7 @@ export function agentPolicies(account: string, cluster: string): { readonly iden
 }
 
 /** Pure. Tasks of Fargate and of other clusters' services come to a machine too: their tags are asked for by any task's ARN. */
-function agentDocument(account: string, cluster: string): object {
+function agentDocument(account: string, cluster: string, instanceRole: string | undefined): object {
   const ecs = (resource: string) => `arn:aws:ecs:*:${account}:${resource}`;
   const logs = (resource: string) => `arn:aws:logs:*:${account}:${resource}`;
   return {
@@ -58,6 +63,7 @@ function agentDocument(account: string, cluster: string): object {
         Resource: "*",
       },
       { Effect: "Allow", Action: ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], Resource: logs("log-group:*") },
+      ...(instanceRole === undefined ? [] : [{ Effect: "Allow", Action: "sts:AssumeRole", Resource: instanceRole }]),
     ],
   };
 }

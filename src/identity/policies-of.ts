@@ -121,7 +121,7 @@ export function createPolicySource(store: Store): IdentityPolicies {
             : identity?.kind === "FederatedUser" && identity.userName !== undefined
               ? ["user", identity.userName]
               : [];
-      if (identity?.kind === "Agent") return agentPolicies(account, identity.cluster);
+      if (identity?.kind === "Agent") return agentPolicies(account, identity.cluster, identity.instanceRole);
       if (identity?.kind === "FederatedUser") {
         // A federated session has what its session policies allow: without any, nothing.
         if (!session || session.policies.length === 0) return none;

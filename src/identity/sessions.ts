@@ -23,7 +23,7 @@ export type SessionHolder =
   | { readonly kind: "User"; readonly userName: string; readonly userId: string }
   | { readonly kind: "Root" }
   /** The agent of a machine: see agents.ts. */
-  | { readonly kind: "Agent"; readonly node: string; readonly cluster: string }
+  | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly instanceRole?: string }
   /** GetFederationToken's; without `userName` the root user asked. */
   | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string; readonly userId?: string };
 

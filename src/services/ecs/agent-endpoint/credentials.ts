@@ -7,7 +7,8 @@ import type { Sealer } from "#platform/sealer.ts";
 const lifetimeSeconds = 7 * 86_400;
 
 /**
- * Credentials of the agent of one machine: `node` tells machines apart and stays the same for good, `cluster` is the one that it may register in. Who may
+ * Credentials of the agent of one machine: `node` tells machines apart and stays the same for good, `cluster` is the one that it may register in, `role` the one
+ * that it may become for its machine's tasks. Who may
  * ask for these can speak for any machine: it takes an action of its own, which only the root user and policies for `*` have.
  */
 export function agentCredentialsQuestion(deps: { readonly sealer: Sealer; readonly random: Random }): Question {
@@ -20,7 +21,12 @@ export function agentCredentialsQuestion(deps: { readonly sealer: Sealer; readon
       if (!/^[\w.-]{2,64}$/.test(node))
         throw new ApiError("InvalidParameterException", "node is not a name of 2 to 64 letters and digits.");
       if (!/^[\w-]{1,255}$/.test(cluster)) throw new ApiError("InvalidParameterException", "cluster is not a cluster's name.");
-      const issued = issueSession(deps, account, { kind: "Agent", node, cluster }, lifetimeSeconds, now);
+      const role = query.get("role") ?? "";
+      if (!/^(|[\w+=,.@-]{1,64}|arn:aws:iam::\d{12}:role\/[\w+=,.@/-]+)$/.test(role))
+        throw new ApiError("InvalidParameterException", "role is neither the name nor the ARN of a role.");
+      const instanceRole = role === "" || role.startsWith("arn:") ? role : `arn:aws:iam::${account}:role/${role}`;
+      const agent = { kind: "Agent" as const, node, cluster, ...(instanceRole === "" ? {} : { instanceRole }) };
+      const issued = issueSession(deps, account, agent, lifetimeSeconds, now);
       const { accessKeyId, secretAccessKey, sessionToken, expiresAt } = issued;
       return { accessKeyId, secretAccessKey, sessionToken, expiresAt };
     },
