@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { glob, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { run } from "node:test";
+import { run as runTests } from "node:test";
 import { difference, footprint, runVariable } from "./footprint.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -14,10 +14,13 @@ interface Totals {
   failures: string[];
 }
 
-/** Files that use the machine's containers, network or much of its CPU run one at a time, after the others. */
-const isHeavy = (file: string) => /^test\/(cli|agent|containerd|network|registry|ecr|store)\//.test(file);
+/** They look at the whole machine, before and after: nothing else may come or go meanwhile. */
+const isAlone = (file: string) => /^test\/cli\//.test(file);
 
-/** A whole Gantry each, that touches nothing but its own and waits for much of its time: two at once, at the end. */
+/** Files that use the machine's containers, network or much of its CPU run one at a time, after the others. */
+const isHeavy = (file: string) => /^test\/(agent|containerd|network|registry|ecr|store)\//.test(file);
+
+/** A whole Gantry each, that touches nothing but its own and waits for much of its time: one at a time, beside the heavy ones. */
 const isRoad = (file: string) => /^test\/road\//.test(file);
 
 /** Files that mostly wait, for a client that asks every ten seconds or for two minutes to be over: they go beside all others. */
@@ -41,22 +44,15 @@ export async function test(words: readonly string[]): Promise<number> {
   for await (const file of glob("{src,test}/**/*.test.ts", { cwd: root }))
     if (words.length === 0 || words.some((word) => file.includes(word))) files.push(file);
   files.sort();
-  const patient = runFiles(totals, files.filter(isPatient), 2);
-  await runFiles(
-    totals,
-    files.filter((file) => !isHeavy(file) && !isRoad(file) && !isPatient(file)),
-    2,
+  const kinds = Map.groupBy(files, (file) =>
+    isPatient(file) ? "patient" : isAlone(file) ? "alone" : isHeavy(file) ? "heavy" : isRoad(file) ? "road" : "light",
   );
-  await runFiles(
-    totals,
-    files.filter((file) => isHeavy(file) && !isPatient(file)),
-    1,
-  );
-  await runFiles(
-    totals,
-    files.filter((file) => isRoad(file) && !isPatient(file)),
-    2,
-  );
+  type Kind = typeof kinds extends Map<infer K, unknown> ? K : never;
+  const run = (kind: Kind, concurrency: number) => runFiles(totals, kinds.get(kind) ?? [], concurrency);
+  await run("alone", 1);
+  const patient = run("patient", 2);
+  await run("light", 2);
+  await Promise.all([run("heavy", 1), run("road", 1)]);
   await patient;
   // Whoever ends a process does not wait for the kernel to take it away.
   let left: readonly string[] = [];
@@ -104,7 +100,7 @@ async function check(totals: Totals, name: string, tool: string, args: readonly 
 
 async function runFiles(totals: Totals, files: readonly string[], concurrency: number): Promise<void> {
   if (files.length === 0) return;
-  const stream = run({
+  const stream = runTests({
     files: files.map((file) => `${root}${file}`),
     cwd: root,
     concurrency,
