@@ -231,7 +231,8 @@ describe("secrets of a task", { timeout: 240_000, concurrency: 4 }, () => {
         for (const value of Object.values(secret)) assert.ok(!shown.includes(value));
         await ecs.send(new Ecs.StopTaskCommand({ task: arn }));
         await stopped(arn);
-        assert.deepEqual((await log(arn)).slice(0, hashes.length), hashes);
+        const lines = await log(arn);
+        for (const line of hashes) assert.ok(lines.includes(line), `${line} is not in ${lines.join("\n")}`);
         await nowhere("when it is over");
         const { runtimeId } = task.containers![0]!;
         assert.deepEqual(
