@@ -1,6 +1,7 @@
 import { sleep, type Clock } from "#platform/clock.ts";
 import {
   RuntimeError,
+  type ContainerProcess,
   type ContainerSpec,
   type ContainerStats,
   type ExecResult,
@@ -159,6 +160,14 @@ export class ScriptedRuntime implements Runtime {
     const probe = probes[Math.min(life.probes++, probes.length - 1)];
     if (probe === "hang") return { exitCode: -1, output: "", timedOut: true };
     return { exitCode: 0, output: "", timedOut: false, ...probe };
+  }
+
+  async open(): Promise<ContainerProcess> {
+    throw new RuntimeError("CannotStart", "nothing is opened here");
+  }
+
+  async endOpened(): Promise<readonly string[]> {
+    return [];
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {
