@@ -203,8 +203,6 @@ export interface ProcessOptions {
   readonly args: readonly string[];
   /** Absent: three plain streams. */
   readonly terminal?: TerminalSize;
-  /** Added to the container's; these win. */
-  readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface ContainerProcess {

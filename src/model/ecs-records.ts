@@ -227,6 +227,8 @@ export interface TaskObservation {
     readonly exitCode?: number;
     readonly reason?: string;
     readonly runtimeId?: string;
+    /** ExecuteCommandAgent's, as the agent says; absent: it said nothing. */
+    readonly execAgent?: { readonly lastStatus: "PENDING" | "RUNNING" | "STOPPED"; readonly startedAt?: number; readonly reason?: string };
     readonly imageDigest?: string;
     readonly healthStatus?: "HEALTHY" | "UNHEALTHY" | "UNKNOWN";
     readonly networkBindings?: readonly {

@@ -21,6 +21,7 @@ import { createSts } from "#services/sts/index.ts";
 export function createParts(given: ServerDeps): readonly ServerPart[] {
   const cloudwatch = createCloudWatch(given);
   const deps = { ...given, metrics: cloudwatch.sink };
+  const ecs = createEcs(deps);
   return [
     // First to start and last to stop, for all others tell it what they measure.
     cloudwatch,
@@ -29,7 +30,7 @@ export function createParts(given: ServerDeps): readonly ServerPart[] {
     createEc2(deps),
     createAutoScaling(deps),
     createEcr(deps),
-    createEcs(deps),
+    ecs,
     createElbv2(deps),
     createAcm(deps),
     createServiceDiscovery(deps),
@@ -37,7 +38,7 @@ export function createParts(given: ServerDeps): readonly ServerPart[] {
     createLogs(deps),
     createKms(deps),
     createSecretsManager(deps),
-    createSsm(deps),
+    createSsm({ ...deps, exec: ecs.exec }),
     createCloudTrail(deps),
   ];
 }

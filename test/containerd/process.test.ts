@@ -21,7 +21,7 @@ afterEach(() => nothingLeft(machine));
 after(() => close());
 
 const open = (spec: ContainerSpec, args: readonly string[], more: Partial<ProcessOptions> = {}) =>
-  machine.runtime.open(spec.id, { name: `ecs-execute-command-${++opened}`, args, environment: { TERM: "xterm" }, ...more });
+  machine.runtime.open(spec.id, { name: `ecs-execute-command-${++opened}`, args, ...more });
 
 /** All that it writes, as text. */
 function reading(process: ContainerProcess): { text: string; until(what: RegExp): Promise<void> } {
@@ -59,7 +59,7 @@ for (const runtime of ["runc", "runsc"] as const) {
     const process = await open(spec, ["sh"], { terminal: { cols: 100, rows: 30 } });
     const output = reading(process);
     process.stdin.write("stty size; id -u; echo A=$A TERM=$TERM\r");
-    await output.until(/\n30 100\r\n0\r\nA=image TERM=xterm\r\n/);
+    await output.until(/\n30 100\r\n0\r\nA=image TERM=xterm-256color\r\n/);
     await process.resize({ cols: 132, rows: 50 });
     process.stdin.write("stty size\r");
     await output.until(/\n50 132\r\n/);

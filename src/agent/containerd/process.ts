@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { RuntimeError, type ContainerProcess, type ProcessOptions, type TerminalSize } from "#agent/runtime.ts";
 import type { OciProcess, OciSpec } from "#agent/spec/oci.ts";
 import { inSandbox } from "#agent/spec/sandbox.ts";
-import { sleep } from "#platform/clock.ts";
+import { sleep, type Clock } from "#platform/clock.ts";
 import { isNotFound, jsonAny, runtimeError, unlessGone } from "./client.ts";
 import { containerSpec, type ExecOptions } from "./exec.ts";
 
@@ -24,7 +24,7 @@ const streamNames = ["stdin", "stdout", "stderr"] as const;
 export async function openProcess(
   options: ExecOptions,
   containerId: string,
-  { name: execId, args, terminal, environment }: ProcessOptions,
+  { name: execId, args, terminal }: ProcessOptions,
 ): Promise<ContainerProcess> {
   const { containerd, clock, inside } = options;
   const directory = join(options.directory, execId);
@@ -52,7 +52,7 @@ export async function openProcess(
     const output = streamOf(stdout, constants.O_RDONLY, { readable: true, writable: false });
     const errors = terminal ? undefined : streamOf(stderr, constants.O_RDONLY, { readable: true, writable: false });
     streams.push(input, output, ...(errors ? [errors] : []));
-    const spec = jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Process", processOf(own, args, terminal, environment));
+    const spec = jsonAny("types.containerd.io/opencontainers/runtime-spec/1/Process", processOf(own, args, terminal));
     await containerd.tasks.exec({ containerId, execId, stdin, stdout, stderr, terminal: terminal !== undefined, spec });
     added = true;
     const exited = containerd.tasks.wait({ containerId, execId }).then(({ exitStatus }) => exitStatus);
@@ -84,13 +84,7 @@ export async function openProcess(
         // The shim or containerd went: so did the process.
         const exitCode = await exited.catch(() => 255);
         input.destroy();
-        // All that it wrote is read, however slowly, as long as it comes.
-        for (let read = -1; read !== output.bytesRead + (errors?.bytesRead ?? 0);) {
-          read = output.bytesRead + (errors?.bytesRead ?? 0);
-          if (await Promise.race([over.then(() => true), sleep(clock, lingerMs).then(() => output.isPaused() || output.readableLength > 0)]))
-            read = -1;
-          if (output.destroyed && (errors?.destroyed ?? true)) break;
-        }
+        await readOut(clock, over, errors ? [output, errors] : [output]);
         for (const stream of streams) stream.destroy();
         await remove();
         await close();
@@ -151,30 +145,33 @@ function streamOf(path: string, mode: number, kind: { readonly readable: boolean
   }
 }
 
+/** All that it wrote is read, however slowly; what it has left running may hold the streams open, but not for ever. */
+async function readOut(clock: Clock, over: Promise<unknown>, streams: readonly Socket[]): Promise<void> {
+  const bytes = () => streams.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
+  for (let before = -1; before !== bytes() || streams.some(({ readableLength }) => readableLength > 0);) {
+    before = bytes();
+    if (await Promise.race([over.then(() => true), sleep(clock, lingerMs).then(() => false)])) return;
+  }
+}
+
 const closed = (stream: Socket) => new Promise<void>((resolve) => void (stream.closed ? resolve() : stream.once("close", resolve)));
 
 /**
  * Root, whoever the container's own process is, with what root has in this container; in the container's environment and directory.
- * Source: ECS Developer Guide, "Monitor Amazon ECS containers with ECS Exec": commands run as the root user.
+ * Source: ECS Developer Guide, "Monitor Amazon ECS containers with ECS Exec": commands run as the root user. aws/amazon-ssm-agent, session/shell: TERM, LANG.
  */
-function processOf(
-  { process: own }: OciSpec,
-  args: readonly string[],
-  terminal: TerminalSize | undefined,
-  environment: Readonly<Record<string, string>>,
-): OciProcess {
+function processOf({ process: own }: OciSpec, args: readonly string[], terminal: TerminalSize | undefined): OciProcess {
   const { bounding } = own.capabilities;
-  const home = own.user.uid === 0 ? {} : { HOME: "/root" };
-  const added = { ...home, ...environment };
+  const nameOf = (variable: string) => variable.slice(0, variable.indexOf("="));
+  const language = own.env.some((variable) => nameOf(variable) === "LANG") ? [] : ["LANG=C.UTF-8"];
+  const added = [...(own.user.uid === 0 ? [] : ["HOME=/root"]), ...(terminal ? ["TERM=xterm-256color", ...language] : [])];
+  const names = new Set(added.map(nameOf));
   return {
     ...own,
     args: [...args],
     terminal: terminal !== undefined,
     user: { uid: 0, gid: 0, additionalGids: [] },
     capabilities: { bounding, effective: bounding, permitted: bounding },
-    env: [
-      ...own.env.filter((variable) => !(variable.slice(0, variable.indexOf("=")) in added)),
-      ...Object.entries(added).map(([name, value]) => `${name}=${value}`),
-    ],
+    env: [...own.env.filter((variable) => !names.has(nameOf(variable))), ...added],
   };
 }

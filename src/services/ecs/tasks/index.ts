@@ -14,6 +14,9 @@ import { createWriter, type Writer } from "#store/unit.ts";
 import { createAcs } from "../agent-endpoint/acs.ts";
 import { acsPrefix, createDoors, tcsPrefix } from "../agent-endpoint/doors.ts";
 import { payloadTaskOf } from "../agent-endpoint/payload.ts";
+import { createExecHub } from "#reconcilers/exec/hub.ts";
+import { dataChannelDoor, execDoor } from "../exec/doors.ts";
+import { createExec, type Exec } from "../exec/index.ts";
 import { createTcs, type LatestMetrics } from "../agent-endpoint/tcs.ts";
 import { createTimeline } from "../agent-endpoint/timeline.ts";
 import type { Acs } from "../agent-endpoint/acs.ts";
@@ -31,6 +34,8 @@ export interface EcsTasks extends ServerPart {
   /** The agents' ends, for whoever connects them without a socket. */
   readonly acs: Acs;
   readonly tcs: Tcs;
+  /** Sessions of ECS Exec, for who shares them: Systems Manager. */
+  readonly exec: Exec;
   /** The last metrics of a task, as its agent published them. */
   metrics(taskArn: string): LatestMetrics | undefined;
   /** Resolves when the background work has nothing to do. */
@@ -99,6 +104,8 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     subscribed: (...subscription) => connect.subscribed(...subscription),
     instances: (...report) => instances.report(...report),
   });
+  const hub = createExecHub({ store, clock, random, sealer: deps.sealer, log, links });
+  const exec = createExec({ ...taskDeps, hub });
   const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
   const tcs = createTcs({
     clock,
@@ -117,6 +124,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     StopTask: operation(stopTask),
     DescribeTasks: operation(describeTasks),
     ListTasks: operation(listTasks),
+    ExecuteCommand: exec.executeCommand as Handler,
     SubmitTaskStateChange: operation(submitTaskStateChange),
     SubmitContainerStateChange: operation(submitContainerStateChange),
     SubmitAttachmentStateChanges: operation(submitAttachmentStateChanges),
@@ -128,9 +136,11 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
 
   return {
     registrations: [{ service: "ecs", handlers }],
-    upgrades: createDoors({ store, acs, tcs, closing: () => closing }),
+    upgrades: createDoors({ store, acs, tcs, exec: execDoor({ hub, clock }), closing: () => closing }),
+    tokenDoors: [dataChannelDoor({ hub, clock })],
     acs,
     tcs,
+    exec,
     metrics: (taskArn) => tcs.latest(taskArn),
     idle: () => reconcilers.idle(),
     async start() {
@@ -139,6 +149,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       vpcs.start();
       connect.start();
       instances.start();
+      await hub.start();
       reconcilers.start();
       ecsMetrics?.start();
     },
@@ -146,6 +157,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       closing = true;
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
+      await hub.stop();
       await ecsMetrics?.stop();
       await balancers.stop();
       await instances.stop();
@@ -165,9 +177,13 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     async reset() {
       await timeline.start();
       tcs.forgetAll();
+      hub.reset();
       await reconcilers.startOver();
     },
-    gauges: () => [{ name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length }],
+    gauges: () => [
+      { name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length },
+      { name: "gantry_exec_sessions", help: "Sessions of ECS Exec that have not ended.", value: hub.active },
+    ],
     async status() {
       const count = links.instances().length;
       return { name: "ecs-tasks", detail: `${count} ${count === 1 ? "agent" : "agents"} connected` };
