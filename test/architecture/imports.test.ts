@@ -39,7 +39,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
     because:
       "a process of its own that talks to the server by AWS's protocols only, so it never sees store or services; it owns the driver",
   },
-  cli: { may: ["platform", "agent"], because: "starts processes and asks them by AWS's protocols" },
+  cli: { may: ["platform", "agent", "agent-protocol"], because: "starts processes and asks them by AWS's protocols" },
 };
 
 function importsOf(file: string): string[] {

@@ -42,7 +42,7 @@ export interface HandshakeResponse {
     readonly Error?: string;
   }[];
   readonly Errors?: readonly string[] | null;
-  /** Ours (`./gantry exec`): without a terminal standard error comes by itself, and at the end the exit code does, which the plugin would print. */
+  /** Ours (`./gantry exec`): at the end the exit code comes, which the plugin would print; without a terminal standard error comes by itself. */
   readonly Gantry?: { readonly terminal: boolean };
 }
 

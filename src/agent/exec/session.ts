@@ -63,6 +63,8 @@ export class ExecSession {
   #challenge: ReturnType<typeof challengeOf> | undefined;
   #cipher: SessionCipher | undefined;
   #terminal = true;
+  /** The client is `./gantry exec`. */
+  #ours = false;
   #process: ContainerProcess | undefined;
   #transcript: Transcript | undefined;
   /** What came before the process was there. */
@@ -225,6 +227,7 @@ export class ExecSession {
     const failed = response?.ProcessedClientActions?.find(({ ActionStatus }) => ActionStatus !== 1);
     if (!response || failed)
       throw new Error(`Handshake with the client failed: ${failed?.Error || response?.Errors?.join("; ") || "an answer that is none"}`);
+    this.#ours = response.Gantry !== undefined;
     this.#terminal = response.Gantry?.terminal !== false;
     const { kmsKeyId } = this.#options.message.logging;
     if (!kmsKeyId) return this.#complete();
@@ -270,7 +273,7 @@ export class ExecSession {
     for (const message of held) this.#toProcess(process, message);
     this.pump();
     const exitCode = await process.ended;
-    if (!this.#terminal) this.#send(payloadTypes.exitCode, Buffer.from(String(exitCode)));
+    if (this.#ours) this.#send(payloadTypes.exitCode, Buffer.from(String(exitCode)));
     // The container's end is told a moment after that of what ran in it.
     for (let wait = 0; exitCode > 128 && wait < 10 && !this.#options.containerOver(); wait++) await sleep(clock, 50);
     await this.#finish(this.#options.containerOver() ? "The container has stopped." : "", exitCode);
