@@ -76,7 +76,10 @@ program
   .description("run a command, or a shell, in a container of a task or of a service's newest task; its exit code is ours")
   .option("--cluster <name>", "the cluster, when it is not this machine's")
   .option("--container <name>", "which of the task's containers, when it has several")
-  .addHelpText("after", "\nExamples:\n  ./gantry exec web\n  ./gantry exec web -- ls -l /\n  ./gantry exec web -- sh -c 'cat >/tmp/file' <file")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  ./gantry exec web\n  ./gantry exec web -- ls -l /\n  ./gantry exec web -- sh -c 'cat >/tmp/file' <file",
+  )
   .action(async (name: string, command: string[], options: { cluster?: string; container?: string }) => {
     const { exec } = await import("./exec/exec.ts");
     process.exit(await exec(await running(), name, { cluster: options.cluster, container: options.container, command }));

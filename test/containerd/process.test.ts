@@ -116,7 +116,10 @@ for (const runtime of ["runc", "runsc"] as const) {
     const [name] = await next.endOpened();
     assert.match(name!, /^ecs-execute-command-/);
     assert.deepEqual(directory(), []);
-    const left = await machine.runtime.exec(spec.id, { args: ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c endles[s]"], timeoutMs: 5000 });
+    const left = await machine.runtime.exec(spec.id, {
+      args: ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c endles[s]"],
+      timeoutMs: 5000,
+    });
     assert.equal(left.output, "0\n");
     process.stdout.resume();
     await process.ended;

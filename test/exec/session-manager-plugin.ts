@@ -247,11 +247,7 @@ export class Plugin {
     else if (message.messageType === "channel_closed") {
       const { Output, SessionId } = json(message) as { Output: string; SessionId: string };
       if (SessionId !== this.options.sessionId) throw new Error("another session's end");
-      this.#close(
-        Output === ""
-          ? `\n\nExiting session with sessionId: ${SessionId}.\n\n`
-          : `\n\nSessionId: ${SessionId} : ${Output}\n\n`,
-      );
+      this.#close(Output === "" ? `\n\nExiting session with sessionId: ${SessionId}.\n\n` : `\n\nSessionId: ${SessionId} : ${Output}\n\n`);
     }
   }
 
@@ -343,7 +339,12 @@ export class Plugin {
           processed.push({ ActionType, ActionStatus: 1, ActionResult: null, Error: "" });
         } else if (ActionType === "KMSEncryption") {
           const ciphertext = await this.#encrypt(ActionParameters["KMSKeyId"]!);
-          processed.push({ ActionType, ActionStatus: 1, ActionResult: { KMSCipherTextKey: ciphertext, KMSCipherTextHash: null }, Error: "" });
+          processed.push({
+            ActionType,
+            ActionStatus: 1,
+            ActionResult: { KMSCipherTextKey: ciphertext, KMSCipherTextHash: null },
+            Error: "",
+          });
         } else throw new Error(`Unsupported action ${ActionType}`);
       } catch (error) {
         const text = `Failed to process action ${ActionType}: ${(error as Error).message}`;

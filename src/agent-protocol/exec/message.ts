@@ -107,7 +107,10 @@ export function decodeMessage(bytes: Uint8Array): ChannelMessage | undefined {
 export function typeOf(bytes: Uint8Array): string {
   if (bytes.length < payloadAt) return "";
   // oxlint-disable-next-line no-control-regex
-  return Buffer.from(bytes.buffer, bytes.byteOffset + 4, 32).toString("latin1").replaceAll("\0", " ").trim();
+  return Buffer.from(bytes.buffer, bytes.byteOffset + 4, 32)
+    .toString("latin1")
+    .replaceAll("\0", " ")
+    .trim();
 }
 
 /** Whether somebody typed or something was written: neither an acknowledgement nor a new size of the window. */

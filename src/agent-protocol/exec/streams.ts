@@ -19,16 +19,17 @@ interface Sent {
   sentAt: number;
   /** On this connection. */
   attempts: number;
-  /** An earlier connection carried it: the other side may have it, and then it says nothing. */
+  /** An earlier connection carried it: the other side may have it. */
   carried: boolean;
 }
 
-/** After so many times on a second connection, a message that an earlier one carried is taken as received: the plugin does not acknowledge what it has already. */
+/** After so many times on a connection, which loses nothing, a message that an earlier one carried too is taken as received. */
 const attemptsOfCarried = 5;
 
 export class Outbox {
   readonly #type: string;
   readonly #uuid: () => string;
+  readonly #silent: boolean;
   readonly #sent = new Map<number, Sent>();
   #next = 0;
   #bytes = 0;
@@ -36,9 +37,11 @@ export class Outbox {
   #variation = 0;
   #timeout = firstTimeoutMs;
 
-  constructor(type: string, uuid: () => string) {
+  /** `silent`: the other side is a plugin, which does not acknowledge what it has already. */
+  constructor(type: string, uuid: () => string, { silent = false }: { readonly silent?: boolean } = {}) {
     this.#type = type;
     this.#uuid = uuid;
+    this.#silent = silent;
   }
 
   /** Of what is not acknowledged yet. */
@@ -78,7 +81,7 @@ export class Outbox {
   due(now: number): Buffer | undefined {
     for (const sent of this.#sent.values()) {
       if (now < dueAt(sent, this.#timeout)) return undefined;
-      if (sent.carried && sent.attempts >= attemptsOfCarried) {
+      if (this.#silent && sent.carried && sent.attempts >= attemptsOfCarried) {
         this.#forget(sent);
         continue;
       }

@@ -61,7 +61,12 @@ export function openLink(options: LinkOptions): SessionLink {
       return again(String(error));
     }
     if (closed) return;
-    const made = new WebSocket(target.url, { headers: target.headers, handshakeTimeout: 10_000, perMessageDeflate: false, maxPayload: 2 << 20 });
+    const made = new WebSocket(target.url, {
+      headers: target.headers,
+      handshakeTimeout: 10_000,
+      perMessageDeflate: false,
+      maxPayload: 2 << 20,
+    });
     let alive = true;
     let cancelPing = () => {};
     const ping = () => {

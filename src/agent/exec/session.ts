@@ -72,12 +72,14 @@ export class ExecSession {
   #heldBytes = 0;
   #size: TerminalSize | undefined;
   #sized: (() => void) | undefined;
+  /** Nobody is to have what it still writes. */
+  #discarding = false;
   #cancelResend: (() => void) | undefined;
   #emptied: (() => void) | undefined;
 
   constructor(options: SessionOptions, link: (session: ExecSession) => SessionLink) {
     this.#options = options;
-    this.#out = new Outbox(messageTypes.output, () => options.random.uuid());
+    this.#out = new Outbox(messageTypes.output, () => options.random.uuid(), { silent: true });
     this.#link = link(this);
   }
 
@@ -144,7 +146,14 @@ export class ExecSession {
       [process.stdout, payloadTypes.output],
       [process.stderr, payloadTypes.stderr],
     ] as const) {
-      while (stream && this.#publishing && this.#out.waitingBytes < windowBytes && this.#link.backlog() < windowBytes) {
+      while (stream && this.#discarding && stream.read() !== null);
+      while (
+        stream &&
+        !this.#discarding &&
+        this.#publishing &&
+        this.#out.waitingBytes < windowBytes &&
+        this.#link.backlog() < windowBytes
+      ) {
         if (this.#transcript?.behind) return;
         const piece = stream.read(Math.max(1, Math.min(pieceBytes, stream.readableLength))) as Buffer | null;
         if (!piece) break;
@@ -193,7 +202,10 @@ export class ExecSession {
       AgentVersion: agentVersion,
       RequestedClientActions: [
         ...(logging.kmsKeyId ? [{ ActionType: "KMSEncryption" as const, ActionParameters: { KMSKeyId: logging.kmsKeyId } }] : []),
-        { ActionType: "SessionType", ActionParameters: { SessionType: "InteractiveCommands", Properties: { linux: { commands: command } } } },
+        {
+          ActionType: "SessionType",
+          ActionParameters: { SessionType: "InteractiveCommands", Properties: { linux: { commands: command } } },
+        },
       ],
     };
     this.#sendJson(payloadTypes.handshakeRequest, request);
@@ -340,8 +352,8 @@ export class ExecSession {
     const process = this.#process;
     if (!process) return;
     await process.kill();
-    // Nobody reads what it still writes.
-    for (const stream of [process.stdout, process.stderr]) stream?.removeAllListeners("readable").on("data", () => {}).resume();
+    this.#discarding = true;
+    this.pump();
     await Promise.race([process.ended, sleep(this.#options.clock, 5_000)]);
   }
 
@@ -353,7 +365,11 @@ export class ExecSession {
     this.#link.close();
     void this.#end()
       .catch(() => undefined)
-      .then(() => (this.#finishing ? undefined : this.#transcript?.finish(`Script done on ${new Date(this.#options.clock.now()).toISOString()} [TERMINATED]`)))
+      .then(() =>
+        this.#finishing
+          ? undefined
+          : this.#transcript?.finish(`Script done on ${new Date(this.#options.clock.now()).toISOString()} [TERMINATED]`),
+      )
       .catch(() => undefined)
       .then(() => this.#options.gone());
   }

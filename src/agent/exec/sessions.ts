@@ -153,7 +153,8 @@ export function createExecSessions(options: ExecSessionsOptions): ExecSessions {
     connected() {
       const over = left;
       left = [];
-      for (const sessionId of over) refuse(sessionId, "The agent of the task's machine was started again, and the session's process was ended.");
+      for (const sessionId of over)
+        refuse(sessionId, "The agent of the task's machine was started again, and the session's process was ended.");
     },
     async close() {
       await Promise.all([...sessions.values()].map((session) => session.end("The agent of the task's machine stops.")));
@@ -171,7 +172,8 @@ function wordsOf(command: string): string[] {
     const words = splitCommand(command);
     return words.length > 0 ? words : ["sh"];
   } catch (error) {
-    if (error instanceof CommandError) throw new Error(`Unable to start command: Failed to parse commands input: ${error.message}`, { cause: error });
+    if (error instanceof CommandError)
+      throw new Error(`Unable to start command: Failed to parse commands input: ${error.message}`, { cause: error });
     throw error;
   }
 }

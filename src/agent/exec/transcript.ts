@@ -66,7 +66,10 @@ export async function openTranscript(options: TranscriptOptions): Promise<Transc
   });
 }
 
-async function logGroupSink({ logging, sessionId, logs, clock, log }: TranscriptOptions, { group, region }: { group: string; region: string }) {
+async function logGroupSink(
+  { logging, sessionId, logs, clock, log }: TranscriptOptions,
+  { group, region }: { group: string; region: string },
+) {
   const client = logs(region);
   if (logging.kind === "OVERRIDE" && logging.logGroupEncrypted) await checkEncrypted(client, group);
   const place = {
@@ -79,9 +82,12 @@ async function logGroupSink({ logging, sessionId, logs, clock, log }: Transcript
     backlogBytes: mostWaiting,
   };
   await openStream(client, place, "ec2").catch((error: Error) => {
-    throw new Error(`Couldn't start the session because we are unable to write to the CloudWatch Logs log group ${group}. ${error.message}`, {
-      cause: error,
-    });
+    throw new Error(
+      `Couldn't start the session because we are unable to write to the CloudWatch Logs log group ${group}. ${error.message}`,
+      {
+        cause: error,
+      },
+    );
   });
   const sink = createAwsLogs(client, place, clock, log);
   return async (lines: readonly string[]) => {
@@ -102,11 +108,15 @@ async function checkEncrypted(client: AwsClient, group: string): Promise<void> {
     });
     found = logGroups.find(({ logGroupName }) => logGroupName === group);
   } catch (error) {
-    throw new Error(`${sentence} Error: ${error instanceof AwsError ? `${error.code}: ${error.message}` : String(error)}`, { cause: error });
+    throw new Error(`${sentence} Error: ${error instanceof AwsError ? `${error.code}: ${error.message}` : String(error)}`, {
+      cause: error,
+    });
   }
   if (!found) throw new Error(`${sentence} Error: the log group ${group} does not exist.`);
   if (!found.kmsKeyId)
-    throw new Error(`Couldn't start the session because the CloudWatch Logs log group ${group} is not encrypted, and the cluster wants it so.`);
+    throw new Error(
+      `Couldn't start the session because the CloudWatch Logs log group ${group} is not encrypted, and the cluster wants it so.`,
+    );
 }
 
 /** `<buckets>/<bucket>/[<prefix>/]<session>.log` */
@@ -208,5 +218,7 @@ class Lines implements Transcript {
 /** Without what moves a cursor or colours a word, as the SSM agent cleans what it streams. */
 function plain(line: string): string {
   // oxlint-disable-next-line no-control-regex
-  return line.replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[()][0-9A-B]|[=>78cDEHM])/g, "").replace(/\r+$/, "");
+  return line
+    .replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[()][0-9A-B]|[=>78cDEHM])/g, "")
+    .replace(/\r+$/, "");
 }

@@ -157,11 +157,12 @@ export class ExecChannel {
       const { acknowledge, messages } = this.#in.accept(message);
       for (const each of messages) this.#take(each);
       if (acknowledge) this.#write(acknowledgement(message, { now: Date.now(), id: crypto.randomUUID() }));
-    } else if (message.type === messageTypes.closed) this.#finish(((parseJson(message.payload) ?? {}) as Partial<ChannelClosed>).Output ?? "");
+    } else if (message.type === messageTypes.closed)
+      this.#finish(((parseJson(message.payload) ?? {}) as Partial<ChannelClosed>).Output ?? "");
   }
 
   #take({ payloadType, payload }: ChannelMessage): void {
-    if (payloadType === payloadTypes.handshakeRequest) this.#shakeHands(parseJson(payload) as HandshakeRequest);
+    if (payloadType === payloadTypes.handshakeRequest) this.#shakeHands((parseJson(payload) ?? {}) as Partial<HandshakeRequest>);
     else if (payloadType === payloadTypes.handshakeComplete) {
       this.#ready = true;
       this.#options.ready();
@@ -170,7 +171,7 @@ export class ExecChannel {
       if (!this.#options.output(payloadType === payloadTypes.output ? "stdout" : "stderr", payload)) this.#socket?.pause();
   }
 
-  #shakeHands({ RequestedClientActions = [] }: HandshakeRequest): void {
+  #shakeHands({ RequestedClientActions = [] }: Partial<HandshakeRequest>): void {
     const response: HandshakeResponse = {
       ClientVersion: "gantry",
       ProcessedClientActions: RequestedClientActions.map(({ ActionType }) =>

@@ -223,14 +223,18 @@ export function createExecHub(options: {
       session.agent?.terminate();
       session.agent = peer;
       session.agentGoneAt = undefined;
-      relay(peer, () => session.client, (bytes) => {
-        if (isStreamData(bytes)) session.activeAt = clock.now();
-        const message = decodeMessage(bytes);
-        if (message?.type !== messageTypes.complete) return true;
-        const { Output } = (parseJson(message.payload) ?? {}) as { Output?: unknown };
-        background(end(id, typeof Output === "string" ? Output.slice(0, 4_096) : ""));
-        return false;
-      });
+      relay(
+        peer,
+        () => session.client,
+        (bytes) => {
+          if (isStreamData(bytes)) session.activeAt = clock.now();
+          const message = decodeMessage(bytes);
+          if (message?.type !== messageTypes.complete) return true;
+          const { Output } = (parseJson(message.payload) ?? {}) as { Output?: unknown };
+          background(end(id, typeof Output === "string" ? Output.slice(0, 4_096) : ""));
+          return false;
+        },
+      );
       peer.onClose(() => {
         if (session.agent !== peer) return;
         session.agent = undefined;
@@ -247,10 +251,14 @@ export function createExecHub(options: {
       session.client = peer;
       before?.terminate();
       session.activeAt = clock.now();
-      relay(peer, () => session.agent, (bytes) => {
-        if (isStreamData(bytes)) session.activeAt = clock.now();
-        return true;
-      });
+      relay(
+        peer,
+        () => session.agent,
+        (bytes) => {
+          if (isStreamData(bytes)) session.activeAt = clock.now();
+          return true;
+        },
+      );
       peer.onClose(() => {
         if (session.client !== peer) return;
         session.client = undefined;

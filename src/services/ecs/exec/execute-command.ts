@@ -35,7 +35,9 @@ export async function executeCommand(
   const { id, cluster: named = cluster.name } = parseTaskName(input.task ?? "");
   const { task, session } = await openSession(deps, cluster, named === cluster.name ? id : "", command, context, ({ containers }) => {
     if (input.container === undefined && containers.length > 1)
-      throw ecsErrors.invalid(`A container name must be specified for a task with several containers: ${containers.map(({ name }) => name).join(", ")}.`);
+      throw ecsErrors.invalid(
+        `A container name must be specified for a task with several containers: ${containers.map(({ name }) => name).join(", ")}.`,
+      );
     return input.container ?? containers[0]!.name;
   });
   return {
