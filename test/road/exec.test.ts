@@ -239,6 +239,38 @@ test("./gantry exec: streams, an end of input, exit codes", async () => {
   assert.deepEqual([failed.code, failed.stdout, failed.stderr], [9, `${sum}  -\n`, "wrong\n"]);
 });
 
+test("./gantry exec in a terminal: raw, resized, its exit code", async () => {
+  const gantryCommand = new URL("../../gantry", import.meta.url).pathname;
+  const line = `stty cols 101 rows 31; tty=$(tty); (sleep 2.5; stty -F $tty cols 66 rows 22) & ${gantryCommand} exec ${task.split("/").at(-1)} -- sh`;
+  const child = spawn("script", ["-qfec", line, "/dev/null"], { env: { ...process.env, ...gantry.env }, stdio: ["pipe", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.on("data", (piece: Buffer) => (text += piece.toString("latin1")));
+  const shows = (what: RegExp) => until(`${what} in ${JSON.stringify(text)}`, () => (what.test(text) ? true : undefined));
+  await shows(/# /);
+  child.stdin.write("stty size\r");
+  await shows(/\n31 101\r/);
+  child.stdin.write("sleep 100\r");
+  await delay(300);
+  child.stdin.write("\x03");
+  await delay(2_500);
+  child.stdin.write("stty size\r");
+  await shows(/\n22 66\r/);
+  child.stdin.write("exit 5\r");
+  assert.equal(await new Promise((resolve) => child.once("exit", resolve)), 5);
+});
+
+test("./gantry exec of a service; errors in words", async () => {
+  const { taskDefinitionArn } = await describeTask(task);
+  await ecs.send(
+    new Ecs.CreateServiceCommand({ serviceName: "web", taskDefinition: taskDefinitionArn!, desiredCount: 1, enableExecuteCommand: true }),
+  );
+  const said = await until("the service's task", () => gantry.gantry("exec", "web", "--", "sh", "-c", "echo $OWN 'a  b'").catch(() => undefined));
+  assert.equal(said, "image a  b\n");
+  await assert.rejects(gantry.gantry("exec", "nothing"), /gantry: .*(Service not found|no task|ServiceNotFound)/);
+  await assert.rejects(gantry.gantry("exec", "web", "--", "no-such-program"), /no-such-program/);
+  await ecs.send(new Ecs.DeleteServiceCommand({ service: "web", force: true }));
+});
+
 describe("aws ecs execute-command", { skip: cli === undefined && "the AWS CLI is not installed" }, () => {
   const command = (...words: string[]) =>
     [...words, "--endpoint-url", gantry.endpoint, "--region", "us-east-1"].map((word) => `'${word}'`).join(" ");

@@ -86,6 +86,7 @@ export function createExecHub(options: {
   const { store, clock, random, sealer, log, links } = options;
   const sessions = new Map<string, Live>();
   let cancelSweep = () => {};
+  let sweeping = false;
   let cancelPrune = () => {};
 
   const stamp = () => ({ now: clock.now(), id: random.uuid() });
@@ -95,6 +96,7 @@ export function createExecHub(options: {
   const live = (record: ExecSessionRecord): Live => {
     const made: Live = { record, activeAt: clock.now(), agentGoneAt: clock.now(), waiters: [], ended: false };
     sessions.set(record.id, made);
+    if (!sweeping) sweep();
     return made;
   };
 
@@ -129,6 +131,12 @@ export function createExecHub(options: {
   }
 
   function sweep(): void {
+    cancelSweep();
+    if (sessions.size === 0) {
+      sweeping = false;
+      return;
+    }
+    sweeping = true;
     cancelSweep = clock.after(sweepMs, () => {
       sweep();
       const now = clock.now();
@@ -168,11 +176,11 @@ export function createExecHub(options: {
       const { entries } = await store.list<ExecSessionRecord>(execKeys.root());
       for (const { value } of entries) if (value.endedAt === undefined) live(value);
       await prune();
-      sweep();
       pruneLater();
     },
     async stop() {
       cancelSweep();
+      sweeping = true;
       cancelPrune();
       // They come back to the next server.
       for (const { agent, client } of sessions.values()) for (const peer of [agent, client]) peer?.close(1012);
