@@ -73,7 +73,9 @@ class FakePeer implements Peer {
     this.#message(bytes);
   }
   types(type: string, payloadType: number = payloadTypes.output, size = 3) {
-    this.says(encodeMessage({ type, createdAt: 1, sequence: 0, flags: 0, id: random.uuid(), payloadType, payload: Buffer.alloc(size, "x") }));
+    this.says(
+      encodeMessage({ type, createdAt: 1, sequence: 0, flags: 0, id: random.uuid(), payloadType, payload: Buffer.alloc(size, "x") }),
+    );
   }
   get last() {
     return this.got.at(-1);

@@ -242,7 +242,10 @@ test("./gantry exec: streams, an end of input, exit codes", async () => {
 test("./gantry exec in a terminal: raw, resized, its exit code", async () => {
   const gantryCommand = new URL("../../gantry", import.meta.url).pathname;
   const line = `stty cols 101 rows 31; tty=$(tty); (sleep 2.5; stty -F $tty cols 66 rows 22) & ${gantryCommand} exec ${task.split("/").at(-1)} -- sh`;
-  const child = spawn("script", ["-qfec", line, "/dev/null"], { env: { ...process.env, ...gantry.env }, stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn("script", ["-qfec", line, "/dev/null"], {
+    env: { ...process.env, ...gantry.env },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   let text = "";
   child.stdout.on("data", (piece: Buffer) => (text += piece.toString("latin1")));
   const shows = (what: RegExp) => until(`${what} in ${JSON.stringify(text)}`, () => (what.test(text) ? true : undefined));
@@ -264,7 +267,9 @@ test("./gantry exec of a service; errors in words", async () => {
   await ecs.send(
     new Ecs.CreateServiceCommand({ serviceName: "web", taskDefinition: taskDefinitionArn!, desiredCount: 1, enableExecuteCommand: true }),
   );
-  const said = await until("the service's task", () => gantry.gantry("exec", "web", "--", "sh", "-c", "echo $OWN 'a  b'").catch(() => undefined));
+  const said = await until("the service's task", () =>
+    gantry.gantry("exec", "web", "--", "sh", "-c", "echo $OWN 'a  b'").catch(() => undefined),
+  );
   assert.equal(said, "image a  b\n");
   await assert.rejects(gantry.gantry("exec", "nothing"), /gantry: .*(Service not found|no task|ServiceNotFound)/);
   await assert.rejects(gantry.gantry("exec", "web", "--", "no-such-program"), /no-such-program/);
