@@ -115,6 +115,8 @@ interface Started {
   readonly cluster?: string;
   readonly tags?: Ecs.Tag[];
   readonly taskRole?: string;
+  /** Its own output goes to this log group. */
+  readonly logGroup?: string;
 }
 async function run({
   user,
@@ -123,6 +125,7 @@ async function run({
   cluster = "default",
   tags = [],
   taskRole = "app",
+  logGroup,
 }: Started = {}): Promise<string> {
   const { taskDefinition } = await ecs.send(
     new Ecs.RegisterTaskDefinitionCommand({
@@ -137,6 +140,14 @@ async function run({
           stopTimeout: 2,
           command: ["sleep", "600"],
           ...(user ? { user } : {}),
+          ...(logGroup
+            ? {
+                logConfiguration: {
+                  logDriver: "awslogs",
+                  options: { "awslogs-group": logGroup, "awslogs-region": "us-east-1", "awslogs-stream-prefix": "t" },
+                },
+              }
+            : {}),
         },
       ],
     }),
@@ -237,6 +248,16 @@ test("./gantry exec: streams, an end of input, exit codes", async () => {
     (error: { code: number; stdout: string; stderr: string }) => error,
   );
   assert.deepEqual([failed.code, failed.stdout, failed.stderr], [9, `${sum}  -\n`, "wrong\n"]);
+});
+
+test("./gantry exec: what goes in comes out, megabytes of it", async () => {
+  const bytes = randomBytes(6_000_000);
+  await writeFile(join(work, "in"), bytes);
+  const began = Date.now();
+  const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- cat <${join(work, "in")} >${join(work, "out")}`;
+  await execute("bash", ["-c", line], { env: gantry.env, timeout: 60_000 });
+  assert.ok(bytes.equals(readFileSync(join(work, "out"))));
+  console.log(`${Math.round(bytes.length / 1000 / (Date.now() - began))} MB/s both ways`);
 });
 
 test("./gantry exec in a terminal: raw, resized, its exit code", async () => {
@@ -540,6 +561,21 @@ describe("the audit", () => {
     assert.equal(userIdentity!["arn"], `arn:aws:iam::${account}:root`);
     assert.equal(JSON.stringify(responseElements).includes("HIDDEN"), true);
     assert.equal(seen.text.includes("\0"), false);
+  });
+
+  test("by default the transcript is beside the container's own log, from the first second on", async () => {
+    const { plugin, sessionId, shows } = await open(await run({ logGroup: "/c" }), "sh");
+    await shows(/# /);
+    plugin.type("echo to''day\r");
+    const lines = await until("the line, while the session goes on", async () => {
+      const input = { logGroupName: "/c", logStreamName: sessionId, startFromHead: true };
+      const found = await logs.send(new GetLogEventsCommand(input)).catch(() => ({ events: [] }));
+      const messages = found.events!.map(({ message }) => message!);
+      return messages.includes("today") ? messages : undefined;
+    });
+    assert.match(lines[0]!, /^Script started on /);
+    plugin.type("exit\r");
+    await plugin.closed;
   });
 
   test("a log group that cannot be written forbids the session", async () => {

@@ -9,8 +9,8 @@ import { encodeMessage, type ChannelMessage } from "./message.ts";
 const firstRoundTripMs = 100;
 const firstTimeoutMs = 200;
 const longestTimeoutMs = 1_000;
-/** A client that does not read is not helped by the same bytes again and again. */
-const longestBackoffMs = 10_000;
+/** A plugin that does not read is not helped by the same bytes again and again; an agent that had no room is. */
+const longestBackoffMs = { silent: 10_000, open: 1_000 };
 const granularityMs = 10;
 
 interface Sent {
@@ -80,7 +80,7 @@ export class Outbox {
   /** The oldest message, when its time has come: the other side keeps the later ones. */
   due(now: number): Buffer | undefined {
     for (const sent of this.#sent.values()) {
-      if (now < dueAt(sent, this.#timeout)) return undefined;
+      if (now < this.#dueAt(sent)) return undefined;
       if (this.#silent && sent.carried && sent.attempts >= attemptsOfCarried) {
         this.#forget(sent);
         continue;
@@ -94,7 +94,7 @@ export class Outbox {
 
   /** When `due` will have something. */
   dueAt(): number | undefined {
-    for (const sent of this.#sent.values()) return dueAt(sent, this.#timeout);
+    for (const sent of this.#sent.values()) return this.#dueAt(sent);
     return undefined;
   }
 
@@ -104,6 +104,10 @@ export class Outbox {
       Object.assign(sent, { sentAt: now, attempts: 1, carried: true });
       return sent.bytes;
     });
+  }
+
+  #dueAt({ sentAt, attempts }: Sent): number {
+    return sentAt + Math.min(longestBackoffMs[this.#silent ? "silent" : "open"], this.#timeout * 2 ** (attempts - 1));
   }
 
   #forget({ sequence, bytes }: Sent): void {
@@ -117,8 +121,6 @@ export class Outbox {
     this.#timeout = Math.min(longestTimeoutMs, this.#roundTrip + Math.max(granularityMs, 4 * this.#variation));
   }
 }
-
-const dueAt = ({ sentAt, attempts }: Sent, timeout: number): number => sentAt + Math.min(longestBackoffMs, timeout * 2 ** (attempts - 1));
 
 const mostBuffered = 10_000;
 const mostBufferedBytes = 4 * 1024 * 1024;

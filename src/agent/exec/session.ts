@@ -1,4 +1,4 @@
-import type { ExecSessionMessage, HandshakeComplete, HandshakeRequest, HandshakeResponse, Size } from "#agent-protocol/exec/contents.ts";
+import type { ExecSessionMessage, HandshakeResponse, Size } from "#agent-protocol/exec/contents.ts";
 import {
   acknowledgedSequence,
   acknowledgement,
@@ -16,11 +16,10 @@ import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { ContainerProcess, TerminalSize } from "../runtime.ts";
 import { challengeOf, type SessionCipher } from "./encryption.ts";
+import { agreedOf, handshakeComplete, handshakeRequest } from "./handshake.ts";
 import type { SessionLink } from "./link.ts";
 import type { Transcript } from "./transcript.ts";
 
-/** Newer than what the plugin asks for before it ends sessions by a flag. */
-const agentVersion = "3.3.0.0";
 /** Sent and not acknowledged: a client that does not read makes the process wait. */
 const windowBytes = 256 * 1024;
 const pieceBytes = 8 * 1024;
@@ -197,18 +196,7 @@ export class ExecSession {
   #shakeHands(): void {
     this.#stage = "handshake";
     this.#began = this.#options.clock.now();
-    const { command, logging } = this.#options.message;
-    const request: HandshakeRequest = {
-      AgentVersion: agentVersion,
-      RequestedClientActions: [
-        ...(logging.kmsKeyId ? [{ ActionType: "KMSEncryption" as const, ActionParameters: { KMSKeyId: logging.kmsKeyId } }] : []),
-        {
-          ActionType: "SessionType",
-          ActionParameters: { SessionType: "InteractiveCommands", Properties: { linux: { commands: command } } },
-        },
-      ],
-    };
-    this.#sendJson(payloadTypes.handshakeRequest, request);
+    this.#sendJson(payloadTypes.handshakeRequest, handshakeRequest(this.#options.message));
   }
 
   #take(message: ChannelMessage): void {
@@ -236,28 +224,19 @@ export class ExecSession {
   }
 
   async #answered(response: HandshakeResponse | undefined): Promise<void> {
-    const failed = response?.ProcessedClientActions?.find(({ ActionStatus }) => ActionStatus !== 1);
-    if (!response || failed)
-      throw new Error(`Handshake with the client failed: ${failed?.Error || response?.Errors?.join("; ") || "an answer that is none"}`);
-    this.#ours = response.Gantry !== undefined;
-    this.#terminal = response.Gantry?.terminal !== false;
-    const { kmsKeyId } = this.#options.message.logging;
-    if (!kmsKeyId) return this.#complete();
+    const { ours, terminal, ciphertextKey } = agreedOf(response);
+    this.#ours = ours;
+    this.#terminal = terminal;
+    if (!this.#options.message.logging.kmsKeyId) return this.#complete();
     this.#stage = "challenge";
-    const action = response.ProcessedClientActions.find(({ ActionType }) => ActionType === "KMSEncryption");
-    const { KMSCipherTextKey = "" } = (action?.ActionResult ?? {}) as { KMSCipherTextKey?: string };
-    this.#cipher = await this.#options.cipher(KMSCipherTextKey);
+    this.#cipher = await this.#options.cipher(ciphertextKey);
     this.#challenge = challengeOf();
     this.#sendJson(payloadTypes.challengeRequest, { Challenge: this.#cipher.encrypt(this.#challenge.challenge).toString("base64") });
   }
 
   #complete(): void {
     this.#stage = "running";
-    const complete: HandshakeComplete = {
-      HandshakeTimeToComplete: Math.round((this.#options.clock.now() - this.#began) * 1e6),
-      CustomerMessage: this.#cipher ? "This session is encrypted using AWS KMS." : "",
-    };
-    this.#sendJson(payloadTypes.handshakeComplete, complete);
+    this.#sendJson(payloadTypes.handshakeComplete, handshakeComplete(this.#options.clock.now() - this.#began, this.#cipher !== undefined));
     this.#run().catch((error: unknown) => this.#fail(error));
   }
 
