@@ -82,7 +82,9 @@ async function describeActivities(
   const prefix = resource ? scalingKeys.activitiesOf(scope, resource) : scalingKeys.activities(scope);
   const all = (await deps.store.list<ActivityRecord>(prefix)).entries.map(({ value }) => value);
   const wanted = all.filter(({ notScaled }) => !notScaled || input.IncludeNotScaledActivities);
-  const order = ({ startedAt, id }: ActivityRecord) => `${String(1e15 - startedAt).padStart(16, "0")}-${id}`;
+  // Limits that were set are older than the count that follows from them.
+  const order = ({ startedAt, to, id }: ActivityRecord) =>
+    `${String(1e15 - startedAt).padStart(16, "0")}-${to === undefined ? 1 : 0}-${id}`;
   const { items, NextToken } = page(question, "DescribeScalingActivities", wanted, order, input, 50);
   return { ScalingActivities: items.map(activityView), NextToken };
 }
