@@ -181,7 +181,7 @@ export class World {
   async stopServer(): Promise<void> {
     const server = this.#server;
     if (!server?.alive) return;
-    const stopped = Promise.all([...server.beside, server.part].map((each) => each.stop?.()));
+    const stopped = Promise.all([...server.beside, server.part].map(async (each) => each.stop?.()));
     await Promise.race([stopped, this.clock.advance(50)]);
     server.alive = false;
     this.#bury(server);
