@@ -80,7 +80,8 @@ export async function putPolicy(change: Change, input: Sdk.PutScalingPolicyReque
 }
 
 /** Each policy of a target tracks a metric of its own, and one that the service has. */
-async function checkMetric({ unit, scope }: Change, resource: Resource, { metric }: Tracking, name: string): Promise<void> {
+async function checkMetric(change: Change, resource: Resource, { metric }: Tracking, name: string): Promise<void> {
+  const { unit, scope } = change;
   if (!("predefined" in metric)) return;
   for (const other of (await unit.list<PolicyRecord>(scalingKeys.policiesOf(scope, resource))).values())
     if (
@@ -93,16 +94,19 @@ async function checkMetric({ unit, scope }: Change, resource: Resource, { metric
       throw errors.validation(
         `Only one TargetTrackingScaling policy for a given metric specification is allowed: ${other.name} tracks ${metric.predefined} already.`,
       );
+  const fine = /^ECSServiceAverage(CPU|Memory)UtilizationHighResolution$/.exec(metric.predefined);
   const label = parseResourceLabel(metric.resourceLabel ?? "");
+  if (!fine && !label) return;
+  const revision = await revisionOf(change, resource);
+  if (fine) {
+    const name = `${fine[1]}Utilization`;
+    const configured = revision?.monitoring?.metricConfigurations.find(({ metricNames }) => metricNames.includes(name));
+    if (configured?.resolutionSeconds !== 20)
+      throw errors.validation(
+        `${metric.predefined} needs high-resolution metrics: give the service a monitoring configuration with ${name} at 20 seconds.`,
+      );
+  }
   if (!label) return;
-  const service = await unit.get<ServiceRecord>(ecsKeys.service(scope, resource.cluster, resource.service));
-  const deployment =
-    service?.deployment === undefined
-      ? undefined
-      : await unit.get<DeploymentRecord>(ecsKeys.deployment(scope, resource.cluster, resource.service, service.deployment));
-  const revision =
-    deployment &&
-    (await unit.get<ServiceRevisionRecord>(ecsKeys.serviceRevision(scope, resource.cluster, resource.service, deployment.revision)));
   const groups = [
     ...(revision?.targetGroups ?? []),
     ...((revision?.loadBalancers ?? []) as readonly { readonly targetGroupArn?: string }[]).flatMap(
@@ -111,6 +115,13 @@ async function checkMetric({ unit, scope }: Change, resource: Resource, { metric
   ];
   if (!groups.some((arn) => arn.endsWith(`:${label.targetGroup}`)))
     throw errors.validation(`Target group ${label.targetGroup} is not attached to the ECS service ${resourceId(resource)}.`);
+}
+
+async function revisionOf({ unit, scope }: Change, { cluster, service: name }: Resource): Promise<ServiceRevisionRecord | undefined> {
+  const service = await unit.get<ServiceRecord>(ecsKeys.service(scope, cluster, name));
+  if (service?.deployment === undefined) return undefined;
+  const deployment = await unit.get<DeploymentRecord>(ecsKeys.deployment(scope, cluster, name, service.deployment));
+  return deployment && (await unit.get<ServiceRevisionRecord>(ecsKeys.serviceRevision(scope, cluster, name, deployment.revision)));
 }
 
 export async function deletePolicy(change: Change, input: Sdk.DeleteScalingPolicyRequest): Promise<object> {
