@@ -26,6 +26,7 @@ import {
   CreateServiceCommand,
   DescribeServicesCommand,
   ECSClient,
+  type MonitoringConfiguration,
   RegisterTaskDefinitionCommand,
   UpdateServiceCommand,
 } from "@aws-sdk/client-ecs";
@@ -237,6 +238,26 @@ describe("policies", () => {
     );
     const { ScalingPolicies } = await scaling.send(new DescribeScalingPoliciesCommand({ ServiceNamespace: "ecs" }));
     assert.deepEqual(ScalingPolicies![0]!.TargetTrackingScalingPolicyConfiguration!.CustomizedMetricSpecification, { Metrics });
+    await scaling.send(new DeleteScalingPolicyCommand({ ...at, PolicyName: "cpu" }));
+  });
+
+  test("high resolution: what the service publishes every 20 seconds is judged every 20 seconds", async () => {
+    const fine = { PredefinedMetricSpecification: { PredefinedMetricType: "ECSServiceAverageCPUUtilizationHighResolution" } };
+    await assert.rejects(tracking(fine), refused("ValidationException", /monitoring configuration/));
+    const of = (resolutionSeconds: number, ...metricNames: string[]) => ({ metricConfigurations: [{ metricNames, resolutionSeconds }] });
+    const update = (monitoring: MonitoringConfiguration) =>
+      ecs.send(new UpdateServiceCommand({ cluster: "main", service: "web", monitoring }));
+    await assert.rejects(update(of(30, "CPUUtilization")), refused("InvalidParameterException", /20 or 60/));
+    await assert.rejects(update(of(20, "Disk")), refused("InvalidParameterException", /CPUUtilization or MemoryUtilization/));
+    await update(of(20, "CPUUtilization"));
+    await tracking(fine);
+    assert.deepEqual(
+      (await alarms()).map(({ Period, EvaluationPeriods }) => [Period, EvaluationPeriods]),
+      [
+        [20, 3],
+        [20, 45],
+      ],
+    );
     await scaling.send(new DeleteScalingPolicyCommand({ ...at, PolicyName: "cpu" }));
   });
 

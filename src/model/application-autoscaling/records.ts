@@ -143,8 +143,8 @@ export interface ScalingStateRecord {
   readonly heard: Readonly<Record<string, number>>;
   /** Scheduled action → the newest time of its schedule that was carried out or passed over. */
   readonly ran: Readonly<Record<string, number>>;
-  /** What was said last of not scaling, so that it is not said every minute. */
-  readonly unscaled?: string;
+  /** Alarm and policy → why it did not scale, said since the last scaling: so that it is not said every minute. */
+  readonly unscaled?: Readonly<Record<string, NotScaled["code"]>>;
 }
 
 /** A scaling that further ones wait for. */

@@ -23,6 +23,25 @@ export async function stateOf({ unit, scope }: Hand, resource: Resource): Promis
   return (await unit.get<ScalingStateRecord>(scalingKeys.state(scope, resource))) ?? noState;
 }
 
+/** What is remembered of an alarm's words to a policy lies under this. */
+export const heardBy = (alarm: string, policy: string): string => `${alarm}/${policy}`;
+
+/** Nothing is remembered of a policy, or a scheduled action, that is gone. */
+export async function forget(hand: Hand, resource: Resource, gone: { readonly policy?: string; readonly action?: string }): Promise<void> {
+  const key = scalingKeys.state(hand.scope, resource);
+  const state = await hand.unit.get<ScalingStateRecord>(key);
+  if (!state) return;
+  const without = <T>(record: Readonly<Record<string, T>>, drop: (name: string) => boolean) =>
+    Object.fromEntries(Object.entries(record).filter(([name]) => !drop(name)));
+  const ofPolicy = (name: string) => gone.policy !== undefined && name.endsWith(heardBy("", gone.policy));
+  hand.unit.put(key, {
+    ...state,
+    heard: without(state.heard, ofPolicy),
+    unscaled: state.unscaled && without(state.unscaled, ofPolicy),
+    ran: without(state.ran, (name) => name === gone.action),
+  } satisfies ScalingStateRecord);
+}
+
 export async function setDesired(hand: Hand, service: ServiceRecord, to: number, cause: string, state: ScalingStateRecord): Promise<void> {
   const { unit, scope, random, now } = hand;
   const resource = { cluster: service.cluster, service: service.name };

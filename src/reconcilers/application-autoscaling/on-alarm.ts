@@ -10,7 +10,7 @@ import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
 import { ActionRefused, type AlarmNotice } from "../alarms/actions.ts";
-import { putNotScaled, setDesired, stateOf } from "./activities.ts";
+import { heardBy, putNotScaled, setDesired, stateOf } from "./activities.ts";
 import { breachesOf, breachOf, whichOf } from "./breaches.ts";
 import { decideScaling, type ScalingFacts, type Trigger } from "./decide.ts";
 
@@ -42,8 +42,8 @@ export async function onAlarm(deps: ScalerDeps, notice: AlarmNotice): Promise<vo
   const others = await othersOf(deps, scope, resource, policy, now);
   const running = await runningOf(store, scope, resource);
   const cause = `monitor alarm ${notice.alarm.name} in state ${notice.state.value} triggered policy ${policy.name}`;
-  const heardKey = `${notice.alarm.name}/${policy.name}`;
-  const said = await writer.run(scalingQueue(scope), async (unit) => {
+  const heardKey = heardBy(notice.alarm.name, policy.name);
+  const outcome = await writer.run(scalingQueue(scope), async (unit) => {
     const hand = { unit, scope, random, now };
     const target = await unit.get<TargetRecord>(scalingKeys.target(scope, resource));
     const still = await unit.get<PolicyRecord>(scalingKeys.policy(scope, resource, name));
@@ -72,18 +72,15 @@ export async function onAlarm(deps: ScalerDeps, notice: AlarmNotice): Promise<vo
       await setDesired(hand, service, decision.to, cause, { ...rest, ...cooldowns, heard });
       return `from ${service.desiredCount} to ${decision.to}`;
     }
-    const unscaled = decision.kind === "not scaled" ? `${heardKey}/${decision.reason.code}` : state.unscaled;
-    if (decision.kind === "not scaled" && unscaled !== state.unscaled) putNotScaled(hand, resource, cause, decision.reason);
-    unit.put(scalingKeys.state(scope, resource), {
-      ...state,
-      heard,
-      ...(unscaled === undefined ? {} : { unscaled }),
-    } satisfies ScalingStateRecord);
+    const said = decision.kind === "not scaled" && state.unscaled?.[heardKey] !== decision.reason.code ? decision.reason : undefined;
+    if (said) putNotScaled(hand, resource, cause, said);
+    const unscaled = said ? { ...state.unscaled, [heardKey]: said.code } : state.unscaled;
+    unit.put(scalingKeys.state(scope, resource), { ...state, heard, unscaled } satisfies ScalingStateRecord);
     return decision.kind === "wait" ? decision.why : decision.reason.code;
   });
   log.info(
     { resource: resourceId(resource), policy: policy.name, alarm: notice.alarm.name, running },
-    `an alarm asks for scaling: ${said}`,
+    `an alarm asks for scaling: ${outcome}`,
   );
 }
 

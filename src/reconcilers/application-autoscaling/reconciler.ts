@@ -24,7 +24,7 @@ export interface ScalingReconciler {
 }
 
 /** A scaling that waits for its tasks is looked at so often, at the latest. */
-const settleMs = 5000;
+const settleMs = 10_000;
 /** Clocks are changed: no time is waited for in one go. */
 const longestMs = 3_600_000;
 

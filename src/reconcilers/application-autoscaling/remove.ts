@@ -3,11 +3,12 @@ import type { AlarmRecord } from "#model/alarms/records.ts";
 import { type Resource, scalingKeys } from "#model/application-autoscaling/keys.ts";
 import type { PolicyRecord, TargetRecord } from "#model/application-autoscaling/records.ts";
 import { removeAlarm } from "../alarms/put.ts";
-import type { Hand } from "./activities.ts";
+import { forget, type Hand } from "./activities.ts";
 
 /** The policy with the alarms that were made for it. */
 export async function removePolicy(hand: Hand, policy: PolicyRecord): Promise<void> {
   hand.unit.delete(scalingKeys.policy(hand.scope, policy, policy.name));
+  await forget(hand, policy, { policy: policy.name });
   if (policy.type !== "TargetTrackingScaling") return;
   for (const name of [policy.alarms.high, policy.alarms.low]) {
     const alarm = name === undefined ? undefined : await hand.unit.get<AlarmRecord>(alarmKeys.alarm(hand.scope, name));

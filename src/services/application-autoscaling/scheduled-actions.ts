@@ -2,6 +2,7 @@ import type * as Sdk from "@aws-sdk/client-application-auto-scaling";
 import { actionArn, resourceId, scalingKeys } from "#model/application-autoscaling/keys.ts";
 import type { ScheduledActionRecord } from "#model/application-autoscaling/records.ts";
 import { isTimeZone, nextTime, parseSchedule, type Schedule, ScheduleError } from "#model/schedules/index.ts";
+import { forget } from "#reconcilers/application-autoscaling/activities.ts";
 import { type Change, constraint, errors, filterOf, needTarget, type Question, resourceOf, where } from "./context.ts";
 import { page } from "./page.ts";
 import { checkName } from "./policies.ts";
@@ -79,6 +80,7 @@ export async function deleteAction(change: Change, input: Sdk.DeleteScheduledAct
   if (!(await change.unit.get(key)))
     throw errors.notFound(`No scheduled action found for ${where(resource)}, scheduled action name: ${name}`);
   change.unit.delete(key);
+  await forget(change, resource, { action: name });
   return {};
 }
 
