@@ -1,4 +1,5 @@
-import { ApiError, type Handler, type RequestContext } from "#api/contract.ts";
+import { ApiError, type Handler, type RequestContext, type ServerPart } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { readConfig } from "#platform/config.ts";
@@ -28,6 +29,7 @@ type Part = ReturnType<typeof createEcs>;
 
 interface Server {
   readonly part: Part;
+  readonly beside: readonly ServerPart[];
   readonly handlers: Readonly<Record<string, Handler>>;
   readonly session: Session;
   alive: boolean;
@@ -49,6 +51,8 @@ export interface WorldOptions {
   readonly callHook?: CallHook;
   /** Services that get a load balancer: by their names. */
   readonly balanced?: readonly string[];
+  /** Parts of the server beside ECS. */
+  readonly beside?: (deps: ServerDeps) => readonly ServerPart[];
 }
 
 const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
@@ -85,10 +89,12 @@ export class World {
   readonly balanced = new Map<string, Balanced>();
   readonly #fargate: boolean;
   readonly #callHook: CallHook;
+  readonly #beside: (deps: ServerDeps) => readonly ServerPart[];
 
   constructor(seed: number, options: WorldOptions) {
     this.#fargate = options.fargate ?? false;
     this.#callHook = options.callHook ?? (async () => ({ hookStatus: "SUCCEEDED" }));
+    this.#beside = options.beside ?? (() => []);
     this.random = seededRandom(seed);
     this.disk.onWrite = (batch) => this.#check(batch);
     const capacityProviders = this.#fargate ? ["FARGATE", "FARGATE_SPOT"] : [];
@@ -126,6 +132,7 @@ export class World {
     const die = () => resolve(undefined);
     const server: Server = {
       part: undefined as unknown as Part,
+      beside: [],
       handlers: {},
       session: undefined as unknown as Session,
       alive: true,
@@ -147,21 +154,22 @@ export class World {
       now: () => this.clock.now(),
       after: (ms, action) => this.clock.after(ms, () => server.alive && action()),
     };
-    const part = createEcs({
+    const deps: ServerDeps = {
       store: session.store,
       clock,
       random: this.random,
       vault: createVault([new Uint8Array(32)]),
       sealer: createSealer(new Uint8Array(32)),
       config: readConfig({ GANTRY_LIFECYCLE_HOOKS: '{"hook":"http://127.0.0.1:9/"}' }),
-      callHook: this.#callHook,
       log: silentLogger,
-    });
+    };
+    const part = createEcs({ ...deps, callHook: this.#callHook });
+    const beside = this.#beside(deps);
     const handlers: Record<string, Handler> = {};
-    for (const registration of part.registrations ?? []) Object.assign(handlers, registration.handlers);
-    Object.assign(server, { part, handlers, session });
+    for (const each of [...beside, part]) for (const { handlers: more } of each.registrations ?? []) Object.assign(handlers, more);
+    Object.assign(server, { part, beside, handlers, session });
     this.#server = server;
-    await Promise.race([part.start?.(), server.died]);
+    for (const each of [part, ...beside]) await Promise.race([each.start?.(), server.died]);
   }
 
   /** Dies at the write with this number from now: just before it or just behind it. */
@@ -173,7 +181,7 @@ export class World {
   async stopServer(): Promise<void> {
     const server = this.#server;
     if (!server?.alive) return;
-    const stopped = server.part.stop?.();
+    const stopped = Promise.all([...server.beside, server.part].map(async (each) => each.stop?.()));
     await Promise.race([stopped, this.clock.advance(50)]);
     server.alive = false;
     this.#bury(server);

@@ -14,6 +14,7 @@ import { cloudwatch } from "./lessons/cloudwatch.ts";
 import { iam } from "./lessons/iam.ts";
 import { loadBalancers } from "./lessons/load-balancers.ts";
 import { names } from "./lessons/names.ts";
+import { scaling } from "./lessons/scaling.ts";
 import { secrets } from "./lessons/secrets.ts";
 import { serviceConnect } from "./lessons/service-connect.ts";
 import { vpc } from "./lessons/vpc.ts";
@@ -22,7 +23,7 @@ import { findTerraform, startTerraform, type Terraform } from "./support.ts";
 const found = findTerraform();
 const skip = "missing" in found ? found.missing : false;
 const wanted = process.env.LESSONS?.split(",");
-const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity].filter(
+const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity, scaling].filter(
   ({ name }) => wanted?.includes(name) ?? true,
 );
 const options = { skip, timeout: 600_000 };
