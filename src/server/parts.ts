@@ -1,6 +1,7 @@
 import type { ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createCloudWatch } from "#services/cloudwatch/index.ts";
+import { createApplicationAutoScaling } from "#services/application-autoscaling/index.ts";
 import { createAcm } from "#services/acm/index.ts";
 import { createAutoScaling } from "#services/autoscaling/index.ts";
 import { createCloudTrail } from "#services/cloudtrail/index.ts";
@@ -28,6 +29,7 @@ export function createParts(given: ServerDeps): readonly ServerPart[] {
     createIam(deps),
     createEc2(deps),
     createAutoScaling(deps),
+    createApplicationAutoScaling(deps, cloudwatch),
     createEcr(deps),
     createEcs(deps),
     createElbv2(deps),

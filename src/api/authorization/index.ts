@@ -1,4 +1,5 @@
 import { acm } from "./acm.ts";
+import { applicationAutoscaling } from "./application-autoscaling.ts";
 import { autoscaling } from "./autoscaling.ts";
 import { cloudwatch } from "./cloudwatch.ts";
 import { cloudtrail } from "./cloudtrail.ts";
@@ -21,6 +22,7 @@ import { type Input, type Need, resourcesOf, type ServiceActions, textAt, type W
 /** By the service's name in the schemas. A test holds them against the registered operations: one that is not here is open to the root user only. */
 export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   acm,
+  "application-autoscaling": applicationAutoscaling,
   autoscaling,
   cloudwatch,
   cloudtrail,
