@@ -67,8 +67,8 @@ function rows(): readonly Row[] {
 }
 
 /**
- * What AWS answers of afterwards too: clusters, services and definitions that are INACTIVE, a NAT gateway that is `deleted`, operations, tasks that stopped for an hour,
- * what they cost. And numbers that count how often something was changed.
+ * What AWS answers of afterwards too: clusters, services and definitions that are INACTIVE, a NAT gateway that is `deleted`, operations, the history of alarms, tasks
+ * that stopped for an hour, what they cost. And numbers that count how often something was changed.
  */
 const past: readonly { readonly keys: RegExp; readonly holds?: (value: Row["value"]) => boolean }[] = [
   { keys: /^\/ecs\/\d+\/[^/]+\/(cluster|service|task-definition)\//, holds: ({ status }) => status === "INACTIVE" },
@@ -76,7 +76,7 @@ const past: readonly { readonly keys: RegExp; readonly holds?: (value: Row["valu
   { keys: /^\/ecs\/\d+\/[^/]+\/task\//, holds: ({ desiredStatus }) => desiredStatus === "STOPPED" },
   { keys: /^\/ecs\/\d+\/[^/]+\/task-observed\//, holds: ({ lastStatus }) => lastStatus === "STOPPED" },
   { keys: /^\/ec2\/\d+\/[^/]+\/nat-gateway\//, holds: ({ state }) => state === "deleted" },
-  { keys: /^\/(ecs-expiry|meter|servicediscovery-operation)\// },
+  { keys: /^\/(ecs-expiry|meter|servicediscovery-operation|cloudwatch-history)\// },
   { keys: /^\/(ec2-use\/(public$|\d+\/[^/]+\/interfaces$)|elb-use\/.*\/version$|iam-changed\/|servicediscovery-changed\/)/ },
 ];
 const isPast = ({ key, value }: Row) => past.some(({ keys, holds }) => keys.test(key) && (holds?.(value) ?? true));
