@@ -88,7 +88,7 @@ resource "aws_ecs_service" "app" {
   enable_execute_command            = true
   enable_ecs_managed_tags           = true
   propagate_tags                    = "SERVICE"
-  # `apply` ends when the tasks are healthy, and fails when the circuit breaker gave up.
+  # `apply` ends when the tasks run. One that the circuit breaker rolled back ends well too: the service is steady, and the next plan says what it does not run.
   wait_for_steady_state = true
   capacity_provider_strategy {
     capacity_provider = "FARGATE"
