@@ -4,13 +4,13 @@ import type { Compare, Entry, Store, Write } from "#store/store.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { Digest } from "./blobs/digest.ts";
 import type { Guard } from "./guard.ts";
-import { everything, imagesPrefix, layersPrefix, parseKey, repositoryKey } from "./keys.ts";
+import { everything, imagesPrefix, isRepositoryKey, layersPrefix, parseKey, repositoryKey } from "./keys.ts";
 import { gracePeriodMs } from "./layers.ts";
 import type { ImageRecord, LayerRecord, RepositoryRecord } from "./records.ts";
+import { pageSize, walk } from "./walk.ts";
 
 /** Blobs younger than this are left alone: no record may name them yet. Pins protect them as well; this spares them the look. */
 const youngMs = 60 * 60 * 1000;
-const pageSize = 1000;
 
 export interface Collected {
   /** Layers that repositories no longer hold. */
@@ -39,7 +39,7 @@ export function createCollector({ store, blobs, guard, clock, log }: CollectorDe
     let layers = 0;
     const alive = new Set<string>();
     for await (const { key, value } of walk(store, everything)) {
-      if (!key.includes("/repositories/") || parseKey(key)) continue;
+      if (!isRepositoryKey(key)) continue;
       const repository = value as RepositoryRecord;
       alive.add(repository.id);
       layers += await releaseLayers(repository, before - gracePeriodMs);
@@ -115,14 +115,4 @@ export function createCollector({ store, blobs, guard, clock, log }: CollectorDe
       return running;
     },
   };
-}
-
-/** All entries under `prefix`, read in pages: not of one revision. */
-async function* walk<T>(store: Store, prefix: string): AsyncGenerator<Entry<T>> {
-  for (let after: string | undefined; ;) {
-    const page = await store.list<T>(prefix, { limit: pageSize, after });
-    yield* page.entries;
-    if (!page.more) return;
-    after = page.entries.at(-1)?.key;
-  }
 }

@@ -44,8 +44,20 @@ export interface Images {
   removeTag(repository: RepositoryRecord, tag: string, andImage: boolean): Promise<{ readonly digest: Digest } | undefined>;
   /** Removes an image and all its tags, which it returns. Throws ImageReferenced while an index of the repository names it. Undefined: no such image. */
   remove(repository: RepositoryRecord, digest: Digest): Promise<{ readonly tags: readonly string[] } | undefined>;
+  /**
+   * Removes those that `choose` names, in its order, out of the images and tags that the repository holds at that moment: whatever changes them waits.
+   * An image that a remaining index names stays. Returns what was removed.
+   */
+  expire(repository: RepositoryRecord, choose: (held: Held) => readonly Digest[]): Promise<readonly Digest[]>;
   /** Notes that the image was pulled. Never fails the pull. */
   pulled(repository: RepositoryRecord, image: ImageRecord): Promise<void>;
+}
+
+/** A repository at one moment. */
+export interface Held {
+  readonly repository: RepositoryRecord;
+  readonly images: readonly ImageRecord[];
+  readonly tags: ReadonlyMap<Digest, readonly string[]>;
 }
 
 export interface ImagesDeps {
@@ -109,9 +121,13 @@ export function createImages({ store, writer, blobs, guard, clock, random, metri
       const message = `Requested image referenced by manifest list: [${other.digest}]`;
       throw new RegistryError("ImageReferenced", message, { digest: image.digest, by: other.digest });
     }
+    deleteImage(unit, current, image);
+    count(unit, current, -1);
+  }
+
+  function deleteImage(unit: Unit, current: RepositoryRecord, image: ImageRecord): void {
     unit.delete(imageKey(current, image.digest));
     if (image.subject) unit.delete(referrerKey(current, image.subject, image.digest));
-    count(unit, current, -1);
   }
 
   const tagsOf = async (unit: Unit, current: RepositoryRecord, digest: Digest) => {
@@ -189,6 +205,29 @@ export function createImages({ store, writer, blobs, guard, clock, random, metri
         for (const tag of tags) unit.delete(tagKey(current, tag));
         await removeImage(unit, current, image);
         return { tags };
+      }),
+
+    expire: (repository, choose) =>
+      change(repository, async (unit, current) => {
+        const images = [...(await unit.list<ImageRecord>(imagesPrefix(current))).values()];
+        const prefix = tagsPrefix(current);
+        const all = [...(await unit.list<TagRecord>(prefix))].map(([key, { digest }]) => ({ tag: key.slice(prefix.length), digest }));
+        const tags = new Map([...Map.groupBy(all, ({ digest }) => digest)].map(([digest, own]) => [digest, own.map(({ tag }) => tag)]));
+        const left = new Map(images.map((image) => [image.digest, image]));
+        const holders = new Map<Digest, number>();
+        for (const { manifests = [] } of images) for (const digest of manifests) holders.set(digest, (holders.get(digest) ?? 0) + 1);
+        const removed: Digest[] = [];
+        for (const digest of choose({ repository: current, images, tags })) {
+          const image = left.get(digest);
+          if (!image || (holders.get(digest) ?? 0) > 0) continue;
+          left.delete(digest);
+          for (const child of image.manifests ?? []) holders.set(child, holders.get(child)! - 1);
+          for (const tag of tags.get(digest) ?? []) unit.delete(tagKey(current, tag));
+          deleteImage(unit, current, image);
+          removed.push(digest);
+        }
+        if (removed.length > 0) count(unit, current, -removed.length);
+        return removed;
       }),
 
     async pulled(repository, image) {

@@ -1,3 +1,4 @@
+import { RegistryError } from "#agent/images/registry.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import {
   RuntimeError,
@@ -17,6 +18,8 @@ import {
 export interface Script {
   readonly pullMs?: number;
   readonly pullError?: string;
+  /** With pullError: what the registry answered. Absent: it did not. */
+  readonly pullStatus?: number;
   readonly createMs?: number;
   readonly createError?: string;
   readonly startError?: string;
@@ -76,7 +79,8 @@ export class ScriptedRuntime implements Runtime {
       request.signal?.addEventListener("abort", () => reject(new Error("aborted")));
       if (script.pullMs) await Promise.race([sleep(this.#clock, script.pullMs), promise]);
       if (script.pullError && !(request.policy === "prefer-cached" && this.#cached.has(request.image))) {
-        throw new RuntimeError("CannotPull", script.pullError);
+        const cause = script.pullStatus === undefined ? undefined : new RegistryError(script.pullStatus, "refused");
+        throw new RuntimeError("CannotPull", script.pullError, { cause });
       }
       this.#cached.add(request.image);
       return imageNamed(request.image);

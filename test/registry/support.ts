@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { request } from "node:http";
 import type { IncomingHttpHeaders } from "node:http";
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
+import type { ServerPart } from "#api/contract.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
@@ -42,6 +43,7 @@ export interface TestRegistry {
   readonly server: TestServer;
   readonly client: ECRClient;
   readonly password: string;
+  readonly part: ServerPart;
   call(method: string, path: string, options?: Call): Promise<Reply>;
   pushBlob(repository: string, bytes: Uint8Array | string): Promise<string>;
   /** Pushes config and layers and the manifest; resolves with the manifest's digest. */
@@ -61,7 +63,8 @@ export interface Options {
 }
 
 export async function startRegistry(options: Options = {}): Promise<TestRegistry> {
-  const server = await startServer({ parts: (deps) => [createEcr(deps)], ...options });
+  let part: ServerPart | undefined;
+  const server = await startServer({ parts: (deps) => [(part = createEcr(deps))], ...options });
   const client = new ECRClient(server.sdk());
   const { authorizationData } = await client.send(new GetAuthorizationTokenCommand({}));
   const password = Buffer.from(authorizationData![0]!.authorizationToken!, "base64").toString().slice("AWS:".length);
@@ -70,6 +73,7 @@ export async function startRegistry(options: Options = {}): Promise<TestRegistry
     server,
     client,
     password,
+    part: part!,
     call: (method, path, call = {}) => raw(server.port, method, path, { ...call, auth: "auth" in call ? call.auth : basic }),
     async pushBlob(repository, bytes) {
       const digest = digestOf(bytes);
