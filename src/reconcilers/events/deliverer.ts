@@ -12,7 +12,7 @@ import type { TargetDeps } from "./targets/target.ts";
 
 export interface DelivererDeps extends TargetDeps {
   readonly writer: Writer;
-  readonly metrics?: MetricSink | undefined;
+  readonly metrics: MetricSink;
 }
 
 /** Calls of one target that run at the same time. */
@@ -163,7 +163,6 @@ export class Deliverer {
 
   #measure(record: DeliveryRecord, name: string): void {
     const { metrics, clock } = this.#deps;
-    if (!metrics) return;
     const { origin } = record;
     const at = clock.now();
     if (origin.kind === "rule")
