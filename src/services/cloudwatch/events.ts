@@ -74,7 +74,14 @@ function configurationOf({ description, metric, composite }: AlarmRecord) {
     label,
     period,
     ...(stat
-      ? { metricStat: { metric: metricOf(stat.namespace, stat.name, stat.dimensions), period: stat.period, stat: stat.stat, unit: stat.unit } }
+      ? {
+          metricStat: {
+            metric: metricOf(stat.namespace, stat.name, stat.dimensions),
+            period: stat.period,
+            stat: stat.stat,
+            unit: stat.unit,
+          },
+        }
       : {}),
     returnData,
   }));

@@ -33,11 +33,15 @@ export const ecrEvents: EventSource = {
             "action-type": type,
             ...(tag === undefined ? {} : { "image-tag": tag }),
             ...(image ? { "manifest-media-type": image.mediaType } : {}),
-            ...(image?.artifactType ?? image?.configMediaType ? { "artifact-media-type": image.artifactType ?? image.configMediaType } : {}),
+            ...((image?.artifactType ?? image?.configMediaType)
+              ? { "artifact-media-type": image.artifactType ?? image.configMediaType }
+              : {}),
           },
         });
       const told = new Set<string>();
-      const own = reading.keys.map((each) => ({ each, parsed: parseKey(each) })).filter(({ parsed }) => parsed?.repository === repository.id);
+      const own = reading.keys
+        .map((each) => ({ each, parsed: parseKey(each) }))
+        .filter(({ parsed }) => parsed?.repository === repository.id);
       const imageKeyOf = (digest: string) => `/ecr/${account}/${region}/images/${repository.id}/${digest}`;
       for (const { each, parsed } of own) {
         if (parsed!.kind !== "tags") continue;

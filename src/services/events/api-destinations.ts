@@ -1,7 +1,7 @@
 import type * as Sdk from "@aws-sdk/client-eventbridge";
 import type { RequestContext } from "#api/contract.ts";
 import { apiDestinationArn, type ApiDestinationRecord, connectionArn, type ConnectionRecord, eventKeys } from "#model/events/records.ts";
-import { change, checkName, type Events, listed, type Operation, page, reader } from "./context.ts";
+import { checkName, type Events, listed, type Operation, page, reader, write } from "./context.ts";
 import { errors } from "./errors.ts";
 
 const methods = ["POST", "GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"];
@@ -13,12 +13,21 @@ async function connectionOf(read: Read, context: RequestContext, arn: string): P
   return record && connectionArn(context, record) === arn ? record : undefined;
 }
 
-function check({ InvocationEndpoint: endpoint, HttpMethod: method, InvocationRateLimitPerSecond: rate }: Sdk.UpdateApiDestinationRequest): void {
+function check({
+  InvocationEndpoint: endpoint,
+  HttpMethod: method,
+  InvocationRateLimitPerSecond: rate,
+}: Sdk.UpdateApiDestinationRequest): void {
   // AWS takes https alone; on one's own machine and network plain http has its place.
-  if (endpoint !== undefined && (!/^https?:\/\/[^\s/?#]+/.test(endpoint) || endpoint.length > 2048 || !URL.canParse(endpoint.replaceAll("*", "x"))))
+  if (
+    endpoint !== undefined &&
+    (!/^https?:\/\/[^\s/?#]+/.test(endpoint) || endpoint.length > 2048 || !URL.canParse(endpoint.replaceAll("*", "x")))
+  )
     throw errors.constraint("invocationEndpoint", endpoint, "be an http or https URL");
-  if (method !== undefined && !methods.includes(method)) throw errors.constraint("httpMethod", method, `satisfy enum value set: [${methods.join(", ")}]`);
-  if (rate !== undefined && (!Number.isInteger(rate) || rate < 1)) throw errors.constraint("invocationRateLimitPerSecond", String(rate), "have value greater than or equal to 1");
+  if (method !== undefined && !methods.includes(method))
+    throw errors.constraint("httpMethod", method, `satisfy enum value set: [${methods.join(", ")}]`);
+  if (rate !== undefined && (!Number.isInteger(rate) || rate < 1))
+    throw errors.constraint("invocationRateLimitPerSecond", String(rate), "have value greater than or equal to 1");
 }
 
 async function stateOf(events: Events, context: RequestContext, record: ApiDestinationRecord): Promise<"ACTIVE" | "INACTIVE"> {
@@ -45,12 +54,16 @@ async function view(events: Events, context: RequestContext, record: ApiDestinat
   };
 }
 
-export const createApiDestination: Operation<Sdk.CreateApiDestinationRequest, Sdk.CreateApiDestinationResponse> = async (events, input, context) => {
+export const createApiDestination: Operation<Sdk.CreateApiDestinationRequest, Sdk.CreateApiDestinationResponse> = async (
+  events,
+  input,
+  context,
+) => {
   const { Name: name = "", Description: description, ConnectionArn = "", InvocationEndpoint = "", HttpMethod = "POST" } = input;
   checkName("name", name);
   check(input);
   const key = eventKeys.apiDestination(context, name);
-  const record = await change(events, async (unit) => {
+  const record = await write(events, async (unit) => {
     if (await unit.get(key)) throw errors.exists(`An api-destination '${name}' already exists.`);
     if (!(await connectionOf(unit.get, context, ConnectionArn))) throw errors.missing(`Connection '${ConnectionArn}' does not exist.`);
     const fresh: ApiDestinationRecord = {
@@ -76,9 +89,13 @@ async function needDestination(read: Read, context: RequestContext, name: string
   return record;
 }
 
-export const updateApiDestination: Operation<Sdk.UpdateApiDestinationRequest, Sdk.UpdateApiDestinationResponse> = async (events, input, context) => {
+export const updateApiDestination: Operation<Sdk.UpdateApiDestinationRequest, Sdk.UpdateApiDestinationResponse> = async (
+  events,
+  input,
+  context,
+) => {
   check(input);
-  const record = await change(events, async (unit) => {
+  const record = await write(events, async (unit) => {
     const before = await needDestination(unit.get, context, input.Name ?? "");
     if (input.ConnectionArn !== undefined && !(await connectionOf(unit.get, context, input.ConnectionArn)))
       throw errors.missing(`Connection '${input.ConnectionArn}' does not exist.`);
@@ -97,12 +114,20 @@ export const updateApiDestination: Operation<Sdk.UpdateApiDestinationRequest, Sd
   return brief(events, context, record);
 };
 
-export const describeApiDestination: Operation<Sdk.DescribeApiDestinationRequest, Sdk.DescribeApiDestinationResponse> = async (events, { Name = "" }, context) => {
+export const describeApiDestination: Operation<Sdk.DescribeApiDestinationRequest, Sdk.DescribeApiDestinationResponse> = async (
+  events,
+  { Name = "" },
+  context,
+) => {
   const record = await needDestination(reader(events), context, Name);
   return { ...(await view(events, context, record)), Description: record.description };
 };
 
-export const listApiDestinations: Operation<Sdk.ListApiDestinationsRequest, Sdk.ListApiDestinationsResponse> = async (events, input, context) => {
+export const listApiDestinations: Operation<Sdk.ListApiDestinationsRequest, Sdk.ListApiDestinationsResponse> = async (
+  events,
+  input,
+  context,
+) => {
   const all = await listed<ApiDestinationRecord>(events, eventKeys.apiDestinations(context));
   const wanted = all.filter((record) => input.ConnectionArn === undefined || record.connectionArn === input.ConnectionArn);
   const { items, NextToken } = page(events, context, `ListApiDestinations ${input.ConnectionArn}`, wanted, input);
@@ -110,7 +135,7 @@ export const listApiDestinations: Operation<Sdk.ListApiDestinationsRequest, Sdk.
 };
 
 export const deleteApiDestination: Operation<Sdk.DeleteApiDestinationRequest, object> = async (events, { Name = "" }, context) => {
-  await change(events, async (unit) => {
+  await write(events, async (unit) => {
     await needDestination(unit.get, context, Name);
     unit.delete(eventKeys.apiDestination(context, Name));
   });

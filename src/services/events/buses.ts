@@ -8,10 +8,12 @@ const mostBuses = 100;
 
 function checkMissing(input: Sdk.CreateEventBusRequest | Sdk.UpdateEventBusRequest): void {
   if ("EventSourceName" in input && input.EventSourceName !== undefined) throw errors.notYet("Gantry has no partner event sources.");
-  if (input.KmsKeyIdentifier !== undefined) throw errors.notYet("Gantry encrypts no event buses with KMS keys: leave KmsKeyIdentifier out.");
+  if (input.KmsKeyIdentifier !== undefined)
+    throw errors.notYet("Gantry encrypts no event buses with KMS keys: leave KmsKeyIdentifier out.");
   if (input.DeadLetterConfig?.Arn !== undefined) throw errors.notYet("Gantry has no queues: leave DeadLetterConfig out.");
   if (input.LogConfig !== undefined) throw errors.notYet("Gantry writes no logs of event buses: leave LogConfig out.");
-  if ((input.Description ?? "").length > 512) throw errors.constraint("description", input.Description!, "have length less than or equal to 512");
+  if ((input.Description ?? "").length > 512)
+    throw errors.constraint("description", input.Description!, "have length less than or equal to 512");
 }
 
 export const createEventBus: Operation<Sdk.CreateEventBusRequest, Sdk.CreateEventBusResponse> = async (events, input, context) => {
@@ -23,7 +25,13 @@ export const createEventBus: Operation<Sdk.CreateEventBusRequest, Sdk.CreateEven
   await change(events, async (unit) => {
     if (name === defaultBus || (await unit.get(key))) throw errors.exists(`Event bus ${name} already exists.`);
     if ((await unit.list(eventKeys.buses(context))).size >= mostBuses) throw errors.limit();
-    const record: EventBusRecord = { name, createdAt: context.now, updatedAt: context.now, tags, ...(description === undefined ? {} : { description }) };
+    const record: EventBusRecord = {
+      name,
+      createdAt: context.now,
+      updatedAt: context.now,
+      tags,
+      ...(description === undefined ? {} : { description }),
+    };
     unit.put(key, record);
   });
   return { EventBusArn: busArn(context, name), Description: description };
@@ -49,12 +57,16 @@ export const deleteEventBus: Operation<Sdk.DeleteEventBusRequest, object> = asyn
   await change(events, async (unit) => {
     if ((await unit.list(eventKeys.rules(context, name))).size > 0)
       throw errors.invalid(`Cannot delete event bus ${name}: it has rules. Delete them first.`);
-    unit.delete(eventKeys.bus(context, name));
+    const key = eventKeys.bus(context, name);
+    if (await unit.get(key)) unit.delete(key);
   });
   return {};
 };
 
-const view = (scope: { readonly account: string; readonly region: string }, { name, description, policy, createdAt, updatedAt }: EventBusRecord) => ({
+const view = (
+  scope: { readonly account: string; readonly region: string },
+  { name, description, policy, createdAt, updatedAt }: EventBusRecord,
+) => ({
   Name: name,
   Arn: busArn(scope, name),
   Description: description,
@@ -104,12 +116,18 @@ function problemOf(policy: string): string | undefined {
   return parsePolicy(policy, "resource").problem;
 }
 
-function withStatement(before: string | undefined, { Action, Principal, StatementId, Condition }: Sdk.PutPermissionRequest, arn: string): Policy {
+function withStatement(
+  before: string | undefined,
+  { Action, Principal, StatementId, Condition }: Sdk.PutPermissionRequest,
+  arn: string,
+): Policy {
   if (Action === undefined || Principal === undefined || StatementId === undefined)
     throw errors.invalid("Parameters Action, Principal and StatementId are required when Policy is not given.");
   if (Action !== "events:PutEvents") throw errors.invalid("Provided value in parameter 'action' is not supported.");
-  if (Principal !== "*" && !/^\d{12}$/.test(Principal)) throw errors.invalid("Parameter principal is not valid: it is a 12-digit account, or *.");
-  if (!/^[a-zA-Z0-9-_]{1,64}$/.test(StatementId)) throw errors.constraint("statementId", StatementId, "satisfy regular expression pattern: [a-zA-Z0-9-_]+");
+  if (Principal !== "*" && !/^\d{12}$/.test(Principal))
+    throw errors.invalid("Parameter principal is not valid: it is a 12-digit account, or *.");
+  if (!/^[a-zA-Z0-9-_]{1,64}$/.test(StatementId))
+    throw errors.constraint("statementId", StatementId, "satisfy regular expression pattern: [a-zA-Z0-9-_]+");
   if (Condition && (Condition.Type !== "StringEquals" || Condition.Key !== "aws:PrincipalOrgID"))
     throw errors.invalid("A condition is StringEquals on aws:PrincipalOrgID.");
   const statement = {

@@ -1,9 +1,16 @@
 import type * as Sdk from "@aws-sdk/client-eventbridge";
 import type { RequestContext } from "#api/contract.ts";
-import { connectionArn, type ConnectionRecord, type ConnectionSecrets, type ConnectionShown, eventKeys, type HttpParameter } from "#model/events/records.ts";
+import {
+  connectionArn,
+  type ConnectionRecord,
+  type ConnectionSecrets,
+  type ConnectionShown,
+  eventKeys,
+  type HttpParameter,
+} from "#model/events/records.ts";
 import { openSecrets } from "#reconcilers/events/connections.ts";
 import { sealIn } from "#store/sealed.ts";
-import { change, checkName, listed, type Operation, page, reader } from "./context.ts";
+import { checkName, listed, type Operation, page, reader, write } from "./context.ts";
 import { errors } from "./errors.ts";
 
 /** What the user gives: what is open and what is secret of it. */
@@ -19,15 +26,25 @@ const nothing: Settings = { shown: { headers: [], query: [], body: [] }, secrets
 function checkMissing(input: Sdk.CreateConnectionRequest | Sdk.UpdateConnectionRequest): void {
   if (input.AuthorizationType === "OAUTH_CLIENT_CREDENTIALS" || input.AuthParameters?.OAuthParameters)
     throw errors.notYet("Gantry has connections of BASIC and API_KEY, none of OAUTH_CLIENT_CREDENTIALS.");
-  if (input.KmsKeyIdentifier !== undefined) throw errors.notYet("Gantry keeps a connection's secrets in its vault: leave KmsKeyIdentifier out.");
-  if (input.InvocationConnectivityParameters) throw errors.notYet("Gantry has no private connectivity of connections: leave InvocationConnectivityParameters out.");
+  if (input.KmsKeyIdentifier !== undefined)
+    throw errors.notYet("Gantry keeps a connection's secrets in its vault: leave KmsKeyIdentifier out.");
+  if (input.InvocationConnectivityParameters)
+    throw errors.notYet("Gantry has no private connectivity of connections: leave InvocationConnectivityParameters out.");
   if (input.AuthorizationType !== undefined && !["BASIC", "API_KEY"].includes(input.AuthorizationType))
-    throw errors.constraint("authorizationType", input.AuthorizationType, "satisfy enum value set: [BASIC, OAUTH_CLIENT_CREDENTIALS, API_KEY]");
+    throw errors.constraint(
+      "authorizationType",
+      input.AuthorizationType,
+      "satisfy enum value set: [BASIC, OAUTH_CLIENT_CREDENTIALS, API_KEY]",
+    );
 }
 
 type Parameter = { readonly Key?: string | undefined; readonly Value?: string | undefined; readonly IsValueSecret?: boolean | undefined };
 
-function parametersOf(given: readonly Parameter[] | undefined, before: readonly HttpParameter[], secretsBefore: Readonly<Record<string, string>>) {
+function parametersOf(
+  given: readonly Parameter[] | undefined,
+  before: readonly HttpParameter[],
+  secretsBefore: Readonly<Record<string, string>>,
+) {
   if (!given) return { shown: before, secrets: secretsBefore };
   const shown: HttpParameter[] = [];
   const secrets: Record<string, string> = {};
@@ -49,13 +66,16 @@ function merged(type: "BASIC" | "API_KEY", given: Given | undefined, before: Set
   if (type === "BASIC") {
     const username = given?.BasicAuthParameters?.Username ?? before.shown.username;
     const password = given?.BasicAuthParameters?.Password ?? before.secrets.password;
-    if (username === undefined || password === undefined) throw errors.invalid("AuthParameters must have BasicAuthParameters for the authorization type BASIC.");
+    if (username === undefined || password === undefined)
+      throw errors.invalid("AuthParameters must have BasicAuthParameters for the authorization type BASIC.");
     return { shown: { ...shown, username }, secrets: { ...secrets, password } };
   }
   const apiKeyName = given?.ApiKeyAuthParameters?.ApiKeyName ?? before.shown.apiKeyName;
   const apiKeyValue = given?.ApiKeyAuthParameters?.ApiKeyValue ?? before.secrets.apiKeyValue;
-  if (apiKeyName === undefined || apiKeyValue === undefined) throw errors.invalid("AuthParameters must have ApiKeyAuthParameters for the authorization type API_KEY.");
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(apiKeyName)) throw errors.constraint("authParameters.apiKeyAuthParameters.apiKeyName", apiKeyName, "be the name of a header");
+  if (apiKeyName === undefined || apiKeyValue === undefined)
+    throw errors.invalid("AuthParameters must have ApiKeyAuthParameters for the authorization type API_KEY.");
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(apiKeyName))
+    throw errors.constraint("authParameters.apiKeyAuthParameters.apiKeyName", apiKeyName, "be the name of a header");
   return { shown: { ...shown, apiKeyName }, secrets: { ...secrets, apiKeyValue } };
 }
 
@@ -77,7 +97,7 @@ export const createConnection: Operation<Sdk.CreateConnectionRequest, Sdk.Create
   const authorization = AuthorizationType as "BASIC" | "API_KEY";
   const { shown, secrets } = merged(authorization, AuthParameters, nothing);
   const key = eventKeys.connection(context, name);
-  const record = await change(events, async (unit) => {
+  const record = await write(events, async (unit) => {
     if (await unit.get(key)) throw errors.exists(`Connection ${name} already exists.`);
     const fresh: ConnectionRecord = {
       name,
@@ -97,7 +117,11 @@ export const createConnection: Operation<Sdk.CreateConnectionRequest, Sdk.Create
   return brief(context, record);
 };
 
-async function needConnection(read: <T>(key: string) => Promise<T | undefined>, context: RequestContext, name: string): Promise<ConnectionRecord> {
+async function needConnection(
+  read: <T>(key: string) => Promise<T | undefined>,
+  context: RequestContext,
+  name: string,
+): Promise<ConnectionRecord> {
   const record = await read<ConnectionRecord>(eventKeys.connection(context, name));
   if (!record) throw errors.missing(`Failed to describe the connection(s). Connection '${name}' does not exist.`);
   return record;
@@ -106,7 +130,7 @@ async function needConnection(read: <T>(key: string) => Promise<T | undefined>, 
 export const updateConnection: Operation<Sdk.UpdateConnectionRequest, Sdk.UpdateConnectionResponse> = async (events, input, context) => {
   checkMissing(input);
   const key = eventKeys.connection(context, input.Name ?? "");
-  const record = await change(events, async (unit) => {
+  const record = await write(events, async (unit) => {
     const { vault } = events.deps;
     const before = await needConnection(unit.get, context, input.Name ?? "");
     const secretsBefore = before.sealed === undefined ? nothing.secrets : openSecrets(vault, key, before.sealed);
@@ -128,11 +152,16 @@ export const updateConnection: Operation<Sdk.UpdateConnectionRequest, Sdk.Update
   return brief(context, record);
 };
 
-export const describeConnection: Operation<Sdk.DescribeConnectionRequest, Sdk.DescribeConnectionResponse> = async (events, { Name = "" }, context) => {
+export const describeConnection: Operation<Sdk.DescribeConnectionRequest, Sdk.DescribeConnectionResponse> = async (
+  events,
+  { Name = "" },
+  context,
+) => {
   const record = await needConnection(reader(events), context, Name);
   const { shown } = record;
   // A secret value is never told again.
-  const open = (parameters: readonly HttpParameter[]) => parameters.map(({ Key, Value, IsValueSecret }) => ({ Key, IsValueSecret, ...(IsValueSecret ? {} : { Value }) }));
+  const open = (parameters: readonly HttpParameter[]) =>
+    parameters.map(({ Key, Value, IsValueSecret }) => ({ Key, IsValueSecret, ...(IsValueSecret ? {} : { Value }) }));
   const hasHttp = [shown.headers, shown.query, shown.body].some((list) => list.length > 0);
   return {
     ...brief(context, record),
@@ -140,9 +169,17 @@ export const describeConnection: Operation<Sdk.DescribeConnectionRequest, Sdk.De
     Description: record.description,
     AuthorizationType: record.authorization,
     AuthParameters: {
-      ...(record.authorization === "BASIC" ? { BasicAuthParameters: { Username: shown.username } } : { ApiKeyAuthParameters: { ApiKeyName: shown.apiKeyName } }),
+      ...(record.authorization === "BASIC"
+        ? { BasicAuthParameters: { Username: shown.username } }
+        : { ApiKeyAuthParameters: { ApiKeyName: shown.apiKeyName } }),
       ...(hasHttp
-        ? { InvocationHttpParameters: { HeaderParameters: open(shown.headers), QueryStringParameters: open(shown.query), BodyParameters: open(shown.body) } }
+        ? {
+            InvocationHttpParameters: {
+              HeaderParameters: open(shown.headers),
+              QueryStringParameters: open(shown.query),
+              BodyParameters: open(shown.body),
+            },
+          }
         : {}),
     },
   };
@@ -156,8 +193,12 @@ export const listConnections: Operation<Sdk.ListConnectionsRequest, Sdk.ListConn
   return { Connections, NextToken };
 };
 
-export const deauthorizeConnection: Operation<Sdk.DeauthorizeConnectionRequest, Sdk.DeauthorizeConnectionResponse> = async (events, { Name = "" }, context) => {
-  const record = await change(events, async (unit) => {
+export const deauthorizeConnection: Operation<Sdk.DeauthorizeConnectionRequest, Sdk.DeauthorizeConnectionResponse> = async (
+  events,
+  { Name = "" },
+  context,
+) => {
+  const record = await write(events, async (unit) => {
     const { sealed: _, ...before } = await needConnection(unit.get, context, Name);
     const next: ConnectionRecord = { ...before, state: "DEAUTHORIZED", updatedAt: context.now };
     unit.put(eventKeys.connection(context, Name), next);
@@ -166,8 +207,12 @@ export const deauthorizeConnection: Operation<Sdk.DeauthorizeConnectionRequest, 
   return brief(context, record);
 };
 
-export const deleteConnection: Operation<Sdk.DeleteConnectionRequest, Sdk.DeleteConnectionResponse> = async (events, { Name = "" }, context) => {
-  const record = await change(events, async (unit) => {
+export const deleteConnection: Operation<Sdk.DeleteConnectionRequest, Sdk.DeleteConnectionResponse> = async (
+  events,
+  { Name = "" },
+  context,
+) => {
+  const record = await write(events, async (unit) => {
     const before = await needConnection(unit.get, context, Name);
     unit.delete(eventKeys.connection(context, Name));
     return before;

@@ -18,12 +18,14 @@ export interface Events {
 
 export type Operation<I, O> = (events: Events, input: I, context: RequestContext) => Promise<O>;
 
-/** Writes, and waits until rules are matched as they are now: who made a rule may count on it from then on. */
+/** Writes records of rules and buses, and waits until events are matched with them: who made a rule may count on it from then on. */
 export async function change<T>({ writer, index }: Events, work: (unit: Unit) => Promise<T>): Promise<T> {
   const { value, revision } = await writer.commit("events", work);
   if (revision > 0) await index.reached(revision);
   return value;
 }
+
+export const write = <T>({ writer }: Events, work: (unit: Unit) => Promise<T>): Promise<T> => writer.run("events", work);
 
 const name = /^[.\-_A-Za-z0-9]+$/;
 
@@ -63,10 +65,18 @@ export function page<T extends { readonly name: string }>(
   { account, region }: Scope,
   question: string,
   items: readonly T[],
-  { NamePrefix = "", NextToken, Limit = 100 }: { readonly NamePrefix?: string | undefined; readonly NextToken?: string | undefined; readonly Limit?: number | undefined },
+  {
+    NamePrefix = "",
+    NextToken,
+    Limit = 100,
+  }: { readonly NamePrefix?: string | undefined; readonly NextToken?: string | undefined; readonly Limit?: number | undefined },
 ): { readonly items: readonly T[]; readonly NextToken: string | undefined } {
   if (!Number.isInteger(Limit) || Limit < 1 || Limit > 100)
-    throw errors.constraint("limit", String(Limit), Limit < 1 ? "have value greater than or equal to 1" : "have value less than or equal to 100");
+    throw errors.constraint(
+      "limit",
+      String(Limit),
+      Limit < 1 ? "have value greater than or equal to 1" : "have value less than or equal to 100",
+    );
   const wanted = items.filter((item) => item.name.startsWith(NamePrefix)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const scope = JSON.stringify([question, account, region, NamePrefix]);
   const found = pageOf(deps.sealer, wanted, (item) => item.name, { scope, limit: Limit, token: NextToken, badToken: errors.badToken });

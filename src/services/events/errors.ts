@@ -4,7 +4,10 @@ import { ApiError } from "#api/contract.ts";
 export const errors = {
   invalid: (message: string) => new ApiError("ValidationException", message),
   constraint: (member: string, value: string, what: string) =>
-    new ApiError("ValidationException", `1 validation error detected: Value '${value}' at '${member}' failed to satisfy constraint: Member must ${what}`),
+    new ApiError(
+      "ValidationException",
+      `1 validation error detected: Value '${value}' at '${member}' failed to satisfy constraint: Member must ${what}`,
+    ),
   pattern: (reason: string) => new ApiError("InvalidEventPatternException", `Event pattern is not valid. Reason: ${reason}`),
   noRule: (name: string, bus: string) => new ApiError("ResourceNotFoundException", `Rule ${name} does not exist on EventBus ${bus}.`),
   noBus: (name: string) => new ApiError("ResourceNotFoundException", `Event bus ${name} does not exist.`),

@@ -9,11 +9,17 @@ const mostEntries = 10;
 const mostBytes = 1024 * 1024;
 
 /** Each entry by itself: what is wrong with one keeps no other back. What rules' targets are to get is durable when this answers. */
-export const putEvents: Operation<Sdk.PutEventsRequest, Sdk.PutEventsResponse> = async (events, { Entries: entries = [], EndpointId }, context) => {
+export const putEvents: Operation<Sdk.PutEventsRequest, Sdk.PutEventsResponse> = async (
+  events,
+  { Entries: entries = [], EndpointId },
+  context,
+) => {
   if (EndpointId !== undefined) throw errors.notYet("Gantry has no global endpoints: leave EndpointId out.");
   if (entries.length === 0) throw errors.constraint("entries", "[]", "have length greater than or equal to 1");
-  if (entries.length > mostEntries) throw errors.constraint("entries", `[${entries.length} entries]`, `have length less than or equal to ${mostEntries}`);
-  if (entries.reduce((sum, entry) => sum + sizeOf(entry), 0) > mostBytes) throw errors.invalid("Total size of the entries in the request is over the limit.");
+  if (entries.length > mostEntries)
+    throw errors.constraint("entries", `[${entries.length} entries]`, `have length less than or equal to ${mostEntries}`);
+  if (entries.reduce((sum, entry) => sum + sizeOf(entry), 0) > mostBytes)
+    throw errors.invalid("Total size of the entries in the request is over the limit.");
   await events.index.reached();
   const results: Sdk.PutEventsResultEntry[] = [];
   for (const entry of entries) results.push(await putEntry(events, entry, context));

@@ -112,7 +112,11 @@ const view = (context: RequestContext, { name, bus, pattern, schedule, state, de
   EventBusName: bus,
 });
 
-export const describeRule: Operation<Sdk.DescribeRuleRequest, Sdk.DescribeRuleResponse> = async (events, { Name = "", EventBusName }, context) => {
+export const describeRule: Operation<Sdk.DescribeRuleRequest, Sdk.DescribeRuleResponse> = async (
+  events,
+  { Name = "", EventBusName },
+  context,
+) => {
   const { bus } = busOf(context, EventBusName);
   return { ...view(context, await needRule(reader(events), context, bus, Name)), CreatedBy: context.account };
 };
@@ -125,7 +129,11 @@ export const listRules: Operation<Sdk.ListRulesRequest, Sdk.ListRulesResponse> =
   return { Rules: items.map((rule) => view(context, rule)), NextToken };
 };
 
-export const listRuleNamesByTarget: Operation<Sdk.ListRuleNamesByTargetRequest, Sdk.ListRuleNamesByTargetResponse> = async (events, input, context) => {
+export const listRuleNamesByTarget: Operation<Sdk.ListRuleNamesByTargetRequest, Sdk.ListRuleNamesByTargetResponse> = async (
+  events,
+  input,
+  context,
+) => {
   const { bus } = busOf(context, input.EventBusName);
   await needBus(reader(events), context, bus);
   const rules = await listed<RuleRecord>(events, eventKeys.rules(context, bus));
@@ -167,7 +175,10 @@ export const disableRule = switched("DISABLED");
 
 const required = ["id", "account", "source", "time", "region", "resources", "detail-type"];
 
-export const testEventPattern: Operation<Sdk.TestEventPatternRequest, Sdk.TestEventPatternResponse> = async (_events, { EventPattern = "", Event = "" }) => {
+export const testEventPattern: Operation<Sdk.TestEventPatternRequest, Sdk.TestEventPatternResponse> = async (
+  _events,
+  { EventPattern = "", Event = "" },
+) => {
   const pattern = readPattern(EventPattern);
   let event: Record<string, unknown>;
   try {

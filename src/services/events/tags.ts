@@ -13,7 +13,9 @@ export function keyOfArn({ resource, account, region }: Pick<Arn, "resource"> & 
   const [kind, ...names] = resource.split("/");
   if (kind === "event-bus" && names[0] !== undefined) return eventKeys.bus(scope, names.join("/"));
   if (kind !== "rule" || names.length === 0) return undefined;
-  return names.length === 1 ? eventKeys.rule(scope, defaultBus, names[0]!) : eventKeys.rule(scope, names.slice(0, -1).join("/"), names.at(-1)!);
+  return names.length === 1
+    ? eventKeys.rule(scope, defaultBus, names[0]!)
+    : eventKeys.rule(scope, names.slice(0, -1).join("/"), names.at(-1)!);
 }
 
 function placeOf(scope: Scope, text: string): { readonly key: string; readonly bus?: string } {
@@ -31,7 +33,11 @@ async function needTagged(read: <T>(key: string) => Promise<T | undefined>, scop
   return record;
 }
 
-export const listTagsForResource: Operation<Sdk.ListTagsForResourceRequest, Sdk.ListTagsForResourceResponse> = async (events, { ResourceARN = "" }, context) => {
+export const listTagsForResource: Operation<Sdk.ListTagsForResourceRequest, Sdk.ListTagsForResourceResponse> = async (
+  events,
+  { ResourceARN = "" },
+  context,
+) => {
   const { tags } = await needTagged(reader(events), context, ResourceARN);
   return { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) };
 };

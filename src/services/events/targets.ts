@@ -14,9 +14,12 @@ function checkTarget(target: Sdk.Target): void {
   const { Id: id = "", Arn: arn = "", RoleArn: role } = target;
   checkName("targets.member.id", id);
   const kind = kindOf(arn);
-  if (!/^arn:[^:]+:[^:]+:.*/.test(arn)) throw errors.invalid(`Parameter ${arn} is not valid. Reason: Provided Arn is not in correct format.`);
+  if (!/^arn:[^:]+:[^:]+:.*/.test(arn))
+    throw errors.invalid(`Parameter ${arn} is not valid. Reason: Provided Arn is not in correct format.`);
   if (kind === undefined || kind === "universal")
-    throw errors.notYet(`Gantry has no targets such as ${arn}: a target is an ECS cluster, a log group, an API destination or an event bus.`);
+    throw errors.notYet(
+      `Gantry has no targets such as ${arn}: a target is an ECS cluster, a log group, an API destination or an event bus.`,
+    );
   if (target.DeadLetterConfig?.Arn !== undefined) throw errors.notYet("Gantry has no queues: leave DeadLetterConfig out.");
   if (target.RetryPolicy) {
     const problem = problemOfRetry(target.RetryPolicy as Parameters<typeof problemOfRetry>[0]);
@@ -30,7 +33,15 @@ function checkTarget(target: Sdk.Target): void {
   if (kind === "ecs") checkEcs(target);
   else if (target.EcsParameters) throw errors.invalid(`Parameter(s) EcsParameters not valid for target ${arn}.`);
   if (target.HttpParameters && kind !== "api-destination") throw errors.invalid(`Parameter(s) HttpParameters not valid for target ${arn}.`);
-  for (const name of ["KinesisParameters", "RunCommandParameters", "BatchParameters", "SqsParameters", "RedshiftDataParameters", "SageMakerPipelineParameters", "AppSyncParameters"] as const)
+  for (const name of [
+    "KinesisParameters",
+    "RunCommandParameters",
+    "BatchParameters",
+    "SqsParameters",
+    "RedshiftDataParameters",
+    "SageMakerPipelineParameters",
+    "AppSyncParameters",
+  ] as const)
     if (target[name]) throw errors.invalid(`Parameter(s) ${name} not valid for target ${arn}.`);
 }
 
@@ -39,7 +50,8 @@ function checkEcs({ EcsParameters: ecs, Arn }: Sdk.Target): void {
   const { TaskDefinitionArn = "", TaskCount: count = 1, LaunchType, CapacityProviderStrategy = [], Tags = [], Group = "" } = ecs;
   if (!/^arn:aws:ecs:[^:]+:\d{12}:task-definition\/.+$/.test(TaskDefinitionArn))
     throw errors.invalid(`Parameter ${TaskDefinitionArn} is not valid. Reason: Provided Arn is not in correct format.`);
-  if (!Number.isInteger(count) || count < 1) throw errors.constraint("targets.member.ecsParameters.taskCount", String(count), "have value greater than or equal to 1");
+  if (!Number.isInteger(count) || count < 1)
+    throw errors.constraint("targets.member.ecsParameters.taskCount", String(count), "have value greater than or equal to 1");
   if (count > 10) throw errors.invalid("Parameter TaskCount is not valid: RunTask starts 10 tasks at most.");
   if (LaunchType !== undefined && !["EC2", "FARGATE", "EXTERNAL"].includes(LaunchType))
     throw errors.constraint("targets.member.ecsParameters.launchType", LaunchType, "satisfy enum value set: [EC2, FARGATE, EXTERNAL]");
@@ -59,7 +71,10 @@ export const putTargets: Operation<Sdk.PutTargetsRequest, Sdk.PutTargetsResponse
   await change(events, async (unit) => {
     const rule = await needRule(unit.get, context, bus, name);
     const fresh = new Map(targets.map((target) => [target.Id, target as unknown as RuleTarget]));
-    const all = [...rule.targets.map((target) => fresh.get(target.Id) ?? target), ...[...fresh.values()].filter(({ Id }) => !rule.targets.some((each) => each.Id === Id))];
+    const all = [
+      ...rule.targets.map((target) => fresh.get(target.Id) ?? target),
+      ...[...fresh.values()].filter(({ Id }) => !rule.targets.some((each) => each.Id === Id)),
+    ];
     if (all.length > mostTargets) throw errors.limit();
     unit.put(eventKeys.rule(context, bus, name), { ...rule, targets: all } satisfies RuleRecord);
   });

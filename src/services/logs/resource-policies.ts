@@ -22,7 +22,11 @@ function checkMissing({ resourceArn, policyScope }: Pick<Sdk.DescribeResourcePol
     throw errors.notYet("Resource policies of a single log group, beside those of all the account's,");
 }
 
-const view = ({ name, document, updated }: ResourcePolicyRecord) => ({ policyName: name, policyDocument: document, lastUpdatedTime: updated });
+const view = ({ name, document, updated }: ResourcePolicyRecord) => ({
+  policyName: name,
+  policyDocument: document,
+  lastUpdatedTime: updated,
+});
 
 export async function putResourcePolicy(
   { deps }: LogsState,
@@ -32,7 +36,8 @@ export async function putResourcePolicy(
   checkMissing(input);
   const { policyName: name = "", policyDocument: document = "" } = input;
   if (name === "") throw errors.invalid("PolicyName must not be empty.");
-  if (document.length < 1 || document.length > longest) throw errors.invalid(`PolicyDocument must have between 1 and ${longest} characters.`);
+  if (document.length < 1 || document.length > longest)
+    throw errors.invalid(`PolicyDocument must have between 1 and ${longest} characters.`);
   const problem = problemOf(document);
   if (problem !== undefined) throw errors.invalid(`Resource policy is not valid: ${problem}`);
   const { entries } = await deps.store.list<ResourcePolicyRecord>(keys.resourcePolicies(context));
@@ -64,7 +69,12 @@ export async function describeResourcePolicies(
     deps.sealer,
     entries.map(({ value }) => value),
     ({ name }) => encodeURIComponent(name),
-    { scope: JSON.stringify(["DescribeResourcePolicies", context.account, context.region]), limit, token: input.nextToken, badToken: errors.badToken },
+    {
+      scope: JSON.stringify(["DescribeResourcePolicies", context.account, context.region]),
+      limit,
+      token: input.nextToken,
+      badToken: errors.badToken,
+    },
   );
   return { resourcePolicies: items.map(view), nextToken };
 }

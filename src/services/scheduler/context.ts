@@ -43,8 +43,17 @@ export function page<T>(
   { NextToken, MaxResults = 100 }: { readonly NextToken?: string | undefined; readonly MaxResults?: number | undefined },
 ): { readonly items: readonly T[]; readonly NextToken: string | undefined } {
   if (!Number.isInteger(MaxResults) || MaxResults < 1 || MaxResults > 100)
-    throw errors.constraint("maxResults", String(MaxResults), MaxResults < 1 ? "have value greater than or equal to 1" : "have value less than or equal to 100");
+    throw errors.constraint(
+      "maxResults",
+      String(MaxResults),
+      MaxResults < 1 ? "have value greater than or equal to 1" : "have value less than or equal to 100",
+    );
   const sorted = items.toSorted((a, b) => (position(a) < position(b) ? -1 : 1));
-  const found = pageOf(deps.sealer, sorted, position, { scope: JSON.stringify(question), limit: MaxResults, token: NextToken, badToken: errors.badToken });
+  const found = pageOf(deps.sealer, sorted, position, {
+    scope: JSON.stringify(question),
+    limit: MaxResults,
+    token: NextToken,
+    badToken: errors.badToken,
+  });
   return { items: found.items, NextToken: found.nextToken };
 }

@@ -1,6 +1,13 @@
 import type * as Sdk from "@aws-sdk/client-scheduler";
 import type { Scope } from "#model/ecs-keys.ts";
-import { defaultGroup, eventKeys, scheduleGroupArn, type ScheduleGroupRecord, type ScheduleRecord, schedulerKeys } from "#model/events/records.ts";
+import {
+  defaultGroup,
+  eventKeys,
+  scheduleGroupArn,
+  type ScheduleGroupRecord,
+  type ScheduleRecord,
+  schedulerKeys,
+} from "#model/events/records.ts";
 import { checkName, needGroup, type Operation, page, queue, reader } from "./context.ts";
 import { errors } from "./errors.ts";
 
@@ -19,7 +26,11 @@ function tagsOf(given: readonly Sdk.Tag[] | undefined, before: Tags = {}): Tags 
   return tags;
 }
 
-export const createScheduleGroup: Operation<Sdk.CreateScheduleGroupInput, Sdk.CreateScheduleGroupOutput> = async ({ writer }, input, context) => {
+export const createScheduleGroup: Operation<Sdk.CreateScheduleGroupInput, Sdk.CreateScheduleGroupOutput> = async (
+  { writer },
+  input,
+  context,
+) => {
   const { Name: name = "", ClientToken: clientToken } = input;
   checkName("name", name);
   const tags = tagsOf(input.Tags);
@@ -63,10 +74,17 @@ const view = (scope: Scope, { name, state, createdAt, updatedAt }: ScheduleGroup
   LastModificationDate: new Date(updatedAt),
 });
 
-export const getScheduleGroup: Operation<Sdk.GetScheduleGroupInput, Sdk.GetScheduleGroupOutput> = async (scheduler, { Name = "" }, context) =>
-  view(context, await needGroup(reader(scheduler), context, Name));
+export const getScheduleGroup: Operation<Sdk.GetScheduleGroupInput, Sdk.GetScheduleGroupOutput> = async (
+  scheduler,
+  { Name = "" },
+  context,
+) => view(context, await needGroup(reader(scheduler), context, Name));
 
-export const listScheduleGroups: Operation<Sdk.ListScheduleGroupsInput, Sdk.ListScheduleGroupsOutput> = async (scheduler, input, context) => {
+export const listScheduleGroups: Operation<Sdk.ListScheduleGroupsInput, Sdk.ListScheduleGroupsOutput> = async (
+  scheduler,
+  input,
+  context,
+) => {
   const { NamePrefix: prefix = "" } = input;
   const records = (await scheduler.deps.store.list<ScheduleGroupRecord>(schedulerKeys.groups(context))).entries.map(({ value }) => value);
   const own = records.some(({ name }) => name === defaultGroup) ? [] : [await needGroup(reader(scheduler), context, defaultGroup)];
@@ -82,7 +100,11 @@ function groupOf({ account, region }: Scope, arn: string): string {
   return arn.slice(prefix.length);
 }
 
-export const listTagsForResource: Operation<Sdk.ListTagsForResourceInput, Sdk.ListTagsForResourceOutput> = async (scheduler, { ResourceArn = "" }, context) => {
+export const listTagsForResource: Operation<Sdk.ListTagsForResourceInput, Sdk.ListTagsForResourceOutput> = async (
+  scheduler,
+  { ResourceArn = "" },
+  context,
+) => {
   const { tags } = await needGroup(reader(scheduler), context, groupOf(context, ResourceArn));
   return { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) };
 };

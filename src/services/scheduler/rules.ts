@@ -22,15 +22,19 @@ export function settingsOf(input: Given): Omit<ScheduleRecord, "name" | "group" 
   if (!isTimeZone(timeZone)) throw errors.invalid(`The timezone ${timeZone} is not valid.`);
   if (state !== "ENABLED" && state !== "DISABLED") throw errors.constraint("state", state, "satisfy enum value set: [ENABLED, DISABLED]");
   const { Mode: mode, MaximumWindowInMinutes: window } = input.FlexibleTimeWindow ?? {};
-  if (mode !== "OFF" && mode !== "FLEXIBLE") throw errors.constraint("flexibleTimeWindow.mode", String(mode), "satisfy enum value set: [OFF, FLEXIBLE]");
+  if (mode !== "OFF" && mode !== "FLEXIBLE")
+    throw errors.constraint("flexibleTimeWindow.mode", String(mode), "satisfy enum value set: [OFF, FLEXIBLE]");
   if (mode === "OFF" && window !== undefined) throw errors.invalid("MaximumWindowInMinutes must not be set when Mode is OFF.");
   if (mode === "FLEXIBLE" && (window === undefined || !Number.isInteger(window) || window < 1 || window > 1440))
     throw errors.invalid("MaximumWindowInMinutes must be between 1 and 1440 when Mode is FLEXIBLE.");
   const after = input.ActionAfterCompletion ?? "NONE";
-  if (after !== "NONE" && after !== "DELETE") throw errors.constraint("actionAfterCompletion", after, "satisfy enum value set: [NONE, DELETE]");
-  if ((input.Description ?? "").length > 512) throw errors.constraint("description", input.Description!, "have length less than or equal to 512");
+  if (after !== "NONE" && after !== "DELETE")
+    throw errors.constraint("actionAfterCompletion", after, "satisfy enum value set: [NONE, DELETE]");
+  if ((input.Description ?? "").length > 512)
+    throw errors.constraint("description", input.Description!, "have length less than or equal to 512");
   const [startDate, endDate] = [input.StartDate?.getTime(), input.EndDate?.getTime()];
-  if (startDate !== undefined && endDate !== undefined && endDate <= startDate) throw errors.invalid("The EndDate must come after the StartDate.");
+  if (startDate !== undefined && endDate !== undefined && endDate <= startDate)
+    throw errors.invalid("The EndDate must come after the StartDate.");
   checkTarget(input.Target!);
   return {
     expression,
@@ -51,17 +55,26 @@ function checkTarget(target: Sdk.Target): void {
   const { Arn: arn = "", RoleArn: role = "", Input: input, RetryPolicy: retry } = target;
   const kind = kindOf(arn);
   if (kind === undefined || kind === "logs" || kind === "api-destination")
-    throw errors.notYet(`Gantry has no targets such as ${arn}: a schedule's target is an ECS cluster, an event bus or arn:aws:scheduler:::aws-sdk:<service>:<operation>.`);
+    throw errors.notYet(
+      `Gantry has no targets such as ${arn}: a schedule's target is an ECS cluster, an event bus or arn:aws:scheduler:::aws-sdk:<service>:<operation>.`,
+    );
   if (!/^arn:aws:iam::\d{12}:role\/.+$/.test(role)) throw errors.invalid(`The role ARN ${role} is not valid.`);
   if (target.DeadLetterConfig?.Arn !== undefined) throw errors.notYet("Gantry has no queues: leave DeadLetterConfig out.");
   if (retry) {
     const problem = problemOfRetry(retry as RetryPolicy);
     if (problem !== undefined) throw errors.invalid(`1 validation error detected: ${problem}`);
   }
-  const others = ["KinesisParameters", "SageMakerPipelineParameters", "SqsParameters", "EventBridgePutEventsV2Parameters", "EventBridgePutRawEventsParameters"] as const;
+  const others = [
+    "KinesisParameters",
+    "SageMakerPipelineParameters",
+    "SqsParameters",
+    "EventBridgePutEventsV2Parameters",
+    "EventBridgePutRawEventsParameters",
+  ] as const;
   for (const name of others) if (target[name]) throw errors.invalid(`${name} is not valid for the target ${arn}.`);
   if (target.EcsParameters && kind !== "ecs") throw errors.invalid(`EcsParameters is not valid for the target ${arn}.`);
-  if (target.EventBridgeParameters && kind !== "event-bus") throw errors.invalid(`EventBridgeParameters is not valid for the target ${arn}.`);
+  if (target.EventBridgeParameters && kind !== "event-bus")
+    throw errors.invalid(`EventBridgeParameters is not valid for the target ${arn}.`);
   if (kind === "ecs") checkEcs(target);
   if (kind === "event-bus") {
     if (!target.EventBridgeParameters) throw errors.invalid("EventBridgeParameters is required for a target that is an event bus.");
@@ -89,8 +102,14 @@ function needJson(input: string | undefined, what: string): void {
 function checkEcs({ EcsParameters: ecs, Arn }: Sdk.Target): void {
   if (!ecs) throw errors.invalid(`EcsParameters is required for the target ${Arn}.`);
   const { TaskDefinitionArn = "", TaskCount: count = 1, LaunchType, CapacityProviderStrategy = [] } = ecs;
-  if (!/^arn:aws:ecs:[^:]+:\d{12}:task-definition\/.+$/.test(TaskDefinitionArn)) throw errors.invalid(`The task definition ARN ${TaskDefinitionArn} is not valid.`);
+  if (!/^arn:aws:ecs:[^:]+:\d{12}:task-definition\/.+$/.test(TaskDefinitionArn))
+    throw errors.invalid(`The task definition ARN ${TaskDefinitionArn} is not valid.`);
   if (!Number.isInteger(count) || count < 1 || count > 10)
-    throw errors.constraint("target.ecsParameters.taskCount", String(count), count < 1 ? "have value greater than or equal to 1" : "have value less than or equal to 10");
-  if (LaunchType !== undefined && CapacityProviderStrategy.length > 0) throw errors.invalid("LaunchType and CapacityProviderStrategy cannot both be given.");
+    throw errors.constraint(
+      "target.ecsParameters.taskCount",
+      String(count),
+      count < 1 ? "have value greater than or equal to 1" : "have value less than or equal to 10",
+    );
+  if (LaunchType !== undefined && CapacityProviderStrategy.length > 0)
+    throw errors.invalid("LaunchType and CapacityProviderStrategy cannot both be given.");
 }

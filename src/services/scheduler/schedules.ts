@@ -44,7 +44,8 @@ export const createSchedule: Operation<Sdk.CreateScheduleInput, Sdk.CreateSchedu
     if (before && token !== undefined && before.clientToken === token && before.createdAt === before.updatedAt) return;
     if (before) throw errors.exists(`Schedule ${name} already exists.`);
     if ((await needGroup(unit.get, context, group)).state !== "ACTIVE") throw errors.exists(`Schedule group ${group} is being deleted.`);
-    if ((await unit.list(schedulerKeys.schedules(context, group))).size >= mostSchedules) throw errors.limit("The limit of schedules is reached.");
+    if ((await unit.list(schedulerKeys.schedules(context, group))).size >= mostSchedules)
+      throw errors.limit("The limit of schedules is reached.");
     const record: ScheduleRecord = { name, group, createdAt: context.now, updatedAt: context.now, ...settings };
     unit.put(key, record);
     putTimer(scheduler, unit, context, record);
@@ -72,7 +73,11 @@ export const updateSchedule: Operation<Sdk.UpdateScheduleInput, Sdk.UpdateSchedu
   return { ScheduleArn: scheduleArn(context, group, name) };
 };
 
-export const deleteSchedule: Operation<Sdk.DeleteScheduleInput, object> = async (scheduler, { Name: name = "", GroupName: group = defaultGroup }, context) => {
+export const deleteSchedule: Operation<Sdk.DeleteScheduleInput, object> = async (
+  scheduler,
+  { Name: name = "", GroupName: group = defaultGroup },
+  context,
+) => {
   await scheduler.writer.run(queue, async (unit) => {
     await needSchedule(unit.get, context, group, name);
     unit.delete(schedulerKeys.schedule(context, group, name));
@@ -81,7 +86,11 @@ export const deleteSchedule: Operation<Sdk.DeleteScheduleInput, object> = async 
   return {};
 };
 
-export const getSchedule: Operation<Sdk.GetScheduleInput, Sdk.GetScheduleOutput> = async (scheduler, { Name = "", GroupName = defaultGroup }, context) => {
+export const getSchedule: Operation<Sdk.GetScheduleInput, Sdk.GetScheduleOutput> = async (
+  scheduler,
+  { Name = "", GroupName = defaultGroup },
+  context,
+) => {
   const record = await needSchedule(reader(scheduler), context, GroupName, Name);
   const { name, group, startDate, endDate, windowMinutes } = record;
   return {

@@ -41,7 +41,10 @@ async function viewOf(scope: Scope, cluster: string, id: string, read: Reading["
 function detailOf(task: Task, now: number): Readonly<Record<string, unknown>> {
   const { tags: _, inferenceAccelerators: __, healthStatus: ___, attachments = [], containers = [], ...rest } = task;
   return {
-    attachments: attachments.map((attachment) => ({ ...attachment, type: attachment.type === "ElasticNetworkInterface" ? "eni" : attachment.type })),
+    attachments: attachments.map((attachment) => ({
+      ...attachment,
+      type: attachment.type === "ElasticNetworkInterface" ? "eni" : attachment.type,
+    })),
     ...rest,
     containers: containers.map(({ healthStatus: ____, ...container }) => container),
     updatedAt: new Date(now),
