@@ -222,6 +222,7 @@ test("another bus gets the event as it is, by a role that may put events there, 
 });
 
 test("ECS tells of each change of a task, counting up, and of its instance", async () => {
+  await world.addInstance();
   const Arn = await group("/aws/events/ecs");
   await listen("tasks", { source: ["aws.ecs"] }, { Id: "logs", Arn });
   const { tasks } = await ecs.send(new Ecs.RunTaskCommand({ taskDefinition: "job" }));

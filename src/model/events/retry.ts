@@ -22,7 +22,7 @@ export function nextAttempt(
 ): number | undefined {
   if (failures > (policy?.MaximumRetryAttempts ?? mostAttempts)) return undefined;
   const pause = Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 20));
-  const at = now + Math.max(waitMs, pause / 2 + (pause / 2) * random);
+  const at = Math.ceil(now + Math.max(waitMs, pause / 2 + (pause / 2) * random));
   return at - createdAt > maximumAgeMs(policy) ? undefined : at;
 }
 

@@ -5,7 +5,7 @@ import type { MetricSink } from "#platform/metric-sink.ts";
 import type { Write } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
 import { followChanges } from "../feed.ts";
-import { failureOf } from "./failure.ts";
+import { DeliveryFailure, failureOf } from "./failure.ts";
 import { Lanes } from "./lanes.ts";
 import { delivererOf } from "./targets/index.ts";
 import type { TargetDeps } from "./targets/target.ts";
@@ -98,8 +98,10 @@ export class Deliverer {
     const { store, clock, log } = this.#deps;
     try {
       const record = (await store.get<DeliveryRecord>(key))?.value;
-      if (!record || record.nextAt > clock.now()) return;
-      await this.#deliver(key, record);
+      if (!record) return;
+      // Timers may come a moment too early.
+      if (record.nextAt > clock.now()) this.#plan(key, record);
+      else await this.#deliver(key, record);
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       log.warn({ err: error, key }, "an event could not be worked on, it is tried again");
@@ -115,7 +117,7 @@ export class Deliverer {
   async #deliver(key: string, record: DeliveryRecord): Promise<void> {
     const deliver = delivererOf(record);
     try {
-      if (!deliver) throw failureOf(new Error(`Gantry has no targets such as ${record.target.Arn}.`));
+      if (!deliver) throw new DeliveryFailure(`Gantry has no targets such as ${record.target.Arn}.`, false);
       const writes = await deliver(this.#deps, record, payloadOf(record));
       await this.#done(key, writes ?? []);
       this.#measure(record, "Invocations");
