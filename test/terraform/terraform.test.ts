@@ -11,6 +11,7 @@ import { account } from "../iam/support.ts";
 import { accessKeyId, secretAccessKey, startServer, type TestServer } from "../support/http.ts";
 import { capacity } from "./lessons/capacity.ts";
 import { cloudwatch } from "./lessons/cloudwatch.ts";
+import { events } from "./lessons/events.ts";
 import { iam } from "./lessons/iam.ts";
 import { loadBalancers } from "./lessons/load-balancers.ts";
 import { names } from "./lessons/names.ts";
@@ -22,7 +23,7 @@ import { findTerraform, startTerraform, type Terraform } from "./support.ts";
 const found = findTerraform();
 const skip = "missing" in found ? found.missing : false;
 const wanted = process.env.LESSONS?.split(",");
-const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity].filter(
+const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity, events].filter(
   ({ name }) => wanted?.includes(name) ?? true,
 );
 const options = { skip, timeout: 600_000 };
