@@ -12,6 +12,7 @@ import { accessKeyId, secretAccessKey, startServer, type TestServer } from "../s
 import { capacity } from "./lessons/capacity.ts";
 import { cloudwatch } from "./lessons/cloudwatch.ts";
 import { ecr } from "./lessons/ecr.ts";
+import { events } from "./lessons/events.ts";
 import { iam } from "./lessons/iam.ts";
 import { loadBalancers } from "./lessons/load-balancers.ts";
 import { names } from "./lessons/names.ts";
@@ -24,7 +25,7 @@ import { findTerraform, startTerraform, type Terraform } from "./support.ts";
 const found = findTerraform();
 const skip = "missing" in found ? found.missing : false;
 const wanted = process.env.LESSONS?.split(",");
-const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity, scaling, ecr].filter(
+const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity, scaling, ecr, events].filter(
   ({ name }) => wanted?.includes(name) ?? true,
 );
 const options = { skip, timeout: 600_000 };

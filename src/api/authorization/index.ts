@@ -8,11 +8,13 @@ import { ecr } from "./ecr.ts";
 import { ecrPublic } from "./ecr-public.ts";
 import { ecs } from "./ecs.ts";
 import { elbv2 } from "./elbv2.ts";
+import { events } from "./events.ts";
 import { iam } from "./iam.ts";
 import { kms } from "./kms.ts";
 import { logs } from "./logs.ts";
 import { requestTags } from "./request-tags.ts";
 import { route53 } from "./route53.ts";
+import { scheduler } from "./scheduler.ts";
 import { secretsmanager } from "./secretsmanager.ts";
 import { servicediscovery } from "./servicediscovery.ts";
 import { ssm } from "./ssm.ts";
@@ -31,10 +33,12 @@ export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   "ecr-public": ecrPublic,
   ecs,
   elbv2,
+  events,
   iam,
   kms,
   logs,
   route53,
+  scheduler,
   secretsmanager,
   servicediscovery,
   ssm,
