@@ -3,7 +3,7 @@
  * Source: the public source of amazon-ecs-agent, see shared facts "How a standard ECS agent talks to its control plane".
  * Every frame is text: `{"type": T, "message": {…}}`.
  */
-import type { LoadBalancerStateMessage, TargetHealthMessage } from "./load-balancers.ts";
+import type { LoadBalancerStateMessage, LoadBalancerTrafficMessage, TargetHealthMessage } from "./load-balancers.ts";
 import type {
   GeneralMetricsWrapper,
   PayloadServiceConnect,
@@ -300,6 +300,7 @@ export type FromAgent =
   | Frame<"IAMRoleCredentialsAckRequest", { readonly messageId: string; readonly credentialsId: string; readonly expiration: string }>
   | Frame<"TaskStopVerificationMessage", TaskStopVerificationMessage>
   | Frame<"TargetHealthMessage", TargetHealthMessage>
+  | Frame<"LoadBalancerTrafficMessage", LoadBalancerTrafficMessage>
   | Frame<"ServiceConnectSubscription", ServiceConnectSubscription>
   | Frame<"InstanceReportMessage", InstanceReportMessage>
   | Frame<"NackRequest", { readonly messageId: string; readonly reason: string }>;

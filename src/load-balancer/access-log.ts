@@ -69,7 +69,10 @@ export function accessFormat(kind: "application" | "network", secure: boolean): 
 export const failureFormat = quoted(["F", common.frontend, http.status, http.targetStatus].join(separator));
 
 /** The listener's frontend and the status, where the load balancer answered with 5xx itself: of either line. */
-export function readFailure(message: string, record: AccessRecord | undefined): { readonly frontend: string; readonly status: number } | undefined {
+export function readFailure(
+  message: string,
+  record: AccessRecord | undefined,
+): { readonly frontend: string; readonly status: number } | undefined {
   const parts = message.split(separator, 4);
   const [mark, frontend = ""] = parts;
   if (mark === "A")

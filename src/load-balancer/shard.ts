@@ -357,7 +357,13 @@ export class Shard {
     if (this.#closed) return;
     const failed = this.#plan !== undefined && this.#told === undefined;
     const busy = this.#drains.busy() || [...this.#tracked.values()].some(({ state }) => state === "initial" || state === "draining");
-    const wait = failed ? Math.min(5000, 250 * 2 ** Math.min(5, this.#failures)) : busy ? 200 : this.#options.namespace || this.#counting.busy() ? 1000 : 5000;
+    const wait = failed
+      ? Math.min(5000, 250 * 2 ** Math.min(5, this.#failures))
+      : busy
+        ? 200
+        : this.#options.namespace || this.#counting.busy()
+          ? 1000
+          : 5000;
     this.#cancelTick = this.#options.clock.after(wait, () => {
       void this.#inOrder(() => this.#tick())
         .catch((error: unknown) => {

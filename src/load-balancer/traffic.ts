@@ -20,7 +20,9 @@ export interface BalancerTraffic {
   /** From and to clients. */
   readonly bytes: number;
   /** The same by the listeners' protocols, for network load balancers. */
-  readonly protocols?: Readonly<Record<string, { readonly newConnections: number; readonly activeConnections: number; readonly bytes: number }>>;
+  readonly protocols?: Readonly<
+    Record<string, { readonly newConnections: number; readonly activeConnections: number; readonly bytes: number }>
+  >;
   /** Answers of its own: `3XX`, `4XX`, `5XX`, and among the latter `500`, `502`, `503`, `504`. */
   readonly answers: Readonly<Record<string, number>>;
 }

@@ -95,7 +95,8 @@ test("reloads, a target that leaves, a driver that starts again: every request i
   await using two = await web("two");
   await using made = bench();
   const port = await freePort();
-  const snapshot = (timeout: number, ...webs: { readonly port: number }[]) => single(port, [groupOf("g", webs)], {}, { idleTimeout: timeout });
+  const snapshot = (timeout: number, ...webs: { readonly port: number }[]) =>
+    single(port, [groupOf("g", webs)], {}, { idleTimeout: timeout });
   await made.balancers.apply(snapshot(60, one, two));
   await made.state(one.port, "healthy");
   await made.state(two.port, "healthy");

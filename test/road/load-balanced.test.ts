@@ -14,10 +14,12 @@ import {
   waitUntilServicesInactive,
   waitUntilServicesStable,
 } from "@aws-sdk/client-ecs";
+import { CloudWatchClient, GetMetricStatisticsCommand } from "@aws-sdk/client-cloudwatch";
 import {
   CreateListenerCommand,
   CreateLoadBalancerCommand,
   CreateTargetGroupCommand,
+  DeleteListenerCommand,
   DeleteLoadBalancerCommand,
   DeleteTargetGroupCommand,
   DescribeTargetHealthCommand,
@@ -37,6 +39,10 @@ let group: string;
 let url: string;
 let loadBalancerArn: string;
 let targetGroupArn: string;
+let listenerArn: string;
+let cloudwatch: CloudWatchClient;
+/** Requests that were answered. */
+let sent = 0;
 
 before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-balanced-"));
@@ -51,6 +57,7 @@ before(async () => {
   };
   const ec2 = new EC2Client(options);
   elb = new ElasticLoadBalancingV2Client(options);
+  cloudwatch = new CloudWatchClient(options);
   const { Subnets } = await ec2.send(new DescribeSubnetsCommand({}));
   subnets = Subnets!.map(({ SubnetId }) => SubnetId!);
   const vpc = Subnets![0]!.VpcId!;
@@ -82,7 +89,8 @@ before(async () => {
     }),
   );
   const forward = { Type: "forward" as const, TargetGroupArn: targetGroupArn };
-  await elb.send(new CreateListenerCommand({ LoadBalancerArn: loadBalancerArn, Protocol: "HTTP", Port: 80, DefaultActions: [forward] }));
+  const listener = { LoadBalancerArn: loadBalancerArn, Protocol: "HTTP" as const, Port: 80, DefaultActions: [forward] };
+  listenerArn = (await elb.send(new CreateListenerCommand(listener))).Listeners![0]!.ListenerArn!;
 });
 after(async () => {
   await gantry?.stop();
@@ -134,6 +142,7 @@ test("six tasks are healthy targets, and the load balancer answers by its name",
   const load = startLoad(url, 50, 2);
   await sleep(1000);
   await load.stop();
+  sent += load.sent;
   assert.deepEqual([...load.answers.keys()], ["one"], load.failures.slice(0, 5).join("\n"));
 });
 
@@ -143,6 +152,7 @@ test("a rolling deployment loses no request", async () => {
   await until("rolled out", ({ deployments }) => deployments!.length === 1 && deployments![0]!.rolloutState === "COMPLETED");
   await sleep(2000);
   await load.stop();
+  sent += load.sent;
   assert.deepEqual(load.failures.slice(0, 10), []);
   assert.deepEqual([...load.answers.keys()].toSorted(), ["one", "two"]);
   assert.ok(load.sent > 1000, `${load.sent}`);
@@ -163,8 +173,36 @@ test("a deployment whose tasks fail the load balancer's checks is rolled back, a
   });
   await until("steady again", ({ runningCount, deployments }) => runningCount === 6 && deployments!.length === 1);
   await load.stop();
+  sent += load.sent;
   assert.deepEqual(load.failures.slice(0, 10), []);
   assert.deepEqual([...load.answers.keys()], ["two"]);
+});
+
+test("CloudWatch has every request once, and how long it took", async () => {
+  const began = Date.now() - 1_800_000;
+  const balancer = { Name: "LoadBalancer", Value: loadBalancerArn.split(":loadbalancer/")[1]! };
+  const both = [balancer, { Name: "TargetGroup", Value: targetGroupArn.split(":").at(-1)! }];
+  const metric = async (MetricName: string, Dimensions: typeof both, more: object) => {
+    const window = { StartTime: new Date(began), EndTime: new Date(Date.now() + 60_000), Period: 3600 };
+    const asked = { Namespace: "AWS/ApplicationELB", MetricName, Dimensions, ...window, ...more };
+    return (await cloudwatch.send(new GetMetricStatisticsCommand(asked))).Datapoints!;
+  };
+  const sum = async (name: string, dimensions = both) =>
+    (await metric(name, dimensions, { Statistics: ["Sum"] })).reduce((all, { Sum = 0 }) => all + Sum, 0);
+  // A listener that goes says at once what it has carried.
+  await elb.send(new DeleteListenerCommand({ ListenerArn: listenerArn }));
+  for (const end = Date.now() + 20_000; (await sum("RequestCount")) < sent && Date.now() < end;) await sleep(250);
+  assert.equal(await sum("RequestCount"), sent);
+  assert.equal(await sum("RequestCount", [balancer]), sent);
+  assert.equal(await sum("HTTPCode_Target_2XX_Count", [balancer]), sent);
+  assert.equal(await sum("HTTPCode_ELB_5XX_Count", [balancer]), 0);
+  assert.ok((await sum("ProcessedBytes", [balancer])) > sent * 200);
+  for (const { ExtendedStatistics } of await metric("TargetResponseTime", both, { ExtendedStatistics: ["p50", "p99"] })) {
+    const { p50, p99 } = ExtendedStatistics!;
+    assert.ok(p50! > 0.0001 && p50! < 0.5 && p99! >= p50! && p99! < 5, `p50 ${p50}, p99 ${p99}`);
+  }
+});
+  assert.ok(Math.max(...hosts.map(({ Maximum }) => Maximum!)) >= 6, JSON.stringify(hosts));
 });
 
 test("taken down: no target, no name, nothing left", async () => {
