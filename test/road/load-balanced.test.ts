@@ -202,8 +202,6 @@ test("CloudWatch has every request once, and how long it took", async () => {
     assert.ok(p50! > 0.0001 && p50! < 0.5 && p99! >= p50! && p99! < 5, `p50 ${p50}, p99 ${p99}`);
   }
 });
-  assert.ok(Math.max(...hosts.map(({ Maximum }) => Maximum!)) >= 6, JSON.stringify(hosts));
-});
 
 test("taken down: no target, no name, nothing left", async () => {
   await t.ecs.send(new DeleteServiceCommand({ service: "web", force: true }));
