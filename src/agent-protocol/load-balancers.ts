@@ -1,4 +1,5 @@
 import type { Snapshot, TargetHealth } from "#load-balancer/config.ts";
+import type { Traffic } from "#load-balancer/traffic.ts";
 
 /**
  * Ours, which standard agents drop: all load balancers that the agent's machine is to serve, whole each time, at the start of a connection and after each
@@ -24,6 +25,13 @@ export interface TargetHealthMessage {
   /** All targets, and others are unknown: the first of a connection. Else what has changed. */
   readonly whole: boolean;
   readonly targets: readonly TargetHealth[];
+}
+
+/** From the agent, once a minute shortly before it ends: what was carried since the last one. Said once: a minute that is lost on the way is lost. */
+export interface LoadBalancerTrafficMessage extends Traffic {
+  readonly messageId: string;
+  /** When it was read: milliseconds since the epoch. */
+  readonly at: number;
 }
 
 /** What a machine says in its registration when it can serve load balancers. */

@@ -4,7 +4,7 @@
  * Every frame is text: `{"type": T, "message": {…}}`.
  */
 import type { ExecSessionMessage } from "./exec/contents.ts";
-import type { LoadBalancerStateMessage, TargetHealthMessage } from "./load-balancers.ts";
+import type { LoadBalancerStateMessage, LoadBalancerTrafficMessage, TargetHealthMessage } from "./load-balancers.ts";
 import type {
   GeneralMetricsWrapper,
   PayloadServiceConnect,
@@ -304,6 +304,7 @@ export type FromAgent =
   | Frame<"IAMRoleCredentialsAckRequest", { readonly messageId: string; readonly credentialsId: string; readonly expiration: string }>
   | Frame<"TaskStopVerificationMessage", TaskStopVerificationMessage>
   | Frame<"TargetHealthMessage", TargetHealthMessage>
+  | Frame<"LoadBalancerTrafficMessage", LoadBalancerTrafficMessage>
   | Frame<"ServiceConnectSubscription", ServiceConnectSubscription>
   | Frame<"InstanceReportMessage", InstanceReportMessage>
   | Frame<"NackRequest", { readonly messageId: string; readonly reason: string }>;

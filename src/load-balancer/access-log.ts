@@ -65,6 +65,24 @@ export function accessFormat(kind: "application" | "network", secure: boolean): 
   );
 }
 
+/** The short line of a request that was answered with 5xx, where there is no access log. */
+export const failureFormat = quoted(["F", common.frontend, http.status, http.targetStatus].join(separator));
+
+/** The listener's frontend and the status, where the load balancer answered with 5xx itself: of either line. */
+export function readFailure(
+  message: string,
+  record: AccessRecord | undefined,
+): { readonly frontend: string; readonly status: number } | undefined {
+  const parts = message.split(separator, 4);
+  const [mark, frontend = ""] = parts;
+  if (mark === "A")
+    return record?.status !== undefined && record.status >= 500 && record.targetStatus === undefined
+      ? { frontend, status: record.status }
+      : undefined;
+  const status = Number(parts[2]);
+  return mark === "F" && status >= 500 && parts[3] === "-" ? { frontend, status } : undefined;
+}
+
 export interface AccessRecord {
   readonly loadBalancerId: string;
   readonly listenerId: string;

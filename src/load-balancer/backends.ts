@@ -3,6 +3,7 @@ import type { LoadBalancer, TargetGroup } from "./config.ts";
 import { idleSeconds } from "./frontends.ts";
 import { groupName } from "./names.ts";
 import { noTarget } from "./pages.ts";
+import { timeLines } from "./statistics.ts";
 import { quoted } from "./text.ts";
 
 const isHttp = (group: TargetGroup) => group.protocol === "HTTP" || group.protocol === "HTTPS";
@@ -38,6 +39,7 @@ export function backend(group: TargetGroup, balancer: LoadBalancer): string[] {
   if (group.stickiness?.type === "source_ip") lines.push("hash-type consistent");
   // Not `nbsrv`: that is 0 in a process that is ending, whose clients must still be served.
   if (http) lines.push(`${noTarget} if { be_conn_free(${groupName(group.id)}) eq 0 }`);
+  if (http) lines.push(...timeLines);
   lines.push(...checkLines(group));
   if (http) lines.push(...stickyLines(group));
   // The servers' settings stand here too: with others, every server has to be made again.

@@ -22,7 +22,13 @@ export interface Drains {
   ): Promise<{ readonly over: readonly Tracked[]; readonly ended: readonly string[] }>;
 }
 
-export function createDrains(ask: (question: string) => Promise<string>): Drains {
+/** Who counts what servers have carried reads it before they go. */
+export interface Leaving {
+  leaving(backend: string): Promise<unknown>;
+  gone(backend: string, name: string): void;
+}
+
+export function createDrains(ask: (question: string) => Promise<string>, counting: Leaving): Drains {
   const here = new Map<string, { quiet: number }>();
   /** `<backend>/<server>` */
   const leaving = new Set<string>();
@@ -33,7 +39,15 @@ export function createDrains(ask: (question: string) => Promise<string>): Drains
   }
 
   async function tryRemove(): Promise<void> {
-    for (const name of leaving) if (await removed(name)) leaving.delete(name);
+    // They are in maintenance: nothing is added any more. Those that only check carry nothing.
+    const carried = [...leaving].filter((name) => !name.endsWith(firstName("")));
+    for (const backend of new Set(carried.map((name) => name.slice(0, name.indexOf("/"))))) await counting.leaving(backend);
+    for (const name of leaving)
+      if (await removed(name)) {
+        leaving.delete(name);
+        const at = name.indexOf("/");
+        counting.gone(name.slice(0, at), name.slice(at + 1));
+      }
   }
 
   return {

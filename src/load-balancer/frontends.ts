@@ -1,7 +1,7 @@
 /** A listener as a frontend of HAProxy. Pure. */
 import { fileName, listenerName } from "./names.ts";
 import type { Listener, LoadBalancer } from "./config.ts";
-import { accessFormat, accessLines } from "./access-log.ts";
+import { accessFormat, accessLines, failureFormat } from "./access-log.ts";
 import { routeOf, shareGroups, shareTotal } from "./actions.ts";
 import { connectionFailed } from "./pages.ts";
 import { defaultPriority, ruleLines } from "./rules.ts";
@@ -54,8 +54,10 @@ export function frontend(balancer: LoadBalancer, listener: Listener, paths: Path
     `  timeout client ${idle}s`,
     `  default_backend ${http ? "none" : "none-tcp"}`,
   ];
-  if (balancer.accessLog)
-    lines.push(`  log fd@${accessFd} len 16384 format raw local0`, `  log-format ${accessFormat(balancer.kind, isSecure(listener))}`);
+  const log = `  log fd@${accessFd} len 16384 format raw local0`;
+  if (balancer.accessLog) lines.push(log, `  log-format ${accessFormat(balancer.kind, isSecure(listener))}`);
+  // Which of them a load balancer answered itself no counter tells: of 5xx, and only of them, there is a line in any case.
+  else if (http) lines.push(log, "  option dontlog-normal", `  log-format ${failureFormat}`);
   return [...lines, ...(http ? httpLines(balancer, listener, paths) : tcpLines(listener, paths))];
 }
 
@@ -113,7 +115,7 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
   if (!fixedRoute(listener)) lines.push(...shareLines("http-request", paths), ...cookieLines);
   // A target's answer, not one of ours.
   lines.push(
-    `http-response set-var(txn.up) status${balancer.accessLog ? "" : " if { status 503 }"}`,
+    `http-response set-var(txn.up) status${balancer.accessLog ? "" : " if { status ge 500 }"}`,
     connectionFailed,
     useBackend(listener),
   );

@@ -15,7 +15,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
-import { readAccess, type AccessRecord, type Known } from "./access-log.ts";
+import { readAccess, readFailure, type AccessRecord, type Known } from "./access-log.ts";
+import type { Counted } from "./counting.ts";
 import type { Action, LoadBalancer, Snapshot, TargetHealth } from "./config.ts";
 import { isSecure } from "./frontends.ts";
 import { createHost } from "./host.ts";
@@ -23,6 +24,7 @@ import { plan, type Plan } from "./plan.ts";
 import { groupsOf, problems } from "./problems.ts";
 import { Shard } from "./shard.ts";
 import { without } from "./targets.ts";
+import { Balances, together, type Traffic } from "./traffic.ts";
 
 export interface LoadBalancersOptions {
   /** Its own, for configuration, maps, certificates and pids; made if missing. */
@@ -62,6 +64,8 @@ export interface LoadBalancers {
   apply(snapshot: Snapshot): Promise<void>;
   /** Every target of the last snapshot, and those that still drain. */
   health(): TargetHealth[];
+  /** What was carried since the last time: each request once, over reloads of HAProxy and restarts of ours. */
+  traffic(): Promise<Traffic>;
   /** The pids of HAProxy: those that listen, and those that only end what they had begun. */
   pids(): readonly number[];
   close(): Promise<void>;
@@ -77,6 +81,9 @@ export function createLoadBalancers(options: LoadBalancersOptions): LoadBalancer
   const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
   const shards = new Map<string, Shard>();
   const plans = new Map<string, Plan>();
+  const balances = new Balances();
+  /** Of networks that are no more. */
+  const left: Counted[] = [];
   let snapshot: Snapshot = { loadBalancers: [], targetGroups: [] };
   let tail: Promise<unknown> = Promise.resolve();
   const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
@@ -105,8 +112,10 @@ export function createLoadBalancers(options: LoadBalancersOptions): LoadBalancer
       log: network === "" ? log : log.child({ network }),
       onHealth: (health) => options.onHealth?.(health),
       onAccess: (message) => {
-        const record = options.onAccess && readAccess(message, knownOf(plans.get(network)));
+        const record = readAccess(message, knownOf(plans.get(network)));
         if (record) options.onAccess?.(record);
+        const failure = readFailure(message, record);
+        if (failure) made.failed(failure.frontend, failure.status);
       },
     });
     shards.set(network, made);
@@ -121,6 +130,7 @@ export function createLoadBalancers(options: LoadBalancersOptions): LoadBalancer
     const parts = byNetwork(next);
     const hostNamespace = [...parts.keys()].some((network) => network !== "") ? await host.nameOwnNamespace() : undefined;
     snapshot = next;
+    balances.learn(next);
     const failed: unknown[] = [];
     // Those that lose listeners first: another may take their addresses.
     for (const [network, part] of [...parts].toSorted(([a], [b]) => Number(shards.has(b)) - Number(shards.has(a)))) {
@@ -132,6 +142,7 @@ export function createLoadBalancers(options: LoadBalancersOptions): LoadBalancer
     }
     for (const [network, each] of shards)
       if (!parts.has(network)) {
+        left.push(await each.counted());
         await each.tearDown();
         shards.delete(network);
         plans.delete(network);
@@ -151,6 +162,10 @@ export function createLoadBalancers(options: LoadBalancersOptions): LoadBalancer
           if (!used.has(group.id) && wanted !== "deregistered" && !seen.has(`${group.id} ${address}:${port}`))
             known.push(without(group.id, address, port, "Target.NotInUse"));
       return known;
+    },
+    async traffic() {
+      const all = [...left.splice(0), ...(await Promise.all([...shards.values()].map((each) => each.counted())))];
+      return balances.take(together(all));
     },
     pids: () => [...shards.values()].flatMap((each) => each.processes().map(({ pid }) => pid)),
     close: () => inOrder(async () => void (await Promise.all([...shards.values()].map((each) => each.close())))),

@@ -16,6 +16,7 @@ import { recall, remember, sectionsText, writePlan } from "./files.ts";
 import { end, isAlive, signal, start, trimLog, type Process } from "./process.ts";
 import { readReport, readStates, type CheckReport } from "./reports.ts";
 import { ask, command, replaceMap } from "./runtime-socket.ts";
+import { createCounting, type Counted, type Counting } from "./counting.ts";
 import { createDrains, type Drains } from "./drains.ts";
 import {
   begin,
@@ -46,6 +47,8 @@ export interface ShardOptions {
   readonly onAccess: (message: string) => void;
 }
 
+const nothing: Counted = { counters: new Map(), active: new Map() };
+
 /** More old processes than this: the oldest is ended, with whatever it still carries. */
 const mostOld = 30;
 
@@ -61,6 +64,7 @@ export class Shard {
   #tracked = new Map<string, Tracked>();
   #lastReport = new Map<string, CheckReport>();
   #drains: Drains;
+  readonly #counting: Counting;
   /** Of every process of ours that lives. */
   readonly #lines = new Set<Lines>();
   #tail: Promise<unknown> = Promise.resolve();
@@ -72,9 +76,13 @@ export class Shard {
 
   constructor(options: ShardOptions) {
     this.#options = options;
-    this.#drains = createDrains((question) => ask(this.#socket(), question));
+    this.#drains = createDrains((question) => ask(this.#socket(), question), {
+      leaving: async (backend) => this.#current && this.#counting.leaving(this.#current, backend),
+      gone: (backend, name) => this.#current && this.#counting.gone(this.#current, backend, name),
+    });
     for (const each of [options.directory, join(options.directory, "files")]) mkdirSync(each, { recursive: true, mode: 0o700 });
     mkdirSync(options.socketDirectory, { recursive: true, mode: 0o711 });
+    this.#counting = createCounting(options);
     const remembered = recall(options.directory);
     this.#generation = remembered?.generation ?? 0;
     this.#old = remembered?.old ?? [];
@@ -94,6 +102,21 @@ export class Shard {
     return [...this.#tracked.values()].map(healthOf);
   }
 
+  /** What it has carried since the last time. */
+  counted(): Promise<Counted> {
+    return this.#inOrder(() => this.#counting.collect(this.#current && isAlive(this.#current) ? this.#current : undefined)).catch(
+      (error: unknown) => {
+        if (!this.#closed) this.#options.log.warn({ err: error }, "what HAProxy has carried could not be read, trying again");
+        return nothing;
+      },
+    );
+  }
+
+  /** An answer of the load balancer's own. */
+  failed(frontend: string, status: number): void {
+    this.#counting.add(frontend, String(status));
+  }
+
   processes(): readonly Process[] {
     return [...(this.#current ? [this.#current] : []), ...this.#old].filter(isAlive);
   }
@@ -103,6 +126,7 @@ export class Shard {
     this.#closed = true;
     this.#cancelTick?.();
     await this.#tail.catch(() => {});
+    this.#counting.close();
     for (const each of this.#lines) each.close();
     this.#lines.clear();
   }
@@ -205,6 +229,7 @@ export class Shard {
         this.#lines.delete(each);
       }
     };
+    if (previous && isAlive(previous)) await this.#counting.replacing(previous);
     const process_ = await start({
       binary: this.#options.binary,
       configuration: file,
@@ -221,8 +246,10 @@ export class Shard {
       },
     }).catch((error: unknown) => {
       forget();
+      if (previous) this.#counting.kept(previous);
       throw error;
     });
+    this.#counting.begun(process_);
     for (const each of logs) each.handedOver();
     log.info({ pid: process_.pid, previous: previous?.pid }, "HAProxy runs");
     this.#current = process_;
@@ -255,6 +282,7 @@ export class Shard {
   #exited(which: Process, how: string): void {
     this.#old = this.#old.filter(({ pid, started }) => pid !== which.pid || started !== which.started);
     rmSync(which.socket, { force: true });
+    this.#counting.exited(which);
     if (this.#closed || which !== this.#current) return;
     if (which === this.#replaced) {
       this.#current = undefined;
@@ -329,7 +357,13 @@ export class Shard {
     if (this.#closed) return;
     const failed = this.#plan !== undefined && this.#told === undefined;
     const busy = this.#drains.busy() || [...this.#tracked.values()].some(({ state }) => state === "initial" || state === "draining");
-    const wait = failed ? Math.min(5000, 250 * 2 ** Math.min(5, this.#failures)) : busy ? 200 : this.#options.namespace ? 1000 : 5000;
+    const wait = failed
+      ? Math.min(5000, 250 * 2 ** Math.min(5, this.#failures))
+      : busy
+        ? 200
+        : this.#options.namespace || this.#counting.busy()
+          ? 1000
+          : 5000;
     this.#cancelTick = this.#options.clock.after(wait, () => {
       void this.#inOrder(() => this.#tick())
         .catch((error: unknown) => {
@@ -350,6 +384,7 @@ export class Shard {
     }
     const now = clock.now();
     const steps: Step[] = [];
+    await this.#counting.look();
     this.#old = this.#old.filter(isAlive);
     for (const tracked of this.#tracked.values())
       if (tracked.state === "initial" && now >= tracked.until) steps.push(initialOver(tracked, this.#lastReport.get(tracked.server.name)));

@@ -143,8 +143,20 @@ export interface DeploymentRecord {
   readonly rollback?: { readonly reason: string; readonly startedAt: number; readonly revision: string; readonly deployment: string };
   /** Of every strategy but ROLLING. */
   readonly shift?: ShiftRecord;
+  /** Of one that its configuration's alarms may fail, from the reconciler's first look on. */
+  readonly alarms?: DeploymentAlarmsRecord;
   /** What it was doing or waiting for, from when on: together they account for all its time. */
   readonly timeline: readonly { readonly at: number; readonly phase: string }[];
+}
+
+export interface DeploymentAlarmsRecord {
+  /** No: one of them was in ALARM when it began, or it is gone back to. */
+  readonly watched: boolean;
+  /** How long they are watched on once a rolling deployment has all its tasks. */
+  readonly bakeMs: number;
+  readonly bakingSince?: number;
+  /** Those that failed it. */
+  readonly triggered?: readonly string[];
 }
 
 /**

@@ -13,7 +13,9 @@ import {
   waitUntilServicesInactive,
   waitUntilServicesStable,
 } from "@aws-sdk/client-ecs";
+import { CloudWatchClient, GetMetricStatisticsCommand } from "@aws-sdk/client-cloudwatch";
 import {
+  DeleteListenerCommand,
   DeleteLoadBalancerCommand,
   DeleteTargetGroupCommand,
   DescribeTargetHealthCommand,
@@ -22,7 +24,7 @@ import {
 import { openBalanced } from "../support/balanced.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { startLoad } from "#cli/demo/load.ts";
-import { fargateSize, httpd, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, httpd, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -33,6 +35,10 @@ let group: string;
 let url: string;
 let loadBalancerArn: string;
 let targetGroupArn: string;
+let listenerArn: string;
+let cloudwatch: CloudWatchClient;
+/** Requests that were answered. */
+let sent = 0;
 
 before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-balanced-"));
@@ -43,7 +49,8 @@ before(async () => {
   ({ elb, subnets, group, loadBalancerArn } = balanced);
   url = `http://${balanced.host}/`;
   targetGroupArn = await balanced.targetGroup("web");
-  await balanced.listener(80, targetGroupArn);
+  listenerArn = await balanced.listener(80, targetGroupArn);
+  cloudwatch = new CloudWatchClient(openClient(gantry));
 });
 after(async () => {
   await gantry?.stop();
@@ -87,6 +94,7 @@ test("six tasks are healthy targets, and the load balancer answers by its name",
   const load = startLoad(url, 50, 2);
   await sleep(1000);
   await load.stop();
+  sent += load.sent;
   assert.deepEqual([...load.answers.keys()], ["one"], load.failures.slice(0, 5).join("\n"));
 });
 
@@ -96,6 +104,7 @@ test("a rolling deployment loses no request", async () => {
   await until("rolled out", ({ deployments }) => deployments!.length === 1 && deployments![0]!.rolloutState === "COMPLETED");
   await sleep(2000);
   await load.stop();
+  sent += load.sent;
   assert.deepEqual(load.failures.slice(0, 10), []);
   assert.deepEqual([...load.answers.keys()].toSorted(), ["one", "two"]);
   assert.ok(load.sent > 1000, `${load.sent}`);
@@ -116,8 +125,34 @@ test("a deployment whose tasks fail the load balancer's checks is rolled back, a
   });
   await until("steady again", ({ runningCount, deployments }) => runningCount === 6 && deployments!.length === 1);
   await load.stop();
+  sent += load.sent;
   assert.deepEqual(load.failures.slice(0, 10), []);
   assert.deepEqual([...load.answers.keys()], ["two"]);
+});
+
+test("CloudWatch has every request once, and how long it took", async () => {
+  const began = Date.now() - 1_800_000;
+  const balancer = { Name: "LoadBalancer", Value: loadBalancerArn.split(":loadbalancer/")[1]! };
+  const both = [balancer, { Name: "TargetGroup", Value: targetGroupArn.split(":").at(-1)! }];
+  const metric = async (MetricName: string, Dimensions: typeof both, more: object) => {
+    const window = { StartTime: new Date(began), EndTime: new Date(Date.now() + 60_000), Period: 3600 };
+    const asked = { Namespace: "AWS/ApplicationELB", MetricName, Dimensions, ...window, ...more };
+    return (await cloudwatch.send(new GetMetricStatisticsCommand(asked))).Datapoints!;
+  };
+  const sum = async (name: string, dimensions = both) =>
+    (await metric(name, dimensions, { Statistics: ["Sum"] })).reduce((all, { Sum = 0 }) => all + Sum, 0);
+  // A listener that goes says at once what it has carried.
+  await elb.send(new DeleteListenerCommand({ ListenerArn: listenerArn }));
+  for (const end = Date.now() + 20_000; (await sum("RequestCount")) < sent && Date.now() < end;) await sleep(250);
+  assert.equal(await sum("RequestCount"), sent);
+  assert.equal(await sum("RequestCount", [balancer]), sent);
+  assert.equal(await sum("HTTPCode_Target_2XX_Count", [balancer]), sent);
+  assert.equal(await sum("HTTPCode_ELB_5XX_Count", [balancer]), 0);
+  assert.ok((await sum("ProcessedBytes", [balancer])) > sent * 200);
+  for (const { ExtendedStatistics } of await metric("TargetResponseTime", both, { ExtendedStatistics: ["p50", "p99"] })) {
+    const { p50, p99 } = ExtendedStatistics!;
+    assert.ok(p50! > 0.0001 && p50! < 0.5 && p99! >= p50! && p99! < 5, `p50 ${p50}, p99 ${p99}`);
+  }
 });
 
 test("taken down: no target, no name, nothing left", async () => {

@@ -206,7 +206,7 @@ function checkRecords(picture: Picture, name: string): void {
   );
 }
 
-/** A deployment that fails gives way to the last one that completed, where the circuit breaker is to roll back. */
+/** A deployment that fails gives way to the last one that completed, where what failed it, circuit breaker or alarm, is to roll back. */
 function checkTurn(picture: Picture, name: string, now: DeploymentRecord, counts: ServiceCounts): () => void {
   const before = picture.deployments.get(`${name}/${now.id.split("/").at(-1)}`);
   if (before?.rolloutState !== "IN_PROGRESS" || now.rolloutState !== "FAILED") return () => {};
@@ -216,12 +216,13 @@ function checkTurn(picture: Picture, name: string, now: DeploymentRecord, counts
   const completed = earlier.filter(
     ({ id, outcome, revision }) => id !== now.id && outcome === "SUCCESSFUL" && picture.revisions.has(`${name}/${revision}`),
   );
-  const expected =
-    now.stop !== "ABORT" && !target && completed.length > 0 && service?.deploymentConfiguration.deploymentCircuitBreaker?.rollback;
+  const rollsBack = (record: ServiceRecord | undefined) =>
+    now.alarms?.triggered ? now.configuration.alarms?.rollback : record?.deploymentConfiguration.deploymentCircuitBreaker?.rollback;
+  const expected = now.stop !== "ABORT" && !target && completed.length > 0 && rollsBack(service);
   return () => {
     const after = picture.services.get(name);
     if (after?.deployment !== now.id) counts.rollbacks++;
-    if (!expected || !after?.deploymentConfiguration.deploymentCircuitBreaker?.rollback) return;
+    if (!expected || !after || !rollsBack(after)) return;
     assert.ok(
       completed.some(({ id }) => id === after.deployment),
       `${name}: ${now.id} failed, and ${after.deployment} is none of those that had completed`,

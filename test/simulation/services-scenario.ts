@@ -127,6 +127,7 @@ class Life {
 
   async #act(act: number): Promise<void> {
     if (act <= 5) return this.#update();
+    if (this.#chance(0.1)) this.#world.setAlarm("errors", this.#chance(0.5) ? "ALARM" : "OK");
     if (act === 6) return this.#chance(0.6) ? this.#update() : this.#stopDeployment();
     if (act === 7) return this.#chance(0.5) ? this.#delete() : this.#continue(this.#chance(0.7) ? "CONTINUE" : "ROLLBACK");
     if (act === 8) return this.#create(this.#pick(names));
@@ -148,7 +149,8 @@ class Life {
     const [minimumHealthyPercent, maximumPercent] = this.#pick(percents);
     const deploymentCircuitBreaker = { enable: this.#chance(0.5), rollback: this.#chance(0.7) };
     const strategy = this.#chance(0.6) ? this.#strategy() : {};
-    return { deploymentConfiguration: { minimumHealthyPercent, maximumPercent, deploymentCircuitBreaker, ...strategy } };
+    const alarms = { alarmNames: ["errors"], enable: this.#chance(0.4), rollback: this.#chance(0.7) };
+    return { deploymentConfiguration: { minimumHealthyPercent, maximumPercent, deploymentCircuitBreaker, alarms, ...strategy } };
   }
 
   /** Mostly content, but some say no, take their time, answer nonsense or never. */
@@ -314,6 +316,7 @@ class Life {
     world.disarm();
     world.diskFull = false;
     for (const agent of world.agents) agent.chaos = 0;
+    world.setAlarm("errors", "OK");
     await world.startServer();
     for (const agent of world.agents) agent.start();
     await this.#wait(1000);

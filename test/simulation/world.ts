@@ -1,3 +1,5 @@
+import { alarmKeys } from "#model/alarms/keys.ts";
+import type { AlarmStateRecord } from "#model/alarms/records.ts";
 import { ApiError, type Handler, type RequestContext, type ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
@@ -120,6 +122,14 @@ export class World {
     const agent = new ScriptedAgent({ instance: id, cluster, clock: this.clock, random: seededRandom(seed), door: this.#door, chaos });
     this.agents.push(agent);
     return agent;
+  }
+
+  /** What CloudWatch writes: an alarm that needs a minute to notice, and its state from now on. */
+  setAlarm(name: string, value: AlarmStateRecord["value"]): void {
+    const metric = { dimensions: [], period: 60, evaluationPeriods: 1, threshold: 1, comparisonOperator: "GreaterThanThreshold" };
+    this.#put(alarmKeys.alarm(scope, name), { name, ...scope, metric });
+    const now = this.clock.now();
+    this.#put(alarmKeys.state(scope, name), { value, reason: "", updated: now, transitioned: now } satisfies AlarmStateRecord);
   }
 
   #put(key: string, value: unknown): void {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { LoadBalancerStateMessage, TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
+import type { LoadBalancerStateMessage, LoadBalancerTrafficMessage, TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
 import type { TargetHealth } from "#load-balancer/config.ts";
 import { createLoadBalancers, type LoadBalancers, type LoadBalancersOptions, SnapshotRefused } from "#load-balancer/load-balancers.ts";
 import { servable } from "#load-balancer/servable.ts";
@@ -20,7 +20,7 @@ export interface LoadBalancing {
   start(): void;
   update(message: LoadBalancerStateMessage): void;
   /** A connection to the control plane: it is told all health, then each change, until the next one. */
-  connected(report: (message: TargetHealthMessage) => void): void;
+  connected(report: (message: TargetHealthMessage) => void, traffic?: (message: LoadBalancerTrafficMessage) => void): void;
   disconnected(): void;
   /** HAProxy runs on. */
   close(): Promise<void>;
@@ -37,9 +37,20 @@ export interface BalancerNetwork {
 
 type Kept = Pick<LoadBalancerStateMessage, "revision" | "snapshot" | "names">;
 
+const listenersOf = ({ snapshot }: Kept) => snapshot.loadBalancers.flatMap(({ listeners }) => listeners.map(({ id }) => id));
+
+function loses(before: Kept, next: Kept): boolean {
+  const left = new Set(listenersOf(next));
+  return listenersOf(before).some((id) => !left.has(id));
+}
+
 /** Changes of health that follow each other this closely are told together. */
 const coalesceMs = 10;
 const retryMs = 2_000;
+const minuteMs = 60_000;
+const beforeEndMs = 2_000;
+/** Minutes that are kept while there is no server. */
+const mostUntold = 60;
 
 export function createLoadBalancing(options: {
   readonly home: string;
@@ -65,6 +76,10 @@ export function createLoadBalancing(options: {
   let reportedRevision = -1;
   let cancelReport: (() => void) | undefined;
   let cancelRetry: (() => void) | undefined;
+  let cancelTraffic: (() => void) | undefined;
+  let tellTraffic: ((message: LoadBalancerTrafficMessage) => void) | undefined;
+  /** Read while nobody listened. */
+  let untold: LoadBalancerTrafficMessage[] = [];
   let running: Promise<void> | undefined;
   let started = false;
   let over = false;
@@ -114,6 +129,31 @@ export function createLoadBalancing(options: {
     report({ messageId: random.uuid(), revision: applied.revision, whole, targets });
   }
 
+  /** Once a minute, shortly before it ends: who looks at a full minute sees all of it. */
+  function readTrafficSoon(): void {
+    const into = (clock.now() + beforeEndMs) % minuteMs;
+    cancelTraffic = clock.after(minuteMs - into, () => void readTraffic().finally(() => !over && readTrafficSoon()));
+  }
+
+  async function readTraffic(): Promise<void> {
+    if (!driver || over) return;
+    try {
+      const at = clock.now();
+      const traffic = await driver.traffic();
+      untold = [...untold, { messageId: random.uuid(), at, ...traffic }].slice(-mostUntold);
+      flushTraffic();
+    } catch (error) {
+      log.warn({ err: error }, "what the load balancers carried could not be read");
+    }
+  }
+
+  function flushTraffic(): void {
+    if (!tellTraffic) return;
+    const list = untold;
+    untold = [];
+    for (const each of list) tellTraffic(each);
+  }
+
   /** Brings the driver to what is wanted last; one at a time, what comes meanwhile is taken next. */
   function bring(): void {
     if (running || !started || over) return;
@@ -123,8 +163,11 @@ export function createLoadBalancing(options: {
       while (wanted && wanted !== applied && !over) {
         const next = wanted;
         await apply(next);
+        const gone = applied !== undefined && loses(applied, next);
         applied = next;
         tell(false);
+        // While the control plane still knows whose it was.
+        if (gone) await readTraffic();
       }
     })()
       .catch((error: unknown) => {
@@ -146,6 +189,7 @@ export function createLoadBalancing(options: {
     if (snapshot.loadBalancers.length === 0) {
       if (!driver && !existsSync(directory)) return;
       const last = open();
+      await readTraffic();
       driver = undefined;
       await last.tearDown();
       return;
@@ -192,6 +236,7 @@ export function createLoadBalancing(options: {
         }
       }
       bring();
+      readTrafficSoon();
     },
     update({ revision, snapshot, names }) {
       if (over) return;
@@ -200,19 +245,23 @@ export function createLoadBalancing(options: {
       keep(next);
       bring();
     },
-    connected(next) {
+    connected(next, traffic) {
       report = next;
+      tellTraffic = traffic;
       reportedRevision = -1;
       tell(true);
+      flushTraffic();
     },
     disconnected() {
       report = undefined;
+      tellTraffic = undefined;
     },
     async close() {
       over = true;
       report = undefined;
       cancelReport?.();
       cancelRetry?.();
+      cancelTraffic?.();
       await running;
       await driver?.close();
       await accessLogs.close();
@@ -222,6 +271,7 @@ export function createLoadBalancing(options: {
       report = undefined;
       cancelReport?.();
       cancelRetry?.();
+      cancelTraffic?.();
       await running;
       rmSync(file, { force: true });
       await writeNames({ path: options.hostsFile, instance, clock }, []);

@@ -11,6 +11,7 @@ export const alarmKeys = {
   allAlarms: "/cloudwatch-alarm/",
   alarms: (scope: Scope) => inScope("cloudwatch-alarm", scope, ""),
   alarm: (scope: Scope, name: string) => inScope("cloudwatch-alarm", scope, name),
+  allStates: "/cloudwatch-alarm-state/",
   states: (scope: Scope) => inScope("cloudwatch-alarm-state", scope, ""),
   state: (scope: Scope, name: string) => inScope("cloudwatch-alarm-state", scope, name),
   histories: (scope: Scope) => inScope("cloudwatch-history", scope, ""),

@@ -13,6 +13,8 @@ export interface HealthWriter {
   readAll(): Promise<void>;
   /** Something may be different. */
   wake(): void;
+  /** What is written. */
+  of(healthKey: string): TargetHealthRecord | undefined;
   stop(): Promise<void>;
 }
 
@@ -94,6 +96,7 @@ export function createHealthWriter(options: {
       written = new Map((await store.list<TargetHealthRecord>(elbKeys.everyHealth)).entries.map(({ key, value }) => [key, value]));
     },
     wake: () => wake(),
+    of: (key) => written.get(key),
     async stop() {
       stopped = true;
       cancel?.();

@@ -1,10 +1,16 @@
-import { hostAttribute, type LoadBalancerStateMessage, type TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
+import {
+  hostAttribute,
+  type LoadBalancerStateMessage,
+  type LoadBalancerTrafficMessage,
+  type TargetHealthMessage,
+} from "#agent-protocol/load-balancers.ts";
 import type { LocalInterface, ZoneState } from "#agent-protocol/vpc.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { elbKeys } from "#model/elb-keys.ts";
 import type { LoadBalancerRecord } from "#model/elb-records.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
+import type { MetricSink } from "#platform/metric-sink.ts";
 import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Store } from "#store/store.ts";
@@ -14,6 +20,7 @@ import type { Link, Links } from "../links.ts";
 import type { Balancers } from "../vpc/reconciler.ts";
 import { followCertificates, type Certificates } from "./certificates.ts";
 import { createHealthWriter } from "./health-writer.ts";
+import { createBalancerMetrics } from "./published.ts";
 import { BalancerRecords } from "./records.ts";
 import { Reports } from "./seen.ts";
 import { publicAddressesOf, snapshotOf } from "./snapshot.ts";
@@ -29,6 +36,7 @@ export interface LoadBalancerReconciler {
   stop(): Promise<void>;
   connectionChanged(instance: string): void;
   targetHealth(instance: string, link: Link, message: TargetHealthMessage): void;
+  traffic(instance: string, link: Link, message: LoadBalancerTrafficMessage): void;
   /** What `addressOf` says may be another. */
   addressesChanged(): void;
 }
@@ -56,6 +64,7 @@ export function createLoadBalancerReconciler(options: {
   readonly vpcs: () => { balancersChanged(): void; idle(): Promise<void> };
   /** The private address of an EC2 instance. */
   readonly addressOf?: (instanceId: string) => string | undefined;
+  readonly metrics?: MetricSink;
 }): LoadBalancerReconciler {
   const { store, clock, random, log, links } = options;
   const abort = new AbortController();
@@ -89,6 +98,10 @@ export function createLoadBalancerReconciler(options: {
       return { host: now && { instance: now.ec2InstanceId, privateAddress: options.addressOf, reports: reportsOf(now.link) }, lost };
     },
   });
+
+  const metrics =
+    options.metrics &&
+    createBalancerMetrics({ sink: options.metrics, clock, records: () => (read ? records : undefined), seen: health.of });
 
   function reportsOf(link: Link): Reports {
     if (reports?.link !== link) reports = { link, reports: new Reports() };
@@ -204,9 +217,11 @@ export function createLoadBalancerReconciler(options: {
         },
       });
       look();
+      metrics?.start();
     },
     async stop() {
       abort.abort();
+      metrics?.stop();
       cancel?.();
       cancelGrace?.();
       cancelGrace = cancel = undefined;
@@ -229,6 +244,10 @@ export function createLoadBalancerReconciler(options: {
       if (links.get(instance) !== link) return;
       reportsOf(link).take(message);
       if (host()?.link === link) health.wake();
+    },
+    traffic(instance, link, message) {
+      // Of one that has served before, what it still had to say counts too.
+      if (links.get(instance) === link && able.get(instance)?.ec2InstanceId !== undefined) metrics?.take(message);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { DeploymentRecord, ShiftRecord } from "#model/service-records.ts";
 import type { Decision } from "./decide.ts";
+import { withAlarms } from "./deployment-alarms.ts";
 import { decideReplica, type Moves } from "./decide-tasks.ts";
 import { distrusted, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
 import { failuresOf, startAfter } from "./failures.ts";
@@ -18,7 +19,8 @@ const unscaled: readonly ShiftRecord["stage"][] = ["RECONCILE_SERVICE", "PRE_SCA
  */
 export function decideShift(before: ServiceSnapshot, found: DeploymentRecord, foundShift: ShiftRecord, now: number): Decision {
   const expired = expireHooks(foundShift, now);
-  const known = expired === foundShift ? found : { ...found, shift: expired, updatedAt: now };
+  const watched = withAlarms(found, before.alarms);
+  const known = expired === foundShift ? watched : { ...watched, shift: expired, updatedAt: now };
   const snapshot = { ...before, deployments: before.deployments.map((each) => (each === found ? known : each)) };
   const { service, state, tasks } = snapshot;
   const turned = turn(snapshot, now);

@@ -1,5 +1,6 @@
 import type { DeploymentRecord, ServiceStateRecord } from "#model/service-records.ts";
 import { failuresOf, startAfter } from "./failures.ts";
+import { bakesUntil, withAlarms } from "./deployment-alarms.ts";
 import { decideShift } from "./decide-shift.ts";
 import { distrusted, type ServiceSnapshot } from "./facts.ts";
 import { decideDaemon, decideReplica, sortTasks, type Moves, type Stop } from "./decide-tasks.ts";
@@ -35,7 +36,8 @@ export function decideService(snapshot: ServiceSnapshot, now: number): Decision 
   return shifting ? decideShift(snapshot, primary, shifting, now) : decideDeployments(snapshot, now);
 }
 
-function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
+function decideDeployments(found: ServiceSnapshot, now: number): Decision {
+  const snapshot = alarmed(found);
   const { service, state, tasks: known, homes } = snapshot;
   const turned = turn(snapshot, now);
   const primary = turned.deployments.find(({ id }) => id === turned.primary);
@@ -68,9 +70,16 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   const events = [...turned.events];
 
   let deployments = turned.deployments;
+  let bakes = 0;
   if (primary && !draining) {
     const others = tasks.filter(({ phase, lost, group }) => phase !== "stopped" && !lost && group !== primary.id).length;
-    const done = primary.rolloutState === "IN_PROGRESS" && isDone(primary, count, moves, others);
+    const whole = primary.rolloutState === "IN_PROGRESS" && isDone(primary, count, moves, others);
+    bakes = whole ? bakesUntil(primary, now) : 0;
+    if (bakes > 0 && primary.alarms?.bakingSince === undefined)
+      deployments = deployments.map((each) =>
+        each.id === primary.id ? { ...each, alarms: { ...primary.alarms!, bakingSince: now }, updatedAt: now } : each,
+      );
+    const done = whole && bakes === 0;
     if (done) {
       deployments = complete(deployments, primary, now);
       events.push(say.deploymentCompleted(service.name, primary.id));
@@ -85,7 +94,9 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     const phase =
       !open && !frozen
         ? undefined
-        : phaseOf({ moves: { ...moves, starts }, count, done, frozen, paused, pausedUntil, failures: failures.count, state, now });
+        : bakes > 0
+          ? "all tasks are healthy; its alarms are watched for a while"
+          : phaseOf({ moves: { ...moves, starts }, count, done, frozen, paused, pausedUntil, failures: failures.count, state, now });
     deployments = deployments.map((each) => (each.id === primary.id ? withPhase(each, phase, now) : each));
     // A failed deployment is forgotten once its last task is gone.
     deployments = deployments.map((each) =>
@@ -107,7 +118,7 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
   return {
     starts,
     stops: moves.stops,
-    deployments: changedOnly(snapshot.deployments, deployments),
+    deployments: changedOnly(found.deployments, deployments),
     deletedTaskSets: [],
     ...(turned.primary !== service.deployment && turned.primary !== undefined ? { primary: turned.primary } : {}),
     inactive,
@@ -123,9 +134,18 @@ function decideDeployments(snapshot: ServiceSnapshot, now: number): Decision {
     wakeAt: earliest(now, [
       paused ? pausedUntil : undefined,
       previousAt,
+      bakes,
       ...timesOf(snapshot, failures.count > 0 ? primary?.id : undefined),
     ]),
   };
+}
+
+/** Once its alarms were looked at for the first time, the deployment remembers whether they count. */
+function alarmed(snapshot: ServiceSnapshot): ServiceSnapshot {
+  const { service, deployments, alarms } = snapshot;
+  const primary = deployments.find(({ id }) => id === service.deployment);
+  const watched = primary && withAlarms(primary, alarms);
+  return watched === primary ? snapshot : { ...snapshot, deployments: deployments.map((each) => (each === primary ? watched! : each)) };
 }
 
 /** The task that goes so that one may start in a zone with at least two fewer. Only of a service at rest, and with room above the desired count. */

@@ -1,6 +1,7 @@
 import type { ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord, ServiceStateRecord, TaskSetRecord } from "#model/service-records.ts";
 import type { TargetsFacts } from "../task-targets.ts";
+import type { AlarmFacts } from "./deployment-alarms.ts";
 import type { ScaleInRules } from "./scale-in.ts";
 import { desiredStatus, isStopped, taskHealth } from "#model/task-state.ts";
 
@@ -18,6 +19,8 @@ export interface ServiceSnapshot {
   readonly openZones?: () => ReadonlySet<string>;
   /** Why traffic can't be shifted; asked for only while it is to be. */
   readonly trafficProblem?: string;
+  /** Of the alarms of the deployment that is open, where it has any. */
+  readonly alarms?: AlarmFacts;
 }
 
 export interface InstanceFacts {

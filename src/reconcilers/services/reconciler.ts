@@ -1,3 +1,4 @@
+import { alarmKeys } from "#model/alarms/keys.ts";
 import { capacityKeys, type CapacityProviderRecord, isManaged } from "#model/capacity-records.ts";
 import { ecsKeys, type NodePlace, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { TaskDefinitionRecord, TaskLoadBalancer, TaskRecord } from "#model/ecs-records.ts";
@@ -23,6 +24,7 @@ import { isBarred, reopenForSpot } from "../spot.ts";
 import { createHooks, openShift, type CallHook } from "./hooks.ts";
 import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
 import { decideService, type Decision } from "./decide.ts";
+import { alarmStateKeys, openAlarms, readAlarms } from "./deployment-alarms.ts";
 import { lostAfterMs, nodeIn, ServiceIndex, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { trafficProblem } from "./traffic.ts";
@@ -106,6 +108,8 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   const abort = new AbortController();
   const alarms = new Map<string, { readonly at: number; readonly cancel: () => void }>();
   const nextPass = new Map<string, number>();
+  /** Services whose deployment an alarm may end: the keys of the alarms' states. */
+  const watching = new Map<string, readonly string[]>();
   let cancelFull = () => {};
 
   const queue = createKeyQueue({ clock, log, name: "services", concurrency: 8, handle: pass });
@@ -138,6 +142,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const service = entry?.record;
     if (!cluster || !entry || !service) {
       nextPass.delete(key);
+      watching.delete(key);
       return;
     }
     const now = clock.now();
@@ -155,7 +160,12 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const request = wanted?.requestFor(ofFargate ? targetOf("FARGATE", undefined) : onEc2, 1);
     const shift = openShift(entry, service);
     const problem = shift && (await trafficProblem(store, entry.scope, shift));
-    const snapshot = snapshotOf(cluster, index, entry, service, request, now, problem);
+    const names = openAlarms(entry, service);
+    // Before they are read: what changes meanwhile wakes it again.
+    if (names) watching.set(key, alarmStateKeys(entry.scope, names));
+    else watching.delete(key);
+    const alarmFacts = names && (await readAlarms(store, entry.scope, names));
+    const snapshot = snapshotOf(cluster, index, entry, service, request, now, problem, alarmFacts);
     const decision = decideService(snapshot, now);
     const placing = await placeAll(cluster, entry, decision, launch, now);
     const { value: outcome, revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), (unit) =>
@@ -309,6 +319,16 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     return revision;
   }
 
+  function alarmChanged(state: string): void {
+    for (const [service, keys] of watching) if (keys.includes(state)) wake(service);
+  }
+
+  async function allAlarms(): Promise<number> {
+    for (const service of watching.keys()) wake(service);
+    return (await store.list(alarmKeys.allStates, { limit: 1 })).revision;
+  }
+
+  let followingAlarms: Promise<void> = Promise.resolve();
   let followingHealth: Promise<void> = Promise.resolve();
   let following: Promise<void> = Promise.resolve();
   return {
@@ -333,6 +353,15 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
         behind: allHealth,
         changed: (event) => healthChanged(event.key, event.type === "put" ? event.entry.value : undefined),
       });
+      followingAlarms = followChanges({
+        store,
+        clock,
+        log,
+        prefix: alarmKeys.allStates,
+        signal: abort.signal,
+        behind: allAlarms,
+        changed: (event) => alarmChanged(event.key),
+      });
     },
     async stop() {
       abort.abort();
@@ -342,12 +371,14 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       await hooks.idle();
       await following;
       await followingHealth;
+      await followingAlarms;
     },
     idle: () => queue.idle(),
     async startOver() {
       for (const { cancel } of alarms.values()) cancel();
       alarms.clear();
       nextPass.clear();
+      watching.clear();
       await queue.idle();
     },
   };

@@ -1,4 +1,5 @@
 import type { DeploymentRecord, ShiftRecord } from "#model/service-records.ts";
+import { detected } from "./deployment-alarms.ts";
 import { breakerThreshold, failuresOf } from "./failures.ts";
 import { readyMs, settledMs, type ServiceSnapshot, type TaskFacts } from "./facts.ts";
 import type { Moves } from "./decide-tasks.ts";
@@ -14,7 +15,7 @@ export interface Turn {
 }
 
 /** Failing, stopping and rolling back: which deployment is the PRIMARY from here on. */
-export function turn({ service, deployments, tasks, trafficProblem }: ServiceSnapshot, now: number): Turn {
+export function turn({ service, deployments, tasks, trafficProblem, alarms }: ServiceSnapshot, now: number): Turn {
   const none: Turn = { deployments, primary: service.deployment, events: [] };
   const primary = deployments.find(({ id }) => id === service.deployment);
   if (!primary || service.status !== "ACTIVE" || primary.rolloutState !== "IN_PROGRESS") return none;
@@ -36,6 +37,19 @@ export function turn({ service, deployments, tasks, trafficProblem }: ServiceSna
   }
   const broken = primary.shift && !cleaning ? (hookFailure(primary.shift) ?? trafficProblem) : undefined;
   if (broken !== undefined) return fail(none, tasks, primary, { rollback: true, why: broken, by: "stage" }, now);
+  const triggered = cleaning ? [] : detected(primary, alarms);
+  if (triggered.length > 0)
+    return fail(
+      none,
+      tasks,
+      { ...primary, alarms: { ...primary.alarms!, triggered } },
+      {
+        rollback: (primary.configuration.alarms?.rollback ?? false) && !rollingBack,
+        why: "ECS deployment failed: alarm detected.",
+        by: "alarm",
+      },
+      now,
+    );
   const breaker = service.deploymentConfiguration.deploymentCircuitBreaker;
   if (!breaker?.enable) return none;
   const failures = failuresOf(tasks, primary.id, now, { reset: resets(primary) });
@@ -57,6 +71,7 @@ export function turn({ service, deployments, tasks, trafficProblem }: ServiceSna
 
 const causes = {
   user: { event: () => "stopped by user", rollback: "ECS deployment stopped" },
+  alarm: { event: () => "alarm detected", rollback: "ECS deployment alarms" },
   breaker: { event: () => "tasks failed to start", rollback: "ECS deployment circuit breaker" },
   stage: { event: (why: string) => why.replace(/\.$/, ""), rollback: "ECS deployment failed" },
 } as const;
@@ -83,7 +98,7 @@ function fail(
     failedTasks,
     rolloutState: "FAILED",
     rolloutStateReason: why,
-    outcome: rollsBack ? "ROLLBACK_IN_PROGRESS" : stopped ? "STOPPED" : rollback || by === "breaker" ? "ROLLBACK_FAILED" : "STOPPED",
+    outcome: rollsBack ? "ROLLBACK_IN_PROGRESS" : stopped ? "STOPPED" : rollback || by === "breaker" || by === "alarm" ? "ROLLBACK_FAILED" : "STOPPED",
     outcomeReason: why,
     updatedAt: now,
     ...(source ? { status: "ACTIVE" as const } : {}),
@@ -111,6 +126,7 @@ function fail(
     rolloutStateReason: `${causes[by].rollback}: rolling back to deploymentId ${source.id}.`,
     updatedAt: now,
     failedTasks: 0,
+    alarms: { watched: false, bakeMs: 0 },
     ...(primary.shift ? { shift: wayBack(primary.shift, now) } : {}),
   };
   return {

@@ -2,6 +2,7 @@ import type { TaskRecord } from "#model/ecs-records.ts";
 import type { DeploymentRecord, ServiceRecord } from "#model/service-records.ts";
 import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest } from "#scheduler/types.ts";
+import type { AlarmFacts } from "./deployment-alarms.ts";
 import { factsOf, type InstanceFacts, type ServiceSnapshot } from "./facts.ts";
 import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type ServiceEntry, type ServiceIndex } from "./index.ts";
 
@@ -17,6 +18,7 @@ export function snapshotOf(
   request: PlacementRequest | undefined,
   now: number,
   trafficProblem?: string,
+  alarms?: AlarmFacts,
 ): ServiceSnapshot {
   const machines = new Map<string, InstanceFacts | undefined>();
   const instanceOf = (id: string) => cluster.instances.get(id) ?? index.fargate.instances.get(id);
@@ -48,6 +50,7 @@ export function snapshotOf(
     tasks: [...entry.tasks.values()].map(facts),
     ...(daemon ? { homes: request ? homesOf(cluster, request, now) : [] } : {}),
     ...(trafficProblem === undefined ? {} : { trafficProblem }),
+    ...(alarms === undefined ? {} : { alarms }),
     ...(service.availabilityZoneRebalancing === "ENABLED" && request ? { openZones: () => zonesFor(cluster, request) } : {}),
   };
 }

@@ -1,5 +1,5 @@
 import type { InstanceReportMessage } from "#agent-protocol/instances.ts";
-import type { TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
+import type { LoadBalancerTrafficMessage, TargetHealthMessage } from "#agent-protocol/load-balancers.ts";
 import type { ServiceConnectSubscription } from "#agent-protocol/service-connect.ts";
 import type { FromAgent, FromServer, StopTask, TaskStopVerificationMessage } from "#agent-protocol/messages.ts";
 import { ecsKeys, instanceKeyOf } from "#model/ecs-keys.ts";
@@ -28,6 +28,7 @@ export interface AcsOptions {
   /** The agent of `instance` (its key) has connected or gone. */
   readonly changed: (instance: string) => void;
   readonly targetHealth: (instance: string, link: Link, message: TargetHealthMessage) => void;
+  readonly traffic: (instance: string, link: Link, message: LoadBalancerTrafficMessage) => void;
   readonly subscribed: (instance: string, link: Link, message: ServiceConnectSubscription) => void;
   readonly instances: (instance: string, link: Link, message: InstanceReportMessage) => void;
 }
@@ -102,6 +103,9 @@ export function createAcs(options: AcsOptions): Acs {
         return;
       case "TargetHealthMessage":
         options.targetHealth(instance, link, frame.message);
+        return;
+      case "LoadBalancerTrafficMessage":
+        options.traffic(instance, link, frame.message);
         return;
       case "ServiceConnectSubscription":
         options.subscribed(instance, link, frame.message);

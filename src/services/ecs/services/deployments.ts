@@ -108,9 +108,11 @@ function deploymentOf(deps: ServiceDeps, scope: Scope, service: ServiceRecord, r
   const arnOf = (revision: string) => serviceArns.revision(scope, service.cluster, service.name, revision);
   const breaker = record.configuration.deploymentCircuitBreaker;
   const over = record.outcome !== "IN_PROGRESS" && record.outcome !== "PENDING";
-  const tripped = record.rollback !== undefined || (record.rolloutState === "FAILED" && record.outcome !== "STOPPED");
+  const alarmed = record.alarms?.triggered ?? [];
+  const failed = record.rollback !== undefined || (record.rolloutState === "FAILED" && record.outcome !== "STOPPED");
   const { alarms } = record.configuration;
   const { shift } = record;
+  const tripped = failed && alarmed.length === 0;
   return {
     ...briefOf(scope, service, record),
     stoppedAt: date(record.stoppedAt),
@@ -143,8 +145,15 @@ function deploymentOf(deps: ServiceDeps, scope: Scope, service: ServiceRecord, r
       threshold: breakerThreshold(record.configuration, service.desiredCount),
     },
     alarms: {
-      status: !alarms?.enable ? "DISABLED" : over ? "MONITORING_COMPLETE" : "MONITORING",
-      ...(alarms ? { alarmNames: [...alarms.alarmNames], triggeredAlarmNames: [] } : {}),
+      status:
+        alarmed.length > 0
+          ? "TRIGGERED"
+          : !alarms?.enable || record.alarms?.watched === false
+            ? "DISABLED"
+            : over
+              ? "MONITORING_COMPLETE"
+              : "MONITORING",
+      ...(alarms ? { alarmNames: [...alarms.alarmNames], triggeredAlarmNames: [...alarmed] } : {}),
     },
   };
 }

@@ -125,6 +125,8 @@ export function checkCreate(input: CreateServiceRequest, definition: TaskDefinit
       throw invalid(
         `The ${input.deploymentConfiguration!.strategy} deployment strategy is supported with the ECS deployment controller only.`,
       );
+    if (input.deploymentConfiguration?.alarms?.enable)
+      throw invalid("Deployment alarms are supported with the ECS deployment controller only.");
   } else if (!definition) throw invalid("TaskDefinition is required.");
   checkPlacementOf(input);
   checkRebalancing(input, input.placementStrategy, input.deploymentConfiguration?.maximumPercent ?? 200);

@@ -101,6 +101,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       reconcilers.connectionChanged(instance);
     },
     targetHealth: (...report) => balancers.targetHealth(...report),
+    traffic: (...report) => balancers.traffic(...report),
     subscribed: (...subscription) => connect.subscribed(...subscription),
     instances: (...report) => instances.report(...report),
   });

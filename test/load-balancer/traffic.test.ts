@@ -1,0 +1,151 @@
+/** What HAProxy has carried: every request once, over reloads, targets that come and go, and a driver that starts again. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Traffic } from "#load-balancer/traffic.ts";
+import { load } from "./load.ts";
+import { bench, forward, freePort, get, groupOf, pause, single, until, web, type Bench } from "./support.ts";
+
+/** Adds up what is reported. */
+function sums(made: Bench) {
+  const total = { requests: 0, answers: {} as Record<string, number>, own: {} as Record<string, number>, times: [] as [number, number][] };
+  let last: Traffic | undefined;
+  const add = (to: Record<string, number>, counts: Readonly<Record<string, number>>) => {
+    for (const [name, count] of Object.entries(counts)) to[name] = (to[name] ?? 0) + count;
+  };
+  return {
+    ...total,
+    total,
+    last: () => last!,
+    async read() {
+      last = await made.balancers.traffic();
+      for (const group of last.targetGroups) {
+        total.requests += group.requests;
+        add(total.answers, group.answers);
+        total.times.push(...group.times.map(([seconds, count]): [number, number] => [seconds, count]));
+      }
+      for (const balancer of last.loadBalancers) add(total.own, balancer.answers);
+      return total;
+    },
+  };
+}
+
+const percentile = (times: readonly (readonly [number, number])[], p: number) => {
+  const sorted = times.toSorted(([a], [b]) => a - b);
+  const all = sorted.reduce((sum, [, count]) => sum + count, 0);
+  let seen = 0;
+  return sorted.find(([, count]) => (seen += count) >= (all * p) / 100)?.[0] ?? Number.NaN;
+};
+
+test("answers are counted by who gave them, times as the targets took them", async () => {
+  await using one = await web("one", (incoming, response) => {
+    const [, what = ""] = (incoming.url ?? "").split("/");
+    if (what === "close") return void incoming.socket.destroy();
+    if (what === "hang") return;
+    response.statusCode = Number(what) || 200;
+    if (what === "slow") setTimeout(() => response.end("slow"), 250);
+    else response.end("one");
+  });
+  await using made = bench();
+  const port = await freePort();
+  const dead = await freePort();
+  const checked = { healthCheck: { disabled: true } } as const;
+  const path = (id: string, priority: number, text: string, ...groups: string[]) =>
+    ({ id, priority, conditions: [{ field: "path-pattern", values: [text] }], action: forward(...groups) }) as const;
+  const rules = [
+    path("dead", 1, "/dead", "dead"),
+    path("empty", 2, "/empty", "empty"),
+    { ...path("gone", 3, "/gone"), action: { type: "redirect", statusCode: 302, path: "/" } } as const,
+    { ...path("fixed", 4, "/fixed"), action: { type: "fixed-response", statusCode: 404 } } as const,
+  ];
+  const groups = [groupOf("g", [one], checked), groupOf("dead", [{ port: dead }], checked), groupOf("empty", [], checked)];
+  await made.balancers.apply(single(port, groups, { rules }, { idleTimeout: 1 }));
+  const said = sums(made);
+  for (let i = 0; i < 20; i++) assert.equal((await get(port)).status, 200);
+  for (let i = 0; i < 4; i++) await get(port, "/slow");
+  for (const [what, status, times] of [
+    ["304", 304, 3],
+    ["404", 404, 2],
+    ["500", 500, 5],
+    ["503", 503, 2],
+    ["gone", 302, 3],
+    ["fixed", 404, 4],
+    ["close", 502, 2],
+    ["dead", 502, 1],
+    ["empty", 503, 3],
+    ["hang", 504, 1],
+  ] as const)
+    for (let i = 0; i < times; i++) assert.equal((await get(port, `/${what}`)).status, status, what);
+  await until(async () => (await said.read()).own["504"], "the line of the last one");
+  const { total } = said;
+  assert.deepEqual(total.answers, { "2XX": 24, "3XX": 3, "4XX": 2, "5XX": 7 });
+  assert.deepEqual(total.own, { "3XX": 3, "4XX": 4, "5XX": 7, 502: 3, 503: 3, 504: 1 });
+  // Without those for which there was no target, and those that the load balancer answered by a rule.
+  assert.equal(total.requests, 24 + 3 + 2 + 7 + 2 + 1 + 1);
+  assert.equal(
+    total.times.reduce((sum, [, count]) => sum + count, 0),
+    36,
+  );
+  assert.ok(percentile(total.times, 50) < 0.1, `${percentile(total.times, 50)}`);
+  assert.ok(Math.abs(percentile(total.times, 99) - 0.25) < 0.05, `${percentile(total.times, 99)}`);
+  assert.deepEqual((await made.balancers.traffic()).targetGroups, [], "and nothing of it twice");
+});
+
+test("reloads, a target that leaves, a driver that starts again: every request is counted once", async () => {
+  await using one = await web("one", (_, response) => setTimeout(() => response.end("one"), 20));
+  await using two = await web("two");
+  await using made = bench();
+  const port = await freePort();
+  const snapshot = (timeout: number, ...webs: { readonly port: number }[]) =>
+    single(port, [groupOf("g", webs)], {}, { idleTimeout: timeout });
+  await made.balancers.apply(snapshot(60, one, two));
+  await made.state(one.port, "healthy");
+  await made.state(two.port, "healthy");
+  let said = sums(made);
+  const running = load(port, { clients: 8, everyMs: 1 });
+  for (let i = 1; i <= 4; i++) {
+    await pause(150);
+    await made.balancers.apply(snapshot(60 + i, one, two));
+    if (i % 2) await said.read();
+  }
+  await made.balancers.apply(snapshot(64, one));
+  await until(() => !made.balancers.health().some((each) => each.port === two.port), "it has drained", 20_000);
+  await made.balancers.apply(snapshot(64, one, two));
+  await made.state(two.port, "healthy");
+  await pause(200);
+  await made.balancers.close();
+  await pause(200);
+  const before = said.total;
+  made.again();
+  said = sums(made);
+  await made.balancers.apply(snapshot(64, one, two));
+  await pause(200);
+  const { failures } = await running.stop();
+  assert.deepEqual(failures, []);
+  const sent = running.sent();
+  // Kept connections hold an old process; what it carries is in each report.
+  await until(async () => before.requests + (await said.read()).requests >= sent, `of ${sent}`, 10_000).catch(() => {});
+  await pause(1200);
+  await said.read();
+  assert.equal(before.requests + said.total.requests, sent);
+  assert.equal((before.answers["2XX"] ?? 0) + (said.total.answers["2XX"] ?? 0), sent);
+  assert.deepEqual([before.own, said.total.own], [{}, {}]);
+  const all = [...before.times, ...said.total.times];
+  const timed = all.reduce((sum, [, count]) => sum + count, 0);
+  // HAProxy forgets times of what ends while it ends itself.
+  assert.ok(timed <= sent && timed > 0.8 * sent, `${timed} of ${sent}`);
+  await until(() => made.balancers.pids().length === 1, "old processes have ended", 10_000);
+});
+
+test("a network load balancer's flows and bytes", async () => {
+  await using one = await web("one", (_, response) => response.end("x".repeat(10_000)));
+  await using made = bench();
+  const port = await freePort();
+  const group = groupOf("g", [one], { protocol: "TCP", healthCheck: { disabled: true } });
+  await made.balancers.apply(single(port, [group], { protocol: "TCP" }, { kind: "network" }));
+  for (let i = 0; i < 7; i++) await get(port);
+  const { loadBalancers } = await made.balancers.traffic();
+  const { newConnections, bytes, protocols } = loadBalancers[0]!;
+  assert.equal(newConnections, 7);
+  assert.ok(bytes > 70_000 && bytes < 80_000, `${bytes}`);
+  assert.equal(protocols?.["TCP"]?.newConnections, 7);
+});
