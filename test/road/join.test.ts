@@ -1,6 +1,6 @@
 /** Issue 7: real machines join with `./gantry join` and one token; one that dies: its tasks are elsewhere in time, and when it comes back nothing runs twice. */
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -167,5 +167,125 @@ describe("machines join by a token", { skip: process.getuid?.() !== 0, timeout: 
     );
     assert.deepEqual(refused.tasks, []);
     assert.match(JSON.stringify(refused.failures), /ATTRIBUTE.*task-eni|task-eni/);
+  });
+});
+
+/** Tasks of the service by their marks: each writes a line when it starts, and touches its file as long as it lives. */
+async function seen(): Promise<{ readonly alive: readonly string[]; readonly starts: ReadonlyMap<string, number> }> {
+  const alive: string[] = [];
+  const starts = new Map<string, number>();
+  for (const name of await readdir(work)) {
+    const id = /^start-([0-9a-f]{32})$/.exec(name)?.[1];
+    if (id === undefined) continue;
+    starts.set(id, (await readFile(join(work, name), "utf8")).trim().split("\n").length);
+    const { mtimeMs } = await stat(join(work, `alive-${id}`)).catch(() => ({ mtimeMs: 0 }));
+    if (Date.now() - mtimeMs < 1_000) alive.push(id);
+  }
+  return { alive, starts };
+}
+
+const runs = `arn=$(wget -qO- $ECS_CONTAINER_METADATA_URI_V4/task | sed 's/.*"TaskARN":"\\([^"]*\\)".*/\\1/')
+id=\${arn##*/}
+echo started >> /seen/start-$id
+trap 'exit 0' TERM
+while :; do touch /seen/alive-$id; sleep 0.2; done`;
+
+async function tasksOn(): Promise<Map<string, string[]>> {
+  const { taskArns = [] } = await ecs.send(new ListTasksCommand({ cluster, serviceName: "web" }));
+  const tasks = taskArns.length === 0 ? [] : ((await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }))).tasks ?? []);
+  const found = new Map<string, string[]>();
+  for (const [address, { containerInstanceArn }] of await instances())
+    found.set(
+      address,
+      tasks.filter((task) => task.containerInstanceArn === containerInstanceArn).map(({ taskArn }) => taskArn!.split("/").at(-1)!),
+    );
+  return found;
+}
+
+/** The service has its tasks, all of them live, each was started once, and that stays so. */
+async function rests(count: number): Promise<void> {
+  await until(`${count} tasks and no more`, async () => {
+    const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: ["web"] }));
+    const { alive } = await seen();
+    const { runningCount, pendingCount } = services![0]!;
+    return alive.length === count && runningCount === count && pendingCount === 0 ? true : undefined;
+  });
+  await sleep(2_000);
+  const { alive, starts } = await seen();
+  assert.equal(alive.length, count);
+  assert.deepEqual([...new Set(starts.values())], [1], "no task was started twice");
+  const on = await tasksOn();
+  assert.deepEqual([...on.values()].flat().toSorted(), alive.toSorted(), "who runs is who is known to run");
+}
+
+describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_000 }, () => {
+  before(async () => {
+    await define("web", runs, { mountPoints: [{ sourceVolume: "seen", containerPath: "/seen" }] });
+    await ecs.send(new CreateServiceCommand({ cluster, serviceName: "web", taskDefinition: "web", desiredCount: 4 }));
+    await rests(4);
+    assert.deepEqual(
+      [...(await tasksOn()).values()].map(({ length }) => length),
+      [2, 2],
+    );
+  });
+
+  test("all its processes killed, its network cut: its tasks are on the other in time; it comes back, and nothing runs twice", async () => {
+    const began = Date.now();
+    await Promise.all([one.cut(), one.kill()]);
+    const died = (await tasksOn()).get(one.address)!;
+    await until("four tasks on the other", async () => {
+      const there = (await tasksOn()).get(two.address)!;
+      const { alive } = await seen();
+      return there.length === 4 && there.every((id) => alive.includes(id)) ? true : undefined;
+    });
+    const took = Date.now() - began;
+    process.stderr.write(`all elsewhere after ${(took / 1000).toFixed(1)} s, lost after ${lostSeconds} s\n`);
+    assert.ok(took < lostSeconds * 1000 + 10_000, `${took} ms`);
+    await rests(4);
+    await one.boot();
+    await one.mend();
+    await one.gantry("up", "--detach");
+    await rests(4);
+    const { tasks } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: died }));
+    assert.deepEqual([...new Set(tasks!.map(({ lastStatus }) => lastStatus))], ["STOPPED"]);
+    assert.ok((await instances()).get(one.address)!.agentConnected);
+  });
+
+  test("its network is cut and its tasks live on: they end once it is back, those in their place stay", async () => {
+    const old = (await tasksOn()).get(two.address)!;
+    assert.equal(old.length, 4);
+    await two.cut();
+    await until("four tasks on the other", async () => {
+      const there = (await tasksOn()).get(one.address)!;
+      const { alive } = await seen();
+      return there.length === 4 && there.every((id) => alive.includes(id)) ? true : undefined;
+    });
+    const { alive } = await seen();
+    assert.ok(
+      old.every((id) => alive.includes(id)),
+      "nobody could tell them to end",
+    );
+    await two.mend();
+    const began = Date.now();
+    await until("connected", async () => ((await instances()).get(two.address)!.agentConnected ? true : undefined));
+    const connectedAt = Date.now();
+    await until("the old ones have ended", async () => ((await seen()).alive.some((id) => old.includes(id)) ? undefined : true));
+    process.stderr.write(`back after ${connectedAt - began} ms, its old tasks ended ${Date.now() - connectedAt} ms later\n`);
+    await rests(4);
+  });
+
+  test("leave: its tasks are elsewhere first, then nothing of Gantry is on it", async () => {
+    await one.gantry("leave");
+    await rests(4);
+    assert.deepEqual([...(await instances()).keys()], [two.address]);
+    assert.deepEqual(
+      (await readdir(one.home)).filter((name) => !/^(log|run|supervisor\.)/.test(name)),
+      [],
+    );
+    assert.doesNotMatch(await gantry.gantry("nodes"), new RegExp(`${one.address}`));
+    await ecs.send(new DeleteServiceCommand({ cluster, service: "web", force: true }));
+    await gantry.gantry("nodes", "remove", /m-[0-9a-f]{17}/.exec(await gantry.gantry("nodes"))![0]);
+    await until("it is no instance any more", async () => ((await instances()).size === 0 ? true : undefined));
+    await assert.rejects(two.gantry("status"), /DOWN\s+container instance/);
   });
 });

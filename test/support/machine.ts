@@ -82,7 +82,7 @@ export async function startMachine(wire: Wire, index: number): Promise<Machine> 
   const turnOn = async () => {
     const args = [`--net=/run/netns/${namespace}`, "unshare", "--mount", "--propagation", "private", "--uts", "--ipc", "--pid", "--fork"];
     holder = spawn("nsenter", [...args, "--kill-child", "--mount-proc", "bash", "-euc", boot, "boot", scratch], {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "ignore"],
     });
     await new Promise<void>((resolve, reject) => {
       holder!.stdout!.once("data", () => resolve());

@@ -51,7 +51,7 @@ import { ServiceIndex } from "#reconcilers/services/index.ts";
 export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHook }): EcsTasks {
   const deps: EcsDeps & { readonly callHook?: CallHook } = { ...serverDeps, writer: createWriter(serverDeps.store) };
   const tasks = createEcsTasks(serverDeps, deps.writer);
-  const services = createEcsServices(deps, new ServiceIndex());
+  const services = createEcsServices(deps, new ServiceIndex(deps.config.lostSeconds * 1000));
   const capacity = createCapacityReconciler({
     ...deps,
     log: deps.log.child({ part: "capacity" }),

@@ -81,8 +81,12 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     log,
     links,
     changed: () => balancers.addressesChanged(),
+    gone(instance) {
+      if (links.setGone(instance)) reconcilers.connectionChanged(instance);
+    },
   });
   const acs = createAcs({
+    lostAfterMs: config.lostSeconds * 1000,
     store,
     clock,
     random,
