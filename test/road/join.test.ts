@@ -20,7 +20,7 @@ import {
 import { tlsFiles, trust } from "#platform/tls.ts";
 import { pushRoot } from "../../bench/image.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { layWire, type Machine, startMachine, type Wire } from "../support/machine.ts";
+import { layWire, type Machine, startMachine, type Wire } from "../../bench/machine.ts";
 import { makeRoot, sleep } from "../support/tasks.ts";
 
 const cluster = "fleet";

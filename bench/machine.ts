@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { removeRemains } from "#cli/remains.ts";
-import { repository } from "./gantry.ts";
+import { repository } from "./support.ts";
 
 const execute = promisify(execFile);
 const ip = (...args: string[]) => execute("ip", args);
@@ -22,6 +22,8 @@ export interface Wire {
 
 export interface Machine {
   readonly home: string;
+  /** Its first process, as this machine counts. */
+  readonly first: () => number;
   readonly address: string;
   /** Runs a command on it; rejects with what it printed. */
   run(command: readonly string[], options?: { readonly input?: string; readonly env?: Record<string, string> }): Promise<string>;
@@ -118,6 +120,7 @@ export async function startMachine(wire: Wire, index: number): Promise<Machine> 
   };
   return {
     home,
+    first: () => first,
     address,
     run,
     gantry: (...args) => run([join(repository, "gantry"), ...args]),
