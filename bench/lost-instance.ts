@@ -77,7 +77,7 @@ interface Side {
   readonly image: string;
 }
 
-async function serve({ ecs, image }: Side, cluster: string): Promise<void> {
+async function serve({ ecs, image }: Side, cluster: string, service = "bench"): Promise<void> {
   await ecs.send(
     new RegisterTaskDefinitionCommand({
       family: "bench",
@@ -85,10 +85,10 @@ async function serve({ ecs, image }: Side, cluster: string): Promise<void> {
       containerDefinitions: [{ name: "main", image, memory: 16, stopTimeout: 2, command }],
     }),
   );
-  await ecs.send(new CreateServiceCommand({ cluster, serviceName: "bench", taskDefinition: "bench", desiredCount: count }));
+  await ecs.send(new CreateServiceCommand({ cluster, serviceName: service, taskDefinition: "bench", desiredCount: count }));
   await allRun();
   await until("the service is at rest", async () => {
-    const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: ["bench"] }));
+    const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
     return services![0]!.runningCount === count && services![0]!.deployments![0]!.rolloutState === "COMPLETED";
   });
 }
@@ -182,12 +182,14 @@ async function joinedMachines(root: string): Promise<number[]> {
     const times: number[] = [];
     for (let i = 0; i < rounds; i++) {
       await connected(side, "fleet", 3);
-      await serve(side, "fleet");
+      // A service that drains keeps its name.
+      const service = `bench-${i}`;
+      await serve(side, "fleet", service);
       times.push(await death(() => Promise.all([victim.cut(), victim.kill()])));
       await victim.boot();
       await victim.mend();
       await victim.gantry("up", "--detach");
-      await side.ecs.send(new DeleteServiceCommand({ cluster: "fleet", service: "bench", force: true }));
+      await side.ecs.send(new DeleteServiceCommand({ cluster: "fleet", service, force: true }));
       await noneRuns();
     }
     return times;

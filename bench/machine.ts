@@ -64,8 +64,8 @@ ip link set lo up
 echo up
 exec sleep infinity`;
 
-/** `index`: 2 to 6, the last part of its address on the wire. */
-export async function startMachine(wire: Wire, index: number): Promise<Machine> {
+/** `index`: 2 to 6, the last part of its address on the wire. `outward`: a default route, by this machine. */
+export async function startMachine(wire: Wire, index: number, outward = true): Promise<Machine> {
   const home = await mkdtemp(join(tmpdir(), "gantry-machine-"));
   const scratch = await mkdtemp(join(tmpdir(), "gantry-cgroups-"));
   const namespace = `jn${label()}`;
@@ -77,7 +77,7 @@ export async function startMachine(wire: Wire, index: number): Promise<Machine> 
   await ip("link", "set", outside, "master", wire.bridge, "up");
   await ip("-n", namespace, "addr", "add", `${address}/29`, "dev", inside);
   await ip("-n", namespace, "link", "set", inside, "up");
-  await ip("-n", namespace, "route", "add", "default", "via", wire.address);
+  if (outward) await ip("-n", namespace, "route", "add", "default", "via", wire.address);
 
   let holder: ChildProcess | undefined;
   let first = 0;
