@@ -218,6 +218,33 @@ async function rests(count: number): Promise<void> {
   assert.deepEqual([...on.values()].flat().toSorted(), alive.toSorted(), "who runs is who is known to run");
 }
 
+test("a load balancer of the first machine reaches tasks of the others by their addresses", { timeout: 60_000 }, async () => {
+  const vpc = (await gantry.shell("aws ec2 describe-vpcs --query 'Vpcs[0].VpcId' --output text")).trim();
+  const subnets = (await gantry.shell("aws ec2 describe-subnets --query 'Subnets[].SubnetId' --output text")).trim().split(/\s+/).join(" ");
+  const made = await gantry.shell(`
+    group=$(aws elbv2 create-target-group --name web --protocol HTTP --port 80 --vpc-id ${vpc} --target-type instance \
+      --health-check-interval-seconds 5 --health-check-timeout-seconds 2 --healthy-threshold-count 2 --query 'TargetGroups[0].TargetGroupArn' --output text)
+    read -r balancer name <<<"$(aws elbv2 create-load-balancer --name web --subnets ${subnets} --query 'LoadBalancers[0].[LoadBalancerArn,DNSName]' --output text)"
+    aws elbv2 create-listener --load-balancer-arn "$balancer" --protocol HTTP --port 80 --default-actions "Type=forward,TargetGroupArn=$group" >/dev/null
+    security=$(aws elbv2 describe-load-balancers --names web --query 'LoadBalancers[0].SecurityGroups[0]' --output text)
+    aws ec2 authorize-security-group-ingress --group-id "$security" --protocol tcp --port 80 --cidr 0.0.0.0/0 >/dev/null
+    echo "$group $balancer $name"`);
+  const [targetGroupArn, balancer, name] = made.trim().split(" ");
+  await define("site", "mkdir /www; hostname >/www/index.html; exec httpd -f -p 80 -h /www", {
+    portMappings: [{ containerPort: 80, hostPort: 0 }],
+  });
+  const loadBalancers = [{ targetGroupArn, containerName: "main", containerPort: 80 }];
+  await ecs.send(new CreateServiceCommand({ cluster, serviceName: "site", taskDefinition: "site", desiredCount: 2, loadBalancers }));
+  const answers = new Set<string>();
+  await until("answers of both", async () => {
+    const answer = await fetch(`http://${name}/`).catch(() => undefined);
+    if (answer?.status === 200) answers.add(await answer.text());
+    return answers.size === 2 ? true : undefined;
+  });
+  await ecs.send(new DeleteServiceCommand({ cluster, service: "site", force: true }));
+  await gantry.shell(`aws elbv2 delete-load-balancer --load-balancer-arn ${balancer}`);
+});
+
 describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_000 }, () => {
   before(async () => {
     await define("web", runs, { mountPoints: [{ sourceVolume: "seen", containerPath: "/seen" }] });
