@@ -108,7 +108,10 @@ export interface AllocatedTask extends Resources {
 /** Key `/ecs/<account>/<region>/connection/<cluster>/<instance id>`. Writer: the ACS endpoint. Absent: never connected. */
 export interface ConnectionRecord {
   readonly connected: boolean;
+  /** Of one that is away: its last sign of life. */
   readonly since: number;
+  /** It is known, not only supposed, that nothing runs on its machine any more. */
+  readonly gone?: true;
 }
 
 export interface TaskServiceRegistry {

@@ -5,6 +5,7 @@ import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createConnectReconciler } from "#reconcilers/service-connect/reconciler.ts";
 import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
+import { createMachineAddresses } from "#reconcilers/load-balancers/machine-addresses.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
 import { createInstanceReconciler } from "#reconcilers/instances/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
@@ -74,8 +75,9 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     log,
     links,
     vpcs: () => vpcs,
-    addressOf: (id) => instances.addressOf(id),
+    addressOf: (id) => instances.addressOf(id) ?? machines.of(id),
   });
+  const machines = createMachineAddresses({ store, log, changed: () => balancers.addressesChanged() });
   const vpcs = createVpcReconciler({ store, clock, random, log, links, balancers: balancers.balancers });
   const connect = createConnectReconciler({ store, clock, random, log, links });
   const instances = createInstanceReconciler({
@@ -86,8 +88,12 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     log,
     links,
     changed: () => balancers.addressesChanged(),
+    gone(instance) {
+      if (links.setGone(instance)) reconcilers.connectionChanged(instance);
+    },
   });
   const acs = createAcs({
+    lostAfterMs: config.lostSeconds * 1000,
     store,
     clock,
     random,
@@ -96,6 +102,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     changed: (instance) => {
       if (closing) return;
       balancers.connectionChanged(instance);
+      machines.connectionChanged(instance);
       vpcs.connectionChanged(instance);
       instances.connectionChanged(instance);
       reconcilers.connectionChanged(instance);
@@ -147,6 +154,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     async start() {
       await timeline.start();
       balancers.start();
+      machines.start();
       vpcs.start();
       connect.start();
       instances.start();
