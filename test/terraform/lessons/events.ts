@@ -17,7 +17,10 @@ export const events: Lesson = {
       .replace('state               = "DISABLED"', 'state               = "ENABLED"')
       .replace("maximum_window_in_minutes = 15", "maximum_window_in_minutes = 30")
       .replaceAll('tags        = { team = "a" }', 'tags        = { team = "b", more = "c" }')
-      .replace('tags = { team = "a" }\n}\n\nresource "aws_scheduler_schedule" "report"', 'tags = { team = "b" }\n}\n\nresource "aws_scheduler_schedule" "report"'),
+      .replace(
+        'tags = { team = "a" }\n}\n\nresource "aws_scheduler_schedule" "report"',
+        'tags = { team = "b" }\n}\n\nresource "aws_scheduler_schedule" "report"',
+      ),
   applied(outputs) {
     assert.deepEqual(outputs["all"], {
       rule: "arn:aws:events:us-east-1:000000000000:rule/orders/paid",
