@@ -24,7 +24,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   registry: { may: ["platform", "store", "api", "model", "identity"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {
     may: ["platform", "store", "metrics", "api", "model", "identity", "scheduler", "agent-protocol", "load-balancer"],
-    because: "they read and write records, never call an operation",
+    because: "they read and write records; what they ask of an operation goes the API's own way, by its caller",
   },
   services: {
     may: ["platform", "store", "metrics", "api", "model", "identity", "scheduler", "reconcilers", "agent-protocol", "registry"],

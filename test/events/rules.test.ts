@@ -84,6 +84,8 @@ test("targets: what each kind needs, and what Gantry has not", async () => {
   await fails(targets("three", { ...ecs, DeadLetterConfig: { Arn: "arn:aws:sqs:us-east-1:000000000000:q" } }), "NotImplemented");
   const many = ["a", "b", "c", "d"].map((Id) => ({ Id, Arn: logGroupArn("/aws/events/x") }));
   await fails(targets("three", ...many), "LimitExceededException");
+  const elsewhere = clusterArn.replace("000000000000", "111122223333");
+  await fails(targets("three", { ...ecs, Arn: elsewhere }), "ValidationException", /account and region/);
   await fails(targets("none", ecs), "ResourceNotFoundException");
 });
 

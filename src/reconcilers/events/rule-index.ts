@@ -29,7 +29,7 @@ export class RuleIndex {
   /** Resolves once the index knows all that was written up to this revision; 0: all that there was. */
   reached(revision = 0): Promise<void> {
     this.#following ??= this.#follow();
-    if (this.#revision >= revision) return Promise.resolve();
+    if (this.#revision >= revision || this.#abort.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
   }
 
@@ -39,6 +39,7 @@ export class RuleIndex {
 
   async stop(): Promise<void> {
     this.#abort.abort();
+    for (const { resolve } of this.#waiting) resolve();
     await this.#following;
   }
 

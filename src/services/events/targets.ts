@@ -1,4 +1,5 @@
 import type * as Sdk from "@aws-sdk/client-eventbridge";
+import type { Scope } from "#model/ecs-keys.ts";
 import { problemOfInput } from "#model/events/input.ts";
 import { eventKeys, type RuleRecord, type RuleTarget } from "#model/events/records.ts";
 import { problemOfRetry } from "#model/events/retry.ts";
@@ -10,7 +11,7 @@ import { needRule } from "./rules.ts";
 const mostTargets = 5;
 
 /** Throws what is wrong with a target, whatever rule it is for. */
-function checkTarget(target: Sdk.Target): void {
+function checkTarget(target: Sdk.Target, { account, region }: Scope): void {
   const { Id: id = "", Arn: arn = "", RoleArn: role } = target;
   checkName("targets.member.id", id);
   const kind = kindOf(arn);
@@ -20,6 +21,8 @@ function checkTarget(target: Sdk.Target): void {
     throw errors.notYet(
       `Gantry has no targets such as ${arn}: a target is an ECS cluster, a log group, an API destination or an event bus.`,
     );
+  if (kind !== "event-bus" && !arn.startsWith(`arn:aws:${arn.split(":")[2]}:${region}:${account}:`))
+    throw errors.invalid(`Parameter ${arn} is not valid. Reason: Provided Arn is not of the rule's account and region.`);
   if (target.DeadLetterConfig?.Arn !== undefined) throw errors.notYet("Gantry has no queues: leave DeadLetterConfig out.");
   if (target.RetryPolicy) {
     const problem = problemOfRetry(target.RetryPolicy as Parameters<typeof problemOfRetry>[0]);
@@ -66,7 +69,7 @@ export const putTargets: Operation<Sdk.PutTargetsRequest, Sdk.PutTargetsResponse
   const { bus } = busOf(context, input.EventBusName);
   if (targets.length === 0) throw errors.constraint("targets", "[]", "have length greater than or equal to 1");
   if (targets.length > 100) throw errors.constraint("targets", `[${targets.length} targets]`, "have length less than or equal to 100");
-  for (const target of targets) checkTarget(target);
+  for (const target of targets) checkTarget(target, context);
   if (new Set(targets.map(({ Id }) => Id)).size < targets.length) throw errors.invalid("Target Ids must be unique.");
   await change(events, async (unit) => {
     const rule = await needRule(unit.get, context, bus, name);

@@ -10,13 +10,12 @@ import { type Deliver, serviceOf } from "./target.ts";
 export const logGroup: Deliver = async ({ caller }, record, payload) => {
   const { target, region, account, origin, event } = record;
   const logGroupName = /:log-group:([^:]+)/.exec(target.Arn)?.[1] ?? "";
-  const [logGroupRegion = region] = [target.Arn.split(":")[3]];
   const logStreamName = uuidOf(`${origin.arn} ${target.Id}`);
   const principal = asService(serviceOf(record), account);
   const ask = (operation: string, input: Readonly<Record<string, unknown>>) =>
     caller.call({
       principal,
-      region: logGroupRegion,
+      region,
       service: "logs",
       operation,
       input: { logGroupName, logStreamName, ...input },
