@@ -250,14 +250,14 @@ test("./gantry exec: streams, an end of input, exit codes", async () => {
   assert.deepEqual([failed.code, failed.stdout, failed.stderr], [9, `${sum}  -\n`, "wrong\n"]);
 });
 
-test("./gantry exec: what goes in comes out, megabytes of it", async () => {
+test("./gantry exec: what goes in comes out, megabytes of it", async (t) => {
   const bytes = randomBytes(6_000_000);
   await writeFile(join(work, "in"), bytes);
   const began = Date.now();
   const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- cat <${join(work, "in")} >${join(work, "out")}`;
   await execute("bash", ["-c", line], { env: gantry.env, timeout: 60_000 });
   assert.ok(bytes.equals(readFileSync(join(work, "out"))));
-  console.log(`${Math.round(bytes.length / 1000 / (Date.now() - began))} MB/s both ways`);
+  t.diagnostic(`${(bytes.length / 1000 / (Date.now() - began)).toFixed(1)} MB/s both ways, the start of the command line with it`);
 });
 
 test("./gantry exec in a terminal: raw, resized, its exit code", async () => {
@@ -451,7 +451,7 @@ describe("a session that goes on", () => {
     assert.equal(seen.text, `ready\r\n${expected}  -\r\n${Array.from({ length: 3000 }, (_, at) => `line ${at}\r\n`).join("")}over\r\n`);
   });
 
-  test("output without end waits for a reader, in little memory; several at once; its end by TerminateSession", async () => {
+  test("output without end waits for a reader, in little memory; several at once; its end by TerminateSession", async (t) => {
     let open_!: () => void;
     const gate = new Promise<void>((resolve) => (open_ = resolve));
     let held = false;
@@ -469,9 +469,11 @@ describe("a session that goes on", () => {
       beside.plugin.type(`echo pong''${at}\r`);
       await beside.shows(new RegExp(`pong${at}\r`));
     }
+    t.diagnostic(`20 round trips beside a flood: ${Date.now() - began} ms`);
     assert.ok(Date.now() - began < 5_000, `20 round trips took ${Date.now() - began} ms`);
     await delay(2_500);
     const grown = memory().map((now, at) => now - before[at]!);
+    t.diagnostic(`server and agent grew by ${grown.join(" and ")} KiB`);
     assert.ok(
       grown.every((kilobytes) => kilobytes < 30_000),
       `${grown}`,
