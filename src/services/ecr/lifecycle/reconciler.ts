@@ -13,8 +13,6 @@ import { expiringNow } from "./expiring.ts";
 /** A repository is looked at when nobody has changed it for a while, for a push is many changes; and at the latest after this while of changes without end. */
 export const quietMs = 60_000;
 export const longestQuietMs = 15 * 60_000;
-/** Images deleted in one transaction. */
-const atOnce = 500;
 
 export interface LifecycleDeps {
   readonly store: Store;
@@ -31,8 +29,8 @@ interface Wake {
 
 /**
  * Deletes the images that the repositories' lifecycle policies expire: a while after each change of a repository, and when an image reaches its age. AWS
- * promises no more than "within 24 hours". What is expired is decided in the repository's queue, from what it holds at that moment, in the transaction that
- * deletes it; the collector takes the blobs. Starting again looks at every repository with a policy.
+ * promises no more than "within 24 hours". What expires is decided from what the repository holds, and deleted only if nothing of that has changed
+ * (src/registry/expire.ts); the collector takes the blobs. Starting again looks at every repository with a policy.
  */
 export function createLifecycle({ store, images, clock, log }: LifecycleDeps): { start(): void; stop(): Promise<void> } {
   const changes = new Map<string, Wake>();
@@ -65,15 +63,13 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
     const now = clock.now();
     let again = now;
     try {
-      for (let removed = atOnce; removed === atOnce;) {
-        const gone = await images.expire(entry.value, (held) => {
-          const expiry = expiringNow(held, now);
-          ({ again } = expiry);
-          return expiry.digests.slice(0, atOnce);
-        });
-        removed = gone.length;
-        if (removed > 0) log.info({ repository: entry.value.name, images: gone }, "expired by the lifecycle policy");
-      }
+      const gone = await images.expire(entry.value, (held) => {
+        const expiry = expiringNow(held, now);
+        ({ again } = expiry);
+        return expiry.digests;
+      });
+      if (gone.length > 0)
+        log.info({ repository: entry.value.name, count: gone.length, images: gone.slice(0, 20) }, "expired by the lifecycle policy");
     } catch (error) {
       // Deleted meanwhile.
       if (error instanceof RegistryError && error.kind === "RepositoryUnknown") return;
