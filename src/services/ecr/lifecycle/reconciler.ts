@@ -6,7 +6,7 @@ import type { Images } from "#registry/images.ts";
 import { RegistryError } from "#registry/errors.ts";
 import { everything, isRepositoryKey, lifecycleKey } from "#registry/keys.ts";
 import type { LifecycleRecord, RepositoryRecord } from "#registry/records.ts";
-import { walk } from "#registry/walk.ts";
+import { eachEntry } from "#store/each-entry.ts";
 import type { Store } from "#store/store.ts";
 import { expiringNow } from "./expiring.ts";
 
@@ -94,11 +94,15 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
     await store.transaction({ compare: [{ key, revision: entry.revision }], writes: [{ put: lifecycleKey(entry.value), value }] });
   }
 
-  async function behind(): Promise<number> {
-    const { revision } = await store.list(everything, { limit: 1 });
-    for await (const { key, value } of walk<RepositoryRecord>(store, everything)) if (isRepositoryKey(key)) changed(key, value);
-    return revision;
-  }
+  const behind = () =>
+    eachEntry<RepositoryRecord>(
+      store,
+      everything,
+      (key, repository) => {
+        if (isRepositoryKey(key)) changed(key, repository);
+      },
+      stopped.signal,
+    );
 
   return {
     start() {
