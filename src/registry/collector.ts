@@ -7,10 +7,10 @@ import type { Guard } from "./guard.ts";
 import { everything, imagesPrefix, isRepositoryKey, layersPrefix, parseKey, repositoryKey } from "./keys.ts";
 import { gracePeriodMs } from "./layers.ts";
 import type { ImageRecord, LayerRecord, RepositoryRecord } from "./records.ts";
-import { pageSize, walk } from "./walk.ts";
 
 /** Blobs younger than this are left alone: no record may name them yet. Pins protect them as well; this spares them the look. */
 const youngMs = 60 * 60 * 1000;
+const pageSize = 1000;
 
 export interface Collected {
   /** Layers that repositories no longer hold. */
@@ -115,4 +115,14 @@ export function createCollector({ store, blobs, guard, clock, log }: CollectorDe
       return running;
     },
   };
+}
+
+/** All entries under `prefix`, read in pages: not of one revision. */
+async function* walk<T>(store: Store, prefix: string): AsyncGenerator<Entry<T>> {
+  for (let after: string | undefined; ;) {
+    const page = await store.list<T>(prefix, { limit: pageSize, after });
+    yield* page.entries;
+    if (!page.more) return;
+    after = page.entries.at(-1)?.key;
+  }
 }

@@ -6,6 +6,7 @@ import type { Unit, Writer } from "#store/unit.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { type Digest, digestOf } from "./blobs/digest.ts";
 import { imageDigestMismatch, layersMissing, referencedImagesMissing, RegistryError, repositoryUnknown, tagImmutable } from "./errors.ts";
+import { expireImages, type Held } from "./expire.ts";
 import type { Guard } from "./guard.ts";
 import { imageKey, imagesPrefix, layerKey, referrerKey, repositoryKey, tagKey, tagsPrefix } from "./keys.ts";
 import { imageSize, type Manifest, parseManifest, requiredBlobs } from "./manifest.ts";
@@ -44,20 +45,10 @@ export interface Images {
   removeTag(repository: RepositoryRecord, tag: string, andImage: boolean): Promise<{ readonly digest: Digest } | undefined>;
   /** Removes an image and all its tags, which it returns. Throws ImageReferenced while an index of the repository names it. Undefined: no such image. */
   remove(repository: RepositoryRecord, digest: Digest): Promise<{ readonly tags: readonly string[] } | undefined>;
-  /**
-   * Removes those that `choose` names, in its order, out of the images and tags that the repository holds at that moment: whatever changes them waits.
-   * An image that a remaining index names stays. Returns what was removed.
-   */
+  /** Removes those that `choose` names: see expire.ts. Returns what was removed. */
   expire(repository: RepositoryRecord, choose: (held: Held) => readonly Digest[]): Promise<readonly Digest[]>;
   /** Notes that the image was pulled. Never fails the pull. */
   pulled(repository: RepositoryRecord, image: ImageRecord): Promise<void>;
-}
-
-/** A repository at one moment. */
-export interface Held {
-  readonly repository: RepositoryRecord;
-  readonly images: readonly ImageRecord[];
-  readonly tags: ReadonlyMap<Digest, readonly string[]>;
 }
 
 export interface ImagesDeps {
@@ -121,13 +112,9 @@ export function createImages({ store, writer, blobs, guard, clock, random, metri
       const message = `Requested image referenced by manifest list: [${other.digest}]`;
       throw new RegistryError("ImageReferenced", message, { digest: image.digest, by: other.digest });
     }
-    deleteImage(unit, current, image);
-    count(unit, current, -1);
-  }
-
-  function deleteImage(unit: Unit, current: RepositoryRecord, image: ImageRecord): void {
     unit.delete(imageKey(current, image.digest));
     if (image.subject) unit.delete(referrerKey(current, image.subject, image.digest));
+    count(unit, current, -1);
   }
 
   const tagsOf = async (unit: Unit, current: RepositoryRecord, digest: Digest) => {
@@ -207,28 +194,7 @@ export function createImages({ store, writer, blobs, guard, clock, random, metri
         return { tags };
       }),
 
-    expire: (repository, choose) =>
-      change(repository, async (unit, current) => {
-        const images = [...(await unit.list<ImageRecord>(imagesPrefix(current))).values()];
-        const prefix = tagsPrefix(current);
-        const all = [...(await unit.list<TagRecord>(prefix))].map(([key, { digest }]) => ({ tag: key.slice(prefix.length), digest }));
-        const tags = new Map([...Map.groupBy(all, ({ digest }) => digest)].map(([digest, own]) => [digest, own.map(({ tag }) => tag)]));
-        const left = new Map(images.map((image) => [image.digest, image]));
-        const holders = new Map<Digest, number>();
-        for (const { manifests = [] } of images) for (const digest of manifests) holders.set(digest, (holders.get(digest) ?? 0) + 1);
-        const removed: Digest[] = [];
-        for (const digest of choose({ repository: current, images, tags })) {
-          const image = left.get(digest);
-          if (!image || (holders.get(digest) ?? 0) > 0) continue;
-          left.delete(digest);
-          for (const child of image.manifests ?? []) holders.set(child, holders.get(child)! - 1);
-          for (const tag of tags.get(digest) ?? []) unit.delete(tagKey(current, tag));
-          deleteImage(unit, current, image);
-          removed.push(digest);
-        }
-        if (removed.length > 0) count(unit, current, -removed.length);
-        return removed;
-      }),
+    expire: (repository, choose) => expireImages(store, repository, choose),
 
     async pulled(repository, image) {
       // Of an image for several platforms the manifest that follows its index counts. Source: "Amazon ECR repository metrics".

@@ -7,6 +7,7 @@ import type { ServerPart } from "#api/contract.ts";
 import { FakeClock } from "#platform/fake-clock.ts";
 import { repositoryKey } from "#registry/keys.ts";
 import type { RepositoryRecord } from "#registry/records.ts";
+import { createRegistry } from "#registry/registry.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { quietMs } from "#services/ecr/lifecycle/reconciler.ts";
 import { untaggedGraceMs } from "#services/ecr/lifecycle/expiring.ts";
@@ -311,4 +312,31 @@ test("a server that starts again looks at all policies", async () => {
   await evaluated("again");
   await eventually("again", ["v2"]);
   await part.stop!();
+});
+
+test("images that expire while others push them and tag them: no tag leads nowhere, and the count is right", async () => {
+  await create("busy");
+  const { deps } = registry.server;
+  // With a queue of its own: only revisions hold them apart.
+  const other = createRegistry(deps);
+  const where = { account: "000000000000", region: "us-east-1" };
+  let expired = 0;
+  for (let round = 0; round < 15; round++) {
+    const repository = await other.repositories.get(where, "busy");
+    const pushes = [1, 2, 3].map((each) => registry.pushImage("busy", `t${round}-${each}`, [`busy ${each}`]));
+    const looks = [1, 2].map(async () => {
+      await new Promise((resolve) => setTimeout(resolve, round));
+      const gone = await other.images.expire(repository, ({ images }) => images.map(({ digest }) => digest));
+      expired += gone.length;
+    });
+    await Promise.all([...pushes, ...looks]);
+    const [images, tags] = [await other.images.list(repository), await other.images.tags(repository)];
+    for (const [tag, digest] of tags)
+      assert.ok(
+        images.some((image) => image.digest === digest),
+        tag,
+      );
+    assert.equal((await other.repositories.get(where, "busy")).images, images.length);
+  }
+  assert.ok(expired > 0);
 });

@@ -1,5 +1,5 @@
 import { dayMs, evaluateLifecycle, type LifecycleImage, type LifecycleRule, parseLifecyclePolicy } from "#model/image-lifecycle/index.ts";
-import type { Held } from "#registry/images.ts";
+import type { Held } from "#registry/expire.ts";
 import type { ImageRecord } from "#registry/records.ts";
 
 /**

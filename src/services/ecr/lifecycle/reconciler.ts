@@ -6,15 +6,13 @@ import type { Images } from "#registry/images.ts";
 import { RegistryError } from "#registry/errors.ts";
 import { everything, isRepositoryKey, lifecycleKey } from "#registry/keys.ts";
 import type { LifecycleRecord, RepositoryRecord } from "#registry/records.ts";
-import { walk } from "#registry/walk.ts";
+import { eachEntry } from "#store/each-entry.ts";
 import type { Store } from "#store/store.ts";
 import { expiringNow } from "./expiring.ts";
 
 /** A repository is looked at when nobody has changed it for a while, for a push is many changes; and at the latest after this while of changes without end. */
 export const quietMs = 60_000;
 export const longestQuietMs = 15 * 60_000;
-/** Images deleted in one transaction. */
-const atOnce = 500;
 
 export interface LifecycleDeps {
   readonly store: Store;
@@ -31,8 +29,8 @@ interface Wake {
 
 /**
  * Deletes the images that the repositories' lifecycle policies expire: a while after each change of a repository, and when an image reaches its age. AWS
- * promises no more than "within 24 hours". What is expired is decided in the repository's queue, from what it holds at that moment, in the transaction that
- * deletes it; the collector takes the blobs. Starting again looks at every repository with a policy.
+ * promises no more than "within 24 hours". What expires is decided from what the repository holds, and deleted only if nothing of that has changed
+ * (src/registry/expire.ts); the collector takes the blobs. Starting again looks at every repository with a policy.
  */
 export function createLifecycle({ store, images, clock, log }: LifecycleDeps): { start(): void; stop(): Promise<void> } {
   const changes = new Map<string, Wake>();
@@ -65,15 +63,13 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
     const now = clock.now();
     let again = now;
     try {
-      for (let removed = atOnce; removed === atOnce;) {
-        const gone = await images.expire(entry.value, (held) => {
-          const expiry = expiringNow(held, now);
-          ({ again } = expiry);
-          return expiry.digests.slice(0, atOnce);
-        });
-        removed = gone.length;
-        if (removed > 0) log.info({ repository: entry.value.name, images: gone }, "expired by the lifecycle policy");
-      }
+      const gone = await images.expire(entry.value, (held) => {
+        const expiry = expiringNow(held, now);
+        ({ again } = expiry);
+        return expiry.digests;
+      });
+      if (gone.length > 0)
+        log.info({ repository: entry.value.name, count: gone.length, images: gone.slice(0, 20) }, "expired by the lifecycle policy");
     } catch (error) {
       // Deleted meanwhile.
       if (error instanceof RegistryError && error.kind === "RepositoryUnknown") return;
@@ -98,11 +94,15 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
     await store.transaction({ compare: [{ key, revision: entry.revision }], writes: [{ put: lifecycleKey(entry.value), value }] });
   }
 
-  async function behind(): Promise<number> {
-    const { revision } = await store.list(everything, { limit: 1 });
-    for await (const { key, value } of walk<RepositoryRecord>(store, everything)) if (isRepositoryKey(key)) changed(key, value);
-    return revision;
-  }
+  const behind = () =>
+    eachEntry<RepositoryRecord>(
+      store,
+      everything,
+      (key, repository) => {
+        if (isRepositoryKey(key)) changed(key, repository);
+      },
+      stopped.signal,
+    );
 
   return {
     start() {
