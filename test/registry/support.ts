@@ -7,6 +7,7 @@ import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { createEcr } from "#services/ecr/index.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
+import type { MetricSink } from "#platform/metric-sink.ts";
 import { startServer, type TestServer } from "#test/support/http.ts";
 
 export const digestOf = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -58,10 +59,12 @@ export interface Options {
   readonly open?: boolean;
   readonly config?: Partial<Config>;
   readonly clock?: Clock;
+  readonly metrics?: MetricSink;
 }
 
 export async function startRegistry(options: Options = {}): Promise<TestRegistry> {
-  const server = await startServer({ parts: (deps) => [createEcr(deps)], ...options });
+  const { metrics, ...more } = options;
+  const server = await startServer({ parts: (deps) => [createEcr({ ...deps, ...(metrics ? { metrics } : {}) })], ...more });
   const client = new ECRClient(server.sdk());
   const { authorizationData } = await client.send(new GetAuthorizationTokenCommand({}));
   const password = Buffer.from(authorizationData![0]!.authorizationToken!, "base64").toString().slice("AWS:".length);

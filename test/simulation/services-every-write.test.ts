@@ -147,7 +147,8 @@ for (const [name, strategy] of [
           throw new Error(`killed ${after ? "behind" : "before"} write ${killAt}: ${(error as Error).message}`, { cause: error });
         });
         // How many of the second there were when the alarm came depends on when that was.
-        if (!strategy?.alarms) assert.deepEqual(end.started, started, `killed ${after ? "behind" : "before"} write ${killAt}: other tasks were started`);
+        if (!strategy?.alarms)
+          assert.deepEqual(end.started, started, `killed ${after ? "behind" : "before"} write ${killAt}: other tasks were started`);
       }
     }
     t.diagnostic(`${writes} writes`);

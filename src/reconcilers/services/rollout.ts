@@ -98,7 +98,13 @@ function fail(
     failedTasks,
     rolloutState: "FAILED",
     rolloutStateReason: why,
-    outcome: rollsBack ? "ROLLBACK_IN_PROGRESS" : stopped ? "STOPPED" : rollback || by === "breaker" || by === "alarm" ? "ROLLBACK_FAILED" : "STOPPED",
+    outcome: rollsBack
+      ? "ROLLBACK_IN_PROGRESS"
+      : stopped
+        ? "STOPPED"
+        : rollback || by === "breaker" || by === "alarm"
+          ? "ROLLBACK_FAILED"
+          : "STOPPED",
     outcomeReason: why,
     updatedAt: now,
     ...(source ? { status: "ACTIVE" as const } : {}),

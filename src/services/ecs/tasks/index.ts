@@ -1,11 +1,13 @@
-import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { Gauge, Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
+import { parseArn } from "#model/arn.ts";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createConnectReconciler } from "#reconcilers/service-connect/reconciler.ts";
 import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
+import type { BalancerTotals } from "#reconcilers/load-balancers/published.ts";
 import { createInstanceReconciler } from "#reconcilers/instances/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
@@ -15,6 +17,7 @@ import { createAcs } from "../agent-endpoint/acs.ts";
 import { acsPrefix, createDoors, tcsPrefix } from "../agent-endpoint/doors.ts";
 import { payloadTaskOf } from "../agent-endpoint/payload.ts";
 import { createTcs, type LatestMetrics } from "../agent-endpoint/tcs.ts";
+import { connectMeasurements } from "../agent-endpoint/connect-totals.ts";
 import { createTimeline } from "../agent-endpoint/timeline.ts";
 import type { Acs } from "../agent-endpoint/acs.ts";
 import type { Tcs } from "../agent-endpoint/tcs.ts";
@@ -35,6 +38,22 @@ export interface EcsTasks extends ServerPart {
   metrics(taskArn: string): LatestMetrics | undefined;
   /** Resolves when the background work has nothing to do. */
   idle(): Promise<void>;
+}
+
+function balancerGauges(totals: BalancerTotals | undefined): Gauge[] {
+  if (!totals) return [];
+  const counter = (name: string, help: string, value: number): Gauge => ({
+    name: `gantry_load_balancer_${name}_total`,
+    help,
+    value,
+    type: "counter",
+  });
+  return [
+    counter("requests", "Requests that load balancers gave to targets.", totals.requests),
+    counter("target_errors", "Answers of targets with 5xx.", totals.targetErrors),
+    counter("own_errors", "Answers with 5xx that load balancers gave themselves.", totals.ownErrors),
+    counter("bytes", "Bytes from and to clients of load balancers.", totals.bytes),
+  ];
 }
 
 /** Tasks of ECS and the endpoints of the agents that run them. */
@@ -101,11 +120,18 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     instances: (...report) => instances.report(...report),
   });
   const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
+  const { metrics } = deps;
   const tcs = createTcs({
     clock,
     random,
     log,
     used: ecsMetrics?.observe,
+    connected:
+      metrics &&
+      ((taskArn, wrappers) => {
+        const arn = parseArn(taskArn);
+        if (arn) metrics.put({ account: arn.account, region: arn.region }, "AWS/ECS", connectMeasurements(wrappers, clock.now()));
+      }),
     isOn: (...task) => isTaskOn(taskDeps, ...task),
     health: (...report) => reportHealth(taskDeps, ...report),
   });
@@ -168,7 +194,10 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       tcs.forgetAll();
       await reconcilers.startOver();
     },
-    gauges: () => [{ name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length }],
+    gauges: () => [
+      { name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length },
+      ...balancerGauges(balancers.totals()),
+    ],
     async status() {
       const count = links.instances().length;
       return { name: "ecs-tasks", detail: `${count} ${count === 1 ? "agent" : "agents"} connected` };
