@@ -84,25 +84,28 @@ const units: Readonly<Record<string, string>> = {
  * Developer Guide, "Amazon ECS CloudWatch metrics".
  */
 export function connectMeasurements(wrappers: readonly GeneralMetricsWrapper[], at: number): Measurement[] {
-  return wrappers.flatMap(({ dimensions = [], generalMetrics = [] }) => {
-    const value = (name: string) => dimensions.find(({ key }) => key === name)?.value;
+  return wrappers.flatMap(({ dimensions, generalMetrics }) => {
+    if (!Array.isArray(dimensions) || !Array.isArray(generalMetrics)) return [];
+    const value = (name: string) => (dimensions as GeneralMetricsWrapper["dimensions"]).find(({ key }) => key === name)?.value;
     const [ClusterName, ServiceName, name] = [value("ClusterName"), value("ServiceName"), value("DiscoveryName")];
     if (!ClusterName || !ServiceName || !name) return [];
-    return generalMetrics.flatMap(({ metricName, metricValues, metricCounts }): Measurement[] => {
-      const known = Array.isArray(metricValues) && metricValues.length > 0 && metricValues.every((each) => Number.isFinite(each));
-      if (typeof metricName !== "string" || !known) return [];
-      const own: Record<string, string> = ofTargets.test(metricName) ? { TargetDiscoveryName: name } : { DiscoveryName: name };
-      const counts = metricValues.map((_, index) => Math.max(1, Math.floor(metricCounts?.[index] ?? 1) || 1));
-      const unit = units[metricName] ?? "Count";
-      return [own, { ...own, ServiceName, ClusterName }].map((each) => ({
-        name: metricName,
-        unit,
-        dimensions: each,
-        at,
-        values: metricValues,
-        counts,
-      }));
-    });
+    return (generalMetrics as GeneralMetricsWrapper["generalMetrics"]).flatMap(
+      ({ metricName, metricValues, metricCounts }): Measurement[] => {
+        const known = Array.isArray(metricValues) && metricValues.length > 0 && metricValues.every((each) => Number.isFinite(each));
+        if (typeof metricName !== "string" || !known) return [];
+        const own: Record<string, string> = ofTargets.test(metricName) ? { TargetDiscoveryName: name } : { DiscoveryName: name };
+        const counts = metricValues.map((_, index) => Math.max(1, Math.floor(metricCounts?.[index] ?? 1) || 1));
+        const unit = units[metricName] ?? "Count";
+        return [own, { ...own, ServiceName, ClusterName }].map((each) => ({
+          name: metricName,
+          unit,
+          dimensions: each,
+          at,
+          values: metricValues,
+          counts,
+        }));
+      },
+    );
   });
 }
 
