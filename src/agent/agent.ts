@@ -248,10 +248,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
           });
         },
         opened: (socket) => {
-          balancing.connected(
-            (message) => socket.send({ type: "TargetHealthMessage", message }),
-            (message) => socket.send({ type: "LoadBalancerTrafficMessage", message }),
-          );
+          balancing.connected((frame) => socket.send(frame));
           connect.connected((message) => socket.send({ type: "ServiceConnectSubscription", message }));
           // An instance has none within it.
           if (!config.ec2Instance) instances.connected((message) => socket.send({ type: "InstanceReportMessage", message }));

@@ -148,6 +148,8 @@ export interface Gauge {
   readonly name: string;
   readonly help: string;
   readonly value: number;
+  /** It only grows while the server lives. Default: a gauge. */
+  readonly type?: "counter";
 }
 
 /** What one part of the server (a service, the registry) brings to the whole. */

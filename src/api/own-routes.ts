@@ -46,7 +46,9 @@ export function ownRoutes(
 
 function gaugesOf(parts: readonly ServerPart[]): string {
   const gauges = parts.flatMap((part) => part.gauges?.() ?? []);
-  return gauges.map(({ name, help, value }) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`).join("");
+  return gauges
+    .map(({ name, help, value, type = "gauge" }) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)
+    .join("");
 }
 
 const message = (text: string) => JSON.stringify({ message: text });

@@ -5,7 +5,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "#platform/log.ts";
-import type { Process } from "./process.ts";
+import { isAlive, type Process } from "./process.ts";
 import { ask } from "./runtime-socket.ts";
 import { openSession, type Session } from "./session.ts";
 import { readStatistics, readTables, type Row } from "./statistics.ts";
@@ -20,6 +20,8 @@ export interface Counted {
   /** Connections now, by scope. */
   readonly active: ReadonlyMap<string, number>;
 }
+
+export const nothingCounted: Counted = { counters: new Map(), active: new Map() };
 
 export interface Counting {
   /** A process has begun. */
@@ -39,6 +41,7 @@ export interface Counting {
   gone(process: Process, backend: string, server: string): void;
   /** Something that HAProxy said in a line of its log. */
   add(scope: string, name: string): void;
+  /** Never fails: what could not be read is in the next one. */
   collect(current: Process | undefined): Promise<Counted>;
   /** Ends all conversations, so that processes that only wait for us end too. */
   close(): void;
@@ -152,7 +155,11 @@ export function createCounting({ directory, log }: { readonly directory: string;
       const active = new Map<string, number>();
       const all: Row[] = [];
       for (const each of [...replaced.values()]) all.push(...(await hear(each, true)));
-      if (current) all.push(...(await read(current, (text) => ask(current.socket, text))));
+      if (current && isAlive(current))
+        await read(current, (text) => ask(current.socket, text)).then(
+          (rows) => all.push(...rows),
+          (error: unknown) => log.warn({ err: error }, "what HAProxy has carried could not be read, trying again"),
+        );
       for (const row of all) if (row.active > 0) active.set(row.scope, (active.get(row.scope) ?? 0) + row.active);
       const counters = tally.drain();
       save();

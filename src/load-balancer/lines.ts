@@ -15,6 +15,36 @@ export interface Lines {
   close(): void;
 }
 
+/** What one HAProxy says of its servers, and of requests. */
+export interface Said {
+  readonly fds: readonly [events: number, access: number];
+  handedOver(): void;
+  forget(): void;
+}
+
+/** Both stay in `all` until they are forgotten. */
+export async function openBoth(
+  directory: string,
+  all: Set<Lines>,
+  onEvent: (line: string) => void,
+  onAccess: (line: string) => void,
+): Promise<Said> {
+  const events = await openLines(`${directory}/events`, onEvent);
+  const access = await openLines(`${directory}/access`, onAccess);
+  const both = [events, access];
+  for (const each of both) all.add(each);
+  return {
+    fds: [events.fd, access.fd],
+    handedOver: () => both.forEach((each) => each.handedOver()),
+    forget() {
+      for (const each of both) {
+        each.close();
+        all.delete(each);
+      }
+    },
+  };
+}
+
 export async function openLines(path: string, onLine: (line: string) => void): Promise<Lines> {
   rmSync(path, { force: true });
   await promisify(execFile)("mkfifo", ["-m", "600", path]);

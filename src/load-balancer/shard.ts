@@ -8,27 +8,27 @@ import { join } from "node:path";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { TargetHealth } from "./config.ts";
-import { openLines, type Lines } from "./lines.ts";
+import { openBoth, type Lines } from "./lines.ts";
 import { namespaceInode } from "./host.ts";
-import { openName } from "./names.ts";
-import { mapChanges, pathsBelow, type Plan, type ServerStart } from "./plan.ts";
+import { mapChanges, pathsBelow, type Plan } from "./plan.ts";
 import { recall, remember, sectionsText, writePlan } from "./files.ts";
 import { end, isAlive, signal, start, trimLog, type Process } from "./process.ts";
 import { readReport, readStates, type CheckReport } from "./reports.ts";
 import { ask, command, replaceMap } from "./runtime-socket.ts";
-import { createCounting, type Counted, type Counting } from "./counting.ts";
+import { createCounting, nothingCounted, type Counted, type Counting } from "./counting.ts";
 import { createDrains, type Drains } from "./drains.ts";
 import {
-  begin,
   drain,
   healthOf,
-  initial,
   initialOver,
+  recognized,
   register,
   reported,
   restored,
+  resumed,
   reweigh,
   seen,
+  startOf,
   without,
   type Step,
   type Tracked,
@@ -46,8 +46,6 @@ export interface ShardOptions {
   readonly onHealth: (health: TargetHealth) => void;
   readonly onAccess: (message: string) => void;
 }
-
-const nothing: Counted = { counters: new Map(), active: new Map() };
 
 /** More old processes than this: the oldest is ended, with whatever it still carries. */
 const mostOld = 30;
@@ -104,12 +102,7 @@ export class Shard {
 
   /** What it has carried since the last time. */
   counted(): Promise<Counted> {
-    return this.#inOrder(() => this.#counting.collect(this.#current && isAlive(this.#current) ? this.#current : undefined)).catch(
-      (error: unknown) => {
-        if (!this.#closed) this.#options.log.warn({ err: error }, "what HAProxy has carried could not be read, trying again");
-        return nothing;
-      },
-    );
+    return this.#inOrder(() => this.#counting.collect(this.#current)).catch(() => nothingCounted);
   }
 
   /** An answer of the load balancer's own. */
@@ -205,11 +198,7 @@ export class Shard {
     this.#told = undefined;
     await this.#recognize(plan);
     const now = clock.now();
-    const starts: ServerStart[] = [...plan.servers.values()].map((server) => {
-      const state = this.#tracked.get(server.name)?.state;
-      const unchecked = server.group.healthCheck.disabled ?? false;
-      return { server, up: unchecked || state === "healthy", open: !unchecked && (state === "healthy" || state === "unhealthy") };
-    });
+    const starts = [...plan.servers.values()].map((server) => startOf(server, this.#tracked.get(server.name)?.state));
     const socket = join(socketDirectory, `${++this.#generation}.sock`);
     const file = writePlan(directory, plan, starts, {
       statsSocket: socket,
@@ -219,16 +208,7 @@ export class Shard {
     const inode = this.#options.namespace === undefined ? undefined : await namespaceInode(this.#options.namespace);
     const previous = this.#current;
     this.#replaced = previous;
-    const events = await openLines(join(socketDirectory, "events"), (line) => this.#message(line));
-    const access = await openLines(join(socketDirectory, "access"), this.#options.onAccess);
-    const logs = [events, access];
-    for (const each of logs) this.#lines.add(each);
-    const forget = () => {
-      for (const each of logs) {
-        each.close();
-        this.#lines.delete(each);
-      }
-    };
+    const said = await openBoth(socketDirectory, this.#lines, (line) => this.#message(line), this.#options.onAccess);
     if (previous && isAlive(previous)) await this.#counting.replacing(previous);
     const process_ = await start({
       binary: this.#options.binary,
@@ -238,34 +218,25 @@ export class Shard {
       namespace: inode === undefined ? undefined : { name: this.#options.namespace!, inode },
       previous,
       clock,
-      logs: [events.fd, access.fd],
+      logs: said.fds,
       onExit: (which, how) => {
         // What it wrote last is still being read.
-        clock.after(1000, forget);
+        clock.after(1000, said.forget);
         this.#exited(which, how);
       },
     }).catch((error: unknown) => {
-      forget();
+      said.forget();
       if (previous) this.#counting.kept(previous);
       throw error;
     });
     this.#counting.begun(process_);
-    for (const each of logs) each.handedOver();
+    said.handedOver();
     log.info({ pid: process_.pid, previous: previous?.pid }, "HAProxy runs");
     this.#current = process_;
     if (previous && isAlive(previous)) this.#old.push(previous);
     this.#endOldest();
     this.#remember();
-    const steps: Step[] = [];
-    for (const server of plan.servers.values()) {
-      const tracked = this.#tracked.get(server.name);
-      if (server.group.healthCheck.disabled && tracked?.state !== "healthy")
-        this.#take({ tracked: restored(server, "healthy"), commands: [], removed: [] });
-      else if (tracked?.state === "healthy" || tracked?.state === "unhealthy") {
-        const step = { tracked: { ...tracked, server, first: false }, commands: begin(server, tracked.state === "healthy"), removed: [] };
-        steps.push(step);
-      } else steps.push(initial(server, now));
-    }
+    const steps = [...plan.servers.values()].map((server) => resumed(server, this.#tracked.get(server.name), now));
     // What drains does so in the process before, out of our sight: its delay is all that we can wait for, unless that process ends.
     for (const [name, tracked] of this.#tracked)
       if (!plan.servers.has(name)) {
@@ -344,11 +315,8 @@ export class Shard {
     if (this.#tracked.size > 0 || !this.#current || !isAlive(this.#current)) return;
     const states = readStates(await ask(this.#current.socket, "show servers state").catch(() => ""));
     for (const server of plan.servers.values()) {
-      const state = states.get(`${server.backend}/${server.name}`);
-      if (!state || state.maintenance) continue;
-      const checked = states.get(`${server.backend}/${openName(server.name)}`)?.maintenance === false;
-      if (state.up) this.#take({ tracked: restored(server, "healthy"), commands: [], removed: [] });
-      else if (checked) this.#take({ tracked: restored(server, "unhealthy"), commands: [], removed: [] });
+      const known = recognized(server, states);
+      if (known) this.#take({ tracked: restored(server, known), commands: [], removed: [] });
     }
   }
 

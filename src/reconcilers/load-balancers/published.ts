@@ -11,6 +11,16 @@ export interface BalancerMetrics {
   start(): void;
   stop(): void;
   take(message: LoadBalancerTrafficMessage): void;
+  /** Of all load balancers together, since the server began. */
+  totals(): BalancerTotals;
+}
+
+export interface BalancerTotals {
+  readonly requests: number;
+  /** Answers with 5xx: the targets', and the load balancers' own. */
+  readonly targetErrors: number;
+  readonly ownErrors: number;
+  readonly bytes: number;
 }
 
 const minuteMs = 60_000;
@@ -28,6 +38,17 @@ export function createBalancerMetrics(options: {
 }): BalancerMetrics {
   const { sink, clock, seen } = options;
   let cancel = () => {};
+  let totals: BalancerTotals = { requests: 0, targetErrors: 0, ownErrors: 0, bytes: 0 };
+
+  function sum({ loadBalancers, targetGroups }: LoadBalancerTrafficMessage): void {
+    const all = <T>(list: readonly T[], of: (one: T) => number) => list.reduce((whole, one) => whole + of(one), 0);
+    totals = {
+      requests: totals.requests + all(targetGroups, ({ requests }) => requests),
+      targetErrors: totals.targetErrors + all(targetGroups, ({ answers }) => answers["5XX"] ?? 0),
+      ownErrors: totals.ownErrors + all(loadBalancers, ({ answers }) => answers["5XX"] ?? 0),
+      bytes: totals.bytes + all(loadBalancers, ({ bytes }) => bytes),
+    };
+  }
 
   const tell = (list: readonly Published[]) => {
     for (const { scope, namespace, data } of list) sink.put(scope, namespace, data);
@@ -62,10 +83,12 @@ export function createBalancerMetrics(options: {
   return {
     start: schedule,
     stop: () => cancel(),
+    totals: () => totals,
     take(message) {
       const records = options.records();
       const now = clock.now();
       if (!records || !(message.at > now - oldestMs)) return;
+      sum(message);
       const groups = new Map(pictures(records).map((each) => [each.group.arn, each]));
       tell(trafficOf(message, records.loadBalancers.values(), groups, Math.min(message.at, now)));
     },

@@ -20,7 +20,7 @@ import type { Link, Links } from "../links.ts";
 import type { Balancers } from "../vpc/reconciler.ts";
 import { followCertificates, type Certificates } from "./certificates.ts";
 import { createHealthWriter } from "./health-writer.ts";
-import { createBalancerMetrics } from "./published.ts";
+import { type BalancerTotals, createBalancerMetrics } from "./published.ts";
 import { BalancerRecords } from "./records.ts";
 import { Reports } from "./seen.ts";
 import { publicAddressesOf, snapshotOf } from "./snapshot.ts";
@@ -37,6 +37,7 @@ export interface LoadBalancerReconciler {
   connectionChanged(instance: string): void;
   targetHealth(instance: string, link: Link, message: TargetHealthMessage): void;
   traffic(instance: string, link: Link, message: LoadBalancerTrafficMessage): void;
+  totals(): BalancerTotals | undefined;
   /** What `addressOf` says may be another. */
   addressesChanged(): void;
 }
@@ -245,6 +246,7 @@ export function createLoadBalancerReconciler(options: {
       reportsOf(link).take(message);
       if (host()?.link === link) health.wake();
     },
+    totals: () => metrics?.totals(),
     traffic(instance, link, message) {
       // Of one that has served before, what it still had to say counts too.
       if (links.get(instance) === link && able.get(instance)?.ec2InstanceId !== undefined) metrics?.take(message);

@@ -58,6 +58,16 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
     publicPool: deps.config.publicPool,
     scaleInAfterMs: deps.config.scaleInSeconds * 1000,
     requestOf: waitingRequestOf,
+    publish: ({ scope, cluster, capacityProvider, value, at }) =>
+      deps.metrics?.put(scope, "AWS/ECS/ManagedScaling", [
+        {
+          name: "CapacityProviderReservation",
+          unit: "Percent",
+          dimensions: { CapacityProviderName: capacityProvider, ClusterName: cluster },
+          at,
+          values: [value],
+        },
+      ]),
   });
   const sweep = createDefinitionSweep(deps);
   const meter = createMeter({ ...deps, log: deps.log.child({ part: "meter" }) });

@@ -1,6 +1,7 @@
 import type { Question } from "#api/contract.ts";
 import type { GeneralMetricsWrapper } from "#agent-protocol/service-connect.ts";
 import { parseArn } from "#model/arn.ts";
+import type { Measurement } from "#platform/metric-sink.ts";
 
 /** What Service Connect's proxies have counted for one discovery name since this server started, in CloudWatch's names. */
 export interface ConnectMetrics {
@@ -68,6 +69,44 @@ export class ConnectTotals {
   forget(): void {
     this.#totals.clear();
   }
+}
+
+/** Those that the target's side has in AWS: the applications' answers and how long they took. */
+const ofTargets = /^(HTTPCode_Target_|TargetResponseTime$|RequestCountPerTarget$|TargetProcessedBytes$|TargetTLS)/;
+const units: Readonly<Record<string, string>> = {
+  ProcessedBytes: "Bytes",
+  TargetProcessedBytes: "Bytes",
+  TargetResponseTime: "Milliseconds",
+};
+
+/**
+ * What one proxy reported, for CloudWatch: by the discovery name alone, and with cluster and service. Of an agent's message only what is well-formed; it comes from the network. Pure. Source: ECS
+ * Developer Guide, "Amazon ECS CloudWatch metrics".
+ */
+export function connectMeasurements(wrappers: readonly GeneralMetricsWrapper[], at: number): Measurement[] {
+  return wrappers.flatMap(({ dimensions, generalMetrics }) => {
+    if (!Array.isArray(dimensions) || !Array.isArray(generalMetrics)) return [];
+    const value = (name: string) => (dimensions as GeneralMetricsWrapper["dimensions"]).find(({ key }) => key === name)?.value;
+    const [ClusterName, ServiceName, name] = [value("ClusterName"), value("ServiceName"), value("DiscoveryName")];
+    if (!ClusterName || !ServiceName || !name) return [];
+    return (generalMetrics as GeneralMetricsWrapper["generalMetrics"]).flatMap(
+      ({ metricName, metricValues, metricCounts }): Measurement[] => {
+        const known = Array.isArray(metricValues) && metricValues.length > 0 && metricValues.every((each) => Number.isFinite(each));
+        if (typeof metricName !== "string" || !known) return [];
+        const own: Record<string, string> = ofTargets.test(metricName) ? { TargetDiscoveryName: name } : { DiscoveryName: name };
+        const counts = metricValues.map((_, index) => Math.max(1, Math.floor(metricCounts?.[index] ?? 1) || 1));
+        const unit = units[metricName] ?? "Count";
+        return [own, { ...own, ServiceName, ClusterName }].map((each) => ({
+          name: metricName,
+          unit,
+          dimensions: each,
+          at,
+          values: metricValues,
+          counts,
+        }));
+      },
+    );
+  });
 }
 
 /** `GET /_gantry/service-connect`: `{ metrics: ConnectMetrics[] }`. */

@@ -1,4 +1,5 @@
 import type { PublishHealthRequest, PublishMetricsRequest, TelemetryFromServer } from "#agent-protocol/messages.ts";
+import type { GeneralMetricsWrapper } from "#agent-protocol/service-connect.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
@@ -24,6 +25,8 @@ export interface TcsOptions {
   readonly log: Logger;
   /** What one task used, as it comes. */
   readonly used?: (task: LatestMetrics["task"]) => void;
+  /** What the Service Connect proxy of one task counted, as it comes. */
+  readonly connected?: ((taskArn: string, wrappers: readonly GeneralMetricsWrapper[]) => void) | undefined;
   /** Whether a task is on the instance: what an agent says of others' is passed over. */
   readonly isOn: (instance: string, taskArn: string) => Promise<boolean>;
   /** Health of the containers of one task of `instance` (its key in the store), by name. */
@@ -39,13 +42,15 @@ export interface Tcs {
   readonly connect: ConnectTotals;
 }
 
-export function createTcs({ clock, random, log, used, isOn, health }: TcsOptions): Tcs {
+export function createTcs({ clock, random, log, used, connected, isOn, health }: TcsOptions): Tcs {
   const channels = new Set<Channel>();
   const metrics = new Map<string, LatestMetrics>();
   const connect = new ConnectTotals();
 
   function remember(task: LatestMetrics["task"]): void {
-    connect.add(task.taskArn, listOf(task.serviceConnectMetricsWrapper), clock.now());
+    const wrappers = listOf(task.serviceConnectMetricsWrapper);
+    connect.add(task.taskArn, wrappers, clock.now());
+    if (wrappers.length > 0) connected?.(task.taskArn, wrappers);
     metrics.delete(task.taskArn);
     metrics.set(task.taskArn, { receivedAt: clock.now(), task });
     used?.(task);

@@ -1,12 +1,14 @@
-import type { Handler, RequestContext, ServerPart } from "#api/contract.ts";
+import type { Gauge, Handler, RequestContext, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import type { DiscoverPollEndpointResponse } from "@aws-sdk/client-ecs";
+import { parseArn } from "#model/arn.ts";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createConnectReconciler } from "#reconcilers/service-connect/reconciler.ts";
 import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
 import { createMachineAddresses } from "#reconcilers/load-balancers/machine-addresses.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
+import type { BalancerTotals } from "#reconcilers/load-balancers/published.ts";
 import { createInstanceReconciler } from "#reconcilers/instances/reconciler.ts";
 import { createVpcReconciler } from "#reconcilers/vpc/reconciler.ts";
 import { Links } from "#reconcilers/links.ts";
@@ -19,6 +21,7 @@ import { createExecHub } from "#reconcilers/exec/hub.ts";
 import { dataChannelDoor, execDoor } from "../exec/doors.ts";
 import { createExec, type Exec } from "../exec/index.ts";
 import { createTcs, type LatestMetrics } from "../agent-endpoint/tcs.ts";
+import { connectMeasurements } from "../agent-endpoint/connect-totals.ts";
 import { createTimeline } from "../agent-endpoint/timeline.ts";
 import type { Acs } from "../agent-endpoint/acs.ts";
 import type { Tcs } from "../agent-endpoint/tcs.ts";
@@ -41,6 +44,22 @@ export interface EcsTasks extends ServerPart {
   metrics(taskArn: string): LatestMetrics | undefined;
   /** Resolves when the background work has nothing to do. */
   idle(): Promise<void>;
+}
+
+function balancerGauges(totals: BalancerTotals | undefined): Gauge[] {
+  if (!totals) return [];
+  const counter = (name: string, help: string, value: number): Gauge => ({
+    name: `gantry_load_balancer_${name}_total`,
+    help,
+    value,
+    type: "counter",
+  });
+  return [
+    counter("requests", "Requests that load balancers gave to targets.", totals.requests),
+    counter("target_errors", "Answers of targets with 5xx.", totals.targetErrors),
+    counter("own_errors", "Answers with 5xx that load balancers gave themselves.", totals.ownErrors),
+    counter("bytes", "Bytes from and to clients of load balancers.", totals.bytes),
+  ];
 }
 
 /** Tasks of ECS and the endpoints of the agents that run them. */
@@ -115,11 +134,18 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
   const hub = createExecHub({ store, clock, random, sealer: deps.sealer, log, links });
   const exec = createExec({ ...taskDeps, hub });
   const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
+  const { metrics } = deps;
   const tcs = createTcs({
     clock,
     random,
     log,
     used: ecsMetrics?.observe,
+    connected:
+      metrics &&
+      ((taskArn, wrappers) => {
+        const arn = parseArn(taskArn);
+        if (arn) metrics.put({ account: arn.account, region: arn.region }, "AWS/ECS", connectMeasurements(wrappers, clock.now()));
+      }),
     isOn: (...task) => isTaskOn(taskDeps, ...task),
     health: (...report) => reportHealth(taskDeps, ...report),
   });
@@ -192,6 +218,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     gauges: () => [
       { name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length },
       { name: "gantry_exec_sessions", help: "Sessions of ECS Exec that have not ended.", value: hub.active },
+      ...balancerGauges(balancers.totals()),
     ],
     async status() {
       const count = links.instances().length;
