@@ -1,4 +1,5 @@
-import { ApiError, type Handler, type RequestContext } from "#api/contract.ts";
+import { ApiError, type Handler, type RequestContext, type ServerPart } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { readConfig } from "#platform/config.ts";
@@ -49,6 +50,12 @@ export interface WorldOptions {
   readonly callHook?: CallHook;
   /** Services that get a load balancer: by their names. */
   readonly balanced?: readonly string[];
+  /** Other services beside ECS; their operations are called `<service>:<operation>`. */
+  readonly more?: (deps: ServerDeps) => readonly ServerPart[];
+  /** Each server that has started. */
+  readonly started?: (part: Part) => void;
+  /** Each write, before it is in the picture. Throws where it must not be. */
+  readonly check?: (batch: WatchBatch, picture: Picture) => void;
 }
 
 const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
@@ -85,8 +92,10 @@ export class World {
   readonly balanced = new Map<string, Balanced>();
   readonly #fargate: boolean;
   readonly #callHook: CallHook;
+  readonly #options: WorldOptions;
 
   constructor(seed: number, options: WorldOptions) {
+    this.#options = options;
     this.#fargate = options.fargate ?? false;
     this.#callHook = options.callHook ?? (async () => ({ hookStatus: "SUCCEEDED" }));
     this.random = seededRandom(seed);
@@ -99,17 +108,17 @@ export class World {
     for (let i = 0; i < options.instances; i++) this.addInstance(seed * 1000 + i, options.chaos);
   }
 
-  /** A machine that has registered and whose agent has not connected yet. */
-  addInstance(seed: number, chaos = 0): ScriptedAgent {
+  /** A machine that has registered and whose agent has not connected yet. `ec2InstanceId`: of a local instance. */
+  addInstance(seed: number, chaos = 0, ec2InstanceId?: string): ScriptedAgent {
     const number = this.agents.length;
     const id = hex(number + 1);
-    this.#put(
-      ecsKeys.containerInstance(scope, cluster, id),
-      instanceRecord(cluster, id, {
+    this.#put(ecsKeys.containerInstance(scope, cluster, id), {
+      ...instanceRecord(cluster, id, {
         zone: number % 2 ? "us-east-1b" : "us-east-1a",
         ...(this.#fargate ? { attributes: { "gantry.fargate": "true" } } : {}),
       }),
-    );
+      ...(ec2InstanceId === undefined ? {} : { ec2InstanceId }),
+    });
     if (this.#fargate) this.#put(ecsKeys.fargateNode(scope, cluster, id), { ...scope, cluster, id });
     const agent = new ScriptedAgent({ instance: id, cluster, clock: this.clock, random: seededRandom(seed), door: this.#door, chaos });
     this.agents.push(agent);
@@ -147,21 +156,25 @@ export class World {
       now: () => this.clock.now(),
       after: (ms, action) => this.clock.after(ms, () => server.alive && action()),
     };
-    const part = createEcs({
+    const deps = {
       store: session.store,
       clock,
       random: this.random,
       vault: createVault([new Uint8Array(32)]),
       sealer: createSealer(new Uint8Array(32)),
       config: readConfig({ GANTRY_LIFECYCLE_HOOKS: '{"hook":"http://127.0.0.1:9/"}' }),
-      callHook: this.#callHook,
       log: silentLogger,
-    });
+    };
+    const part = createEcs({ ...deps, callHook: this.#callHook });
+    const others = this.#options.more?.(deps) ?? [];
     const handlers: Record<string, Handler> = {};
     for (const registration of part.registrations ?? []) Object.assign(handlers, registration.handlers);
+    for (const { service, handlers: of } of others.flatMap(({ registrations }) => registrations ?? []))
+      for (const [operation, handler] of Object.entries(of)) handlers[`${service}:${operation}`] = handler;
     Object.assign(server, { part, handlers, session });
     this.#server = server;
-    await Promise.race([part.start?.(), server.died]);
+    for (const each of [...others, part]) await Promise.race([each.start?.(), server.died]);
+    if (server.alive) this.#options.started?.(part);
   }
 
   /** Dies at the write with this number from now: just before it or just behind it. */
@@ -351,6 +364,7 @@ export class World {
   #check(batch: WatchBatch): void {
     if (process.env.TRACE !== undefined) console.log(traceOf(batch, this.clock.now()));
     try {
+      this.#options.check?.(batch, this.picture);
       const after = [
         checkTasks(this.picture, batch),
         checkServices(this.picture, batch, this.clock.now(), this.counts),
