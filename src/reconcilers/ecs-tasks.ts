@@ -6,6 +6,7 @@ import { createDispatcher, type DispatchOptions } from "./dispatch.ts";
 import { startExpiry } from "./expiry.ts";
 import { followChanges } from "./feed.ts";
 import { createConnectionRecords, createLostInstances } from "./lost-instances.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 export interface TaskReconcilers {
   start(): void;
@@ -22,8 +23,6 @@ export interface TaskReconcilerOptions extends DispatchOptions {
   /** Called with the key of an instance that was deregistered: its agent is to be sent away. */
   readonly deregistered: (instance: string) => void;
 }
-
-const pageSize = 500;
 
 /** All that happens to tasks by itself: watches what changes, and looks at everything now and then. */
 export function createTaskReconcilers(options: TaskReconcilerOptions): TaskReconcilers {
@@ -61,15 +60,7 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
   }
 
   async function lookAtAll(): Promise<number> {
-    let after: string | undefined;
-    let revision: number | undefined;
-    for (;;) {
-      const page = await store.list("/ecs/", { limit: pageSize, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) look(key, value);
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined || abort.signal.aborted) break;
-    }
+    const revision = await eachEntry(store, "/ecs/", look, abort.signal);
     for (const instance of links.instances()) connections.add(instance);
     return revision;
   }

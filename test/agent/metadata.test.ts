@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { createSampler } from "#agent/metadata/sampler.ts";
-import { createMetadataServer, type MetadataServer } from "#agent/metadata/server.ts";
+import type { HttpListeners } from "#agent/metadata/listeners.ts";
+import { createMetadataServer } from "#agent/metadata/server.ts";
 import { metadataVariables } from "#agent/metadata/variables.ts";
 import { Harness } from "./harness.ts";
 import { container, task } from "./payloads.ts";
@@ -20,7 +21,7 @@ async function freePort(): Promise<number> {
 
 describe("the metadata endpoint", () => {
   let harness: Harness;
-  let server: MetadataServer;
+  let server: HttpListeners;
   let port: number;
 
   /** A request from a source address of our choosing: every address of 127.0.0.0/8 is ours. */

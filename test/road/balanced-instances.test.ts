@@ -24,7 +24,7 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { makeCertificates } from "../elbv2/support.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -43,12 +43,7 @@ before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-instances-"));
   gantry = await startGantry({ open: true });
   t = await openTasks(gantry, work);
-  const options = {
-    endpoint: gantry.endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    maxAttempts: 1,
-  };
+  const options = openClient(gantry);
   const ec2 = new EC2Client(options);
   elb = new ElasticLoadBalancingV2Client(options);
   const { Subnets } = await ec2.send(new DescribeSubnetsCommand({}));

@@ -6,7 +6,6 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { AuthorizeSecurityGroupIngressCommand, CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import {
   CreateServiceCommand,
   DeleteServiceCommand,
@@ -17,17 +16,11 @@ import {
   UpdateServiceCommand,
   waitUntilServicesInactive,
 } from "@aws-sdk/client-ecs";
-import {
-  CreateListenerCommand,
-  CreateLoadBalancerCommand,
-  CreateTargetGroupCommand,
-  DescribeRulesCommand,
-  ElasticLoadBalancingV2Client,
-  ModifyTargetGroupAttributesCommand,
-} from "@aws-sdk/client-elastic-load-balancing-v2";
+import { DescribeRulesCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { openBalanced } from "../support/balanced.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { type Load, startLoad } from "#cli/demo/load.ts";
-import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, httpd, openTasks, sleep, type Tasks } from "../support/tasks.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -81,37 +74,13 @@ before(async () => {
     },
   });
   t = await openTasks(gantry, work);
-  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
-  const options = { endpoint: gantry.endpoint, region: "us-east-1", credentials, maxAttempts: 1 };
-  const ec2 = new EC2Client(options);
-  const elb = new ElasticLoadBalancingV2Client(options);
-  const { Subnets } = await ec2.send(new DescribeSubnetsCommand({}));
-  subnets = Subnets!.map(({ SubnetId }) => SubnetId!);
-  const VpcId = Subnets![0]!.VpcId!;
-  group = (await ec2.send(new CreateSecurityGroupCommand({ GroupName: "public", Description: "public" }))).GroupId!;
-  const everywhere = { IpProtocol: "tcp", FromPort: 80, ToPort: 8080, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
-  await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: group, IpPermissions: [everywhere] }));
-  const made = await elb.send(new CreateLoadBalancerCommand({ Name: "web", Subnets: subnets, SecurityGroups: [group] }));
-  const { LoadBalancerArn, DNSName } = made.LoadBalancers![0]!;
-  url = `http://${DNSName}/`;
-  testUrl = `http://${DNSName}:8080/`;
-  const targetGroup = async (Name: string) => {
-    const { TargetGroups } = await elb.send(
-      new CreateTargetGroupCommand({
-        ...{ Name, Protocol: "HTTP", Port: 8080, VpcId, TargetType: "ip" },
-        ...{ HealthCheckIntervalSeconds: 5, HealthCheckTimeoutSeconds: 2, HealthyThresholdCount: 2, UnhealthyThresholdCount: 2 },
-      }),
-    );
-    const { TargetGroupArn } = TargetGroups![0]!;
-    const Attributes = [{ Key: "deregistration_delay.timeout_seconds", Value: "5" }];
-    await elb.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn, Attributes }));
-    return TargetGroupArn!;
-  };
-  groups = [await targetGroup("web-1"), await targetGroup("web-2")];
-  const rule = async (Port: number) => {
-    const DefaultActions = [{ Type: "forward" as const, TargetGroupArn: groups[0]! }];
-    const { Listeners } = await elb.send(new CreateListenerCommand({ LoadBalancerArn, Protocol: "HTTP", Port, DefaultActions }));
-    const { Rules } = await elb.send(new DescribeRulesCommand({ ListenerArn: Listeners![0]!.ListenerArn! }));
+  const balanced = await openBalanced(gantry);
+  ({ subnets, group } = balanced);
+  url = `http://${balanced.host}/`;
+  testUrl = `http://${balanced.host}:8080/`;
+  groups = [await balanced.targetGroup("web-1"), await balanced.targetGroup("web-2")];
+  const rule = async (port: number) => {
+    const { Rules } = await balanced.elb.send(new DescribeRulesCommand({ ListenerArn: await balanced.listener(port, groups[0]!) }));
     return Rules![0]!.RuleArn!;
   };
   rules = [await rule(80), await rule(8080)];
@@ -123,17 +92,7 @@ after(async () => {
   await rm(work, { recursive: true, force: true });
 });
 
-const size = {
-  cpu: "256",
-  memory: "512",
-  networkMode: "awsvpc" as const,
-  requiresCompatibilities: ["FARGATE" as const],
-  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
-};
-const define = (version: string) => {
-  const script = `mkdir -p /www && echo ${version} >/www/index.html && exec httpd -f -p 8080 -h /www`;
-  return t.define([{ ...sh(script), portMappings: [{ containerPort: 8080 }] }], size);
-};
+const define = (version: string) => t.define([httpd(version)], fargateSize);
 
 async function newest(): Promise<ServiceDeployment> {
   const { serviceDeployments } = await t.ecs.send(new ListServiceDeploymentsCommand({ service: "web" }));

@@ -38,7 +38,7 @@ import {
   ServiceDiscoveryClient,
 } from "@aws-sdk/client-servicediscovery";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 const execute = promisify(execFile);
 let gantry: RunningGantry;
@@ -65,13 +65,6 @@ after(async () => {
   await rm(work, { recursive: true, force: true });
 });
 
-const size = {
-  cpu: "256",
-  memory: "512",
-  networkMode: "awsvpc" as const,
-  requiresCompatibilities: ["FARGATE" as const],
-  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
-};
 function onFargate(
   more: { groups?: string[]; assignPublicIp?: "ENABLED" | "DISABLED"; subnet?: string } = {},
 ): Partial<RunTaskCommandInput> {
@@ -112,7 +105,10 @@ const serving = "mkdir -p /www && echo hello from $(hostname) >/www/index.html &
 
 describe("one task", () => {
   test("its kernel is not the host's, and it sees no other's processes", async () => {
-    const family = await t.define([sh("cat /proc/version; ls -d /proc/[0-9]* | wc -l; hostname; cat /etc/resolv.conf; exit 7")], size);
+    const family = await t.define(
+      [sh("cat /proc/version; ls -d /proc/[0-9]* | wc -l; hostname; cat /etc/resolv.conf; exit 7")],
+      fargateSize,
+    );
     const ended = await t.ended(await t.start(family, onFargate()), 60_000);
     const lines = await ended.log();
     assert.equal(ended.container().exitCode, 7, JSON.stringify({ lines, task: ended.task }));
@@ -130,7 +126,7 @@ describe("one task", () => {
         { name: "main", ...sh(serving), portMappings: [{ containerPort: 8080 }] },
         { name: "peer", essential: false, ...sh("until wget -q -O - http://127.0.0.1:8080/; do sleep 0.1; done") },
       ],
-      size,
+      fargateSize,
     );
     const arn = await t.start(family, onFargate({ groups: [group!], assignPublicIp: "ENABLED" }));
     const task = await t.running(arn);
@@ -166,9 +162,9 @@ describe("one task", () => {
   });
 
   test("tasks reach each other across subnets, where the group lets them", async () => {
-    const server = await t.define([sh(serving)], size);
+    const server = await t.define([sh(serving)], fargateSize);
     const first = await t.running(await t.start(server, onFargate()));
-    const client = await t.define([sh(`sleep 1; timeout 5 wget -q -O - http://${addressOf(first)}:8080/`)], size);
+    const client = await t.define([sh(`sleep 1; timeout 5 wget -q -O - http://${addressOf(first)}:8080/`)], fargateSize);
     // The default group lets its own members in, from any subnet of the VPC.
     const ended = await t.ended(await t.start(client, onFargate({ subnet: subnets[1]!.SubnetId })), 60_000);
     assert.equal(ended.container().exitCode, 0, JSON.stringify(await ended.log()));
@@ -179,10 +175,10 @@ describe("one task", () => {
   });
 
   test("memory, processes and disk: who asks for too much hurts only itself", async () => {
-    const neighbour = await t.running(await t.start(await t.define([sh(serving)], size), onFargate()));
-    const hog = await t.define([sh("x=a; while :; do x=$x$x$x$x; done")], size);
-    const bomb = await t.define([sh("n=0; while [ $n -lt 5000 ]; do sleep 30 & n=$((n+1)); done; wait")], size);
-    const filler = await t.define([sh("dd if=/dev/zero of=/big bs=1M count=22528 2>&1 | tail -1; df -k / | tail -1; exit 0")], size);
+    const neighbour = await t.running(await t.start(await t.define([sh(serving)], fargateSize), onFargate()));
+    const hog = await t.define([sh("x=a; while :; do x=$x$x$x$x; done")], fargateSize);
+    const bomb = await t.define([sh("n=0; while [ $n -lt 5000 ]; do sleep 30 & n=$((n+1)); done; wait")], fargateSize);
+    const filler = await t.define([sh("dd if=/dev/zero of=/big bs=1M count=22528 2>&1 | tail -1; df -k / | tail -1; exit 0")], fargateSize);
     const bombing = await t.start(bomb, onFargate());
     const eaten = await t.ended(await t.start(hog, onFargate()), 90_000);
     assert.notEqual(eaten.container().exitCode, 0);
@@ -208,8 +204,8 @@ describe("a service on Fargate", () => {
         defaultCapacityProviderStrategy: [],
       }),
     );
-    const v1 = await t.define([sh(serving)], size);
-    const v2 = await t.define([sh(serving)], size);
+    const v1 = await t.define([sh(serving)], fargateSize);
+    const v2 = await t.define([sh(serving)], fargateSize);
     const awsvpcConfiguration = { subnets: subnets.map(({ SubnetId }) => SubnetId!) };
     await t.ecs.send(
       new CreateServiceCommand({
@@ -255,7 +251,7 @@ describe("a service on Fargate", () => {
     await t.ecs.send(
       new CreateServiceCommand({
         serviceName: "api",
-        taskDefinition: await t.define([sh(serving)], size),
+        taskDefinition: await t.define([sh(serving)], fargateSize),
         desiredCount: 2,
         launchType: "FARGATE",
         networkConfiguration: { awsvpcConfiguration: { subnets: [subnets[0]!.SubnetId!] } },
@@ -266,7 +262,7 @@ describe("a service on Fargate", () => {
     await waitUntilServicesStable(wait, { services: ["api"] });
     const { Instances: found } = await cloudMap.send(new DiscoverInstancesCommand({ NamespaceName: "corp.internal", ServiceName: "api" }));
     assert.equal(found!.length, 2);
-    const client = await t.define([sh("timeout 10 wget -q -O - http://api.corp.internal:8080/; nslookup api.corp.internal")], size);
+    const client = await t.define([sh("timeout 10 wget -q -O - http://api.corp.internal:8080/; nslookup api.corp.internal")], fargateSize);
     const asked = await t.ended(await t.start(client, onFargate()), 60_000);
     const text = (await asked.log()).join("\n");
     assert.match(text, /hello from ip-172-31-/);

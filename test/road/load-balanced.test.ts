@@ -4,7 +4,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { AuthorizeSecurityGroupIngressCommand, CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import {
   CreateServiceCommand,
   DeleteServiceCommand,
@@ -15,18 +14,15 @@ import {
   waitUntilServicesStable,
 } from "@aws-sdk/client-ecs";
 import {
-  CreateListenerCommand,
-  CreateLoadBalancerCommand,
-  CreateTargetGroupCommand,
   DeleteLoadBalancerCommand,
   DeleteTargetGroupCommand,
   DescribeTargetHealthCommand,
-  ElasticLoadBalancingV2Client,
-  ModifyTargetGroupAttributesCommand,
+  type ElasticLoadBalancingV2Client,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { openBalanced } from "../support/balanced.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { startLoad } from "#cli/demo/load.ts";
-import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, httpd, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -43,61 +39,18 @@ before(async () => {
   // Twelve small tasks at once on two cores; what isolates them is not the question here.
   gantry = await startGantry({ open: true, env: { GANTRY_CPU_OVERCOMMIT: "8", GANTRY_FARGATE_RUNTIME: "runc" } });
   t = await openTasks(gantry, work);
-  const options = {
-    endpoint: gantry.endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    maxAttempts: 1,
-  };
-  const ec2 = new EC2Client(options);
-  elb = new ElasticLoadBalancingV2Client(options);
-  const { Subnets } = await ec2.send(new DescribeSubnetsCommand({}));
-  subnets = Subnets!.map(({ SubnetId }) => SubnetId!);
-  const vpc = Subnets![0]!.VpcId!;
-  group = (await ec2.send(new CreateSecurityGroupCommand({ GroupName: "public", Description: "public" }))).GroupId!;
-  const everywhere = { IpProtocol: "tcp", FromPort: 80, ToPort: 8080, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
-  await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: group, IpPermissions: [everywhere] }));
-  const made = await elb.send(new CreateLoadBalancerCommand({ Name: "web", Subnets: subnets, SecurityGroups: [group] }));
-  const [loadBalancer] = made.LoadBalancers!;
-  loadBalancerArn = loadBalancer!.LoadBalancerArn!;
-  url = `http://${loadBalancer!.DNSName}/`;
-  const groups = await elb.send(
-    new CreateTargetGroupCommand({
-      Name: "web",
-      Protocol: "HTTP",
-      Port: 8080,
-      VpcId: vpc,
-      TargetType: "ip",
-      HealthCheckIntervalSeconds: 5,
-      HealthCheckTimeoutSeconds: 2,
-      HealthyThresholdCount: 2,
-      UnhealthyThresholdCount: 2,
-    }),
-  );
-  targetGroupArn = groups.TargetGroups![0]!.TargetGroupArn!;
-  await elb.send(
-    new ModifyTargetGroupAttributesCommand({
-      TargetGroupArn: targetGroupArn,
-      Attributes: [{ Key: "deregistration_delay.timeout_seconds", Value: "5" }],
-    }),
-  );
-  const forward = { Type: "forward" as const, TargetGroupArn: targetGroupArn };
-  await elb.send(new CreateListenerCommand({ LoadBalancerArn: loadBalancerArn, Protocol: "HTTP", Port: 80, DefaultActions: [forward] }));
+  const balanced = await openBalanced(gantry);
+  ({ elb, subnets, group, loadBalancerArn } = balanced);
+  url = `http://${balanced.host}/`;
+  targetGroupArn = await balanced.targetGroup("web");
+  await balanced.listener(80, targetGroupArn);
 });
 after(async () => {
   await gantry?.stop();
   await rm(work, { recursive: true, force: true });
 });
 
-const size = {
-  cpu: "256",
-  memory: "512",
-  networkMode: "awsvpc" as const,
-  requiresCompatibilities: ["FARGATE" as const],
-  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
-};
-const define = (version: string, script = `mkdir -p /www && echo ${version} >/www/index.html && exec httpd -f -p 8080 -h /www`) =>
-  t.define([{ ...sh(script), portMappings: [{ containerPort: 8080 }] }], size);
+const define = (version: string, container = httpd(version)) => t.define([container], fargateSize);
 const wait = () => ({ client: t.ecs, maxWaitTime: 120, minDelay: 1, maxDelay: 1 });
 const service = async (): Promise<Service> => (await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }))).services![0]!;
 async function until(what: string, good: (now: Service) => boolean, ms = 120_000): Promise<Service> {
@@ -151,7 +104,7 @@ test("a rolling deployment loses no request", async () => {
 test("a deployment whose tasks fail the load balancer's checks is rolled back, and loses no request", async () => {
   const load = startLoad(url, 200, 120);
   // It runs and answers, but not with a page.
-  const broken = await define("broken", "mkdir -p /www && exec httpd -f -p 8080 -h /www");
+  const broken = await define("broken", { ...httpd("broken"), ...sh("mkdir -p /www && exec httpd -f -p 8080 -h /www") });
   await t.ecs.send(new UpdateServiceCommand({ service: "web", taskDefinition: broken, healthCheckGracePeriodSeconds: 0 }));
   await until("rolled back", ({ deployments, events }) => {
     const [primary] = deployments!;

@@ -31,7 +31,7 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { Task } from "@aws-sdk/client-ecs";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -46,28 +46,20 @@ let group: string;
 let balancer: LoadBalancer;
 
 const addressOf = (task: Task) => task.attachments![0]!.details!.find(({ name }) => name === "privateIPv4Address")!.value!;
-const size = {
-  cpu: "256",
-  memory: "512",
-  networkMode: "awsvpc" as const,
-  requiresCompatibilities: ["FARGATE" as const],
-  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
-};
 
 before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-balancers-"));
   gantry = await startGantry({ open: true });
   t = await openTasks(gantry, work);
-  const options = { endpoint: gantry.endpoint, region: "us-east-1", credentials: { accessKeyId: "test", secretAccessKey: "test" } };
-  ec2 = new EC2Client({ ...options, maxAttempts: 1 });
-  elb = new ElasticLoadBalancingV2Client({ ...options, maxAttempts: 1 });
+  ec2 = new EC2Client(openClient(gantry));
+  elb = new ElasticLoadBalancingV2Client(openClient(gantry));
   subnets = (await ec2.send(new DescribeSubnetsCommand({ Filters: [{ Name: "default-for-az", Values: ["true"] }] }))).Subnets!;
   publicGroup = await securityGroup("public");
   taskGroup = await securityGroup("behind");
   await allow(publicGroup, { IpProtocol: "tcp", FromPort: 80, ToPort: 80, IpRanges: [{ CidrIp: "0.0.0.0/0" }] });
   // Only the load balancer reaches the tasks.
   await allow(taskGroup, { IpProtocol: "tcp", FromPort: 8080, ToPort: 8080, UserIdGroupPairs: [{ GroupId: publicGroup }] });
-  const family = await t.define([sh("mkdir -p /www && hostname >/www/index.html && httpd -f -p 8080 -h /www")], size);
+  const family = await t.define([sh("mkdir -p /www && hostname >/www/index.html && httpd -f -p 8080 -h /www")], fargateSize);
   const run = () => t.start(family, fargate([taskGroup]));
   tasks = await Promise.all((await Promise.all([run(), run()])).map((arn) => t.running(arn)));
 });
@@ -197,7 +189,10 @@ test("security groups: of the load balancer for its clients, of the tasks for th
 
   const other = await securityGroup("others");
   const shut = await t.running(
-    await t.start(await t.define([sh("mkdir -p /www && echo shut >/www/index.html && httpd -f -p 8080 -h /www")], size), fargate([other])),
+    await t.start(
+      await t.define([sh("mkdir -p /www && echo shut >/www/index.html && httpd -f -p 8080 -h /www")], fargateSize),
+      fargate([other]),
+    ),
   );
   await elb.send(new RegisterTargetsCommand({ TargetGroupArn: group, Targets: [{ Id: addressOf(shut) }] }));
   await eventually(
@@ -224,7 +219,7 @@ test("an internal one, beside it on port 80, is reached from tasks of the VPC by
   assert.equal((await fetchText(`http://${balancer.DNSName!}/`)).status, 200);
   // A static busybox resolves names by nslookup only.
   const asks = `ip=$(nslookup ${internal.DNSName!} | sed -n 's/^Address: //p' | head -1); echo $ip; printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 3 nc $ip 80 | grep ^ip-`;
-  const client = await t.define([sh(asks)], size);
+  const client = await t.define([sh(asks)], fargateSize);
   const [inside, outside] = await Promise.all(
     [taskGroup, await securityGroup("strangers")].map(async (each) => t.ended(await t.start(client, fargate([each])), 30_000)),
   );

@@ -22,7 +22,7 @@ import {
 import { GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { CreateHttpNamespaceCommand, DiscoverInstancesCommand, ServiceDiscoveryClient } from "@aws-sdk/client-servicediscovery";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { logGroup, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, logGroup, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -34,12 +34,7 @@ before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-connect-"));
   gantry = await startGantry({ open: true, env: { GANTRY_CPU_OVERCOMMIT: "8" } });
   t = await openTasks(gantry, work);
-  const options = {
-    endpoint: gantry.endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    maxAttempts: 1,
-  };
+  const options = openClient(gantry);
   const { Subnets } = await new EC2Client(options).send(new DescribeSubnetsCommand({}));
   subnets = Subnets!.map(({ SubnetId }) => SubnetId!);
   names = new ServiceDiscoveryClient({ ...options, disableHostPrefix: true });
@@ -50,17 +45,10 @@ after(async () => {
   await rm(work, { recursive: true, force: true });
 });
 
-const fargate = {
-  cpu: "256",
-  memory: "512",
-  networkMode: "awsvpc" as const,
-  requiresCompatibilities: ["FARGATE" as const],
-  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
-};
 const kinds: readonly { name: string; launchType: "EC2" | "FARGATE"; fields: Partial<RegisterTaskDefinitionCommandInput> }[] = [
   { name: "awsvpc", launchType: "EC2", fields: { networkMode: "awsvpc" } },
   { name: "bridge", launchType: "EC2", fields: { networkMode: "bridge" } },
-  { name: "Fargate", launchType: "FARGATE", fields: fargate },
+  { name: "Fargate", launchType: "FARGATE", fields: fargateSize },
 ];
 
 async function eventually<T>(what: string, ask: () => Promise<T | undefined>, ms = 60_000): Promise<T> {

@@ -51,6 +51,26 @@ export interface Tasks {
 
 export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export const sh = (script: string): Container => ({ command: ["sh", "-c", script] });
+/** Answers with `answer` on port 8080. */
+export const httpd = (answer: string): Container => ({
+  ...sh(`mkdir -p /www && echo ${answer} >/www/index.html && exec httpd -f -p 8080 -h /www`),
+  portMappings: [{ containerPort: 8080 }],
+});
+/** The smallest task on Fargate. */
+export const fargateSize = {
+  cpu: "256",
+  memory: "512",
+  networkMode: "awsvpc" as const,
+  requiresCompatibilities: ["FARGATE" as const],
+  executionRoleArn: "arn:aws:iam::000000000000:role/execution",
+};
+/** What every client of a Gantry in --open mode is made with. */
+export const openClient = (gantry: RunningGantry) => ({
+  endpoint: gantry.endpoint,
+  region: "us-east-1",
+  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  maxAttempts: 1,
+});
 
 /** A tar of a root file system: Debian's static busybox with all its applets, and a user `web` (1000:1001). */
 export async function makeRoot(directory: string): Promise<string> {
@@ -67,12 +87,7 @@ export async function makeRoot(directory: string): Promise<string> {
 }
 
 export async function openTasks(gantry: RunningGantry, directory: string): Promise<Tasks> {
-  const options = {
-    endpoint: gantry.endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    maxAttempts: 1,
-  };
+  const options = openClient(gantry);
   const ecs = new ECSClient(options);
   const logs = new CloudWatchLogsClient(options);
   const image = `localhost:${gantry.port}/box:1`;

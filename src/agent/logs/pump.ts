@@ -114,7 +114,8 @@ export class Pump {
   }
 
   async #run(): Promise<void> {
-    await this.#running;
+    // Two passes at once would deliver the same lines.
+    while (this.#running) await this.#running;
     this.#again = false;
     this.#running = this.#pass();
     await this.#running;

@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { imdsTree, type InstanceCredentials, type InstanceFacts, lookUp } from "./imds-tree.ts";
+import { createHttpListeners, type HttpListeners } from "./listeners.ts";
 
 /**
  * EC2's instance metadata service, version 2, and version 1 by choice. It knows nothing of where it is served: whoever listens says how far a caller is.
@@ -95,35 +96,10 @@ function answer(response: ServerResponse, status: number, body?: string, headers
 }
 
 /** Where it is served: `hops` says how far a caller's address is, undefined for one that gets nothing. */
-export interface ImdsServer {
-  listen(address: string, port: number): Promise<void>;
-  close(): Promise<void>;
-}
-
-export function createImdsServer(imds: Imds, hops: (source: string) => number | undefined): ImdsServer {
-  const servers: Server[] = [];
-  return {
-    listen: (address, port) =>
-      new Promise((resolve, reject) => {
-        const server = createServer({ keepAliveTimeout: 5_000 }, (request, response) => {
-          const far = hops((request.socket.remoteAddress ?? "").replace(/^::ffff:/, ""));
-          if (far === undefined) request.socket.destroy();
-          else imds.handle(request, response, far);
-        });
-        server.once("error", reject);
-        server.listen(port, address, () => {
-          server.off("error", reject);
-          servers.push(server);
-          resolve();
-        });
-      }),
-    async close() {
-      await Promise.all(
-        servers.splice(0).map((server) => {
-          server.closeAllConnections();
-          return new Promise<void>((resolve) => server.close(() => resolve()));
-        }),
-      );
-    },
-  };
+export function createImdsServer(imds: Imds, hops: (source: string) => number | undefined): HttpListeners {
+  return createHttpListeners((request, response) => {
+    const far = hops((request.socket.remoteAddress ?? "").replace(/^::ffff:/, ""));
+    if (far === undefined) request.socket.destroy();
+    else imds.handle(request, response, far);
+  });
 }

@@ -6,9 +6,10 @@ import type { AgentConfig } from "../config.ts";
 import { ownInterface } from "../control/registration.ts";
 import type { Journal } from "../journal.ts";
 import type { Engine } from "../task/engine.ts";
-import { createImds, createImdsServer, type ImdsServer } from "./imds.ts";
+import { createImds, createImdsServer } from "./imds.ts";
 import type { InstanceFacts } from "./imds-tree.ts";
 import { createInstanceRole } from "./instance-role.ts";
+import type { HttpListeners } from "./listeners.ts";
 
 /**
  * The instance metadata of this machine for its tasks: in mode host at a port of loopback, which they find by a variable; in mode bridge, where the hop limit
@@ -26,7 +27,7 @@ export function createInstanceMetadata(
     /** The container instance's ARN; empty until it is registered. */
     readonly instance: () => string;
   },
-): ImdsServer {
+): HttpListeners {
   const { config, engine, journal, clock, random, log } = deps;
   const startedAt = clock.now();
 

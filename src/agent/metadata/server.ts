@@ -1,20 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Engine, TaskView } from "../task/engine.ts";
 import type { ContainerState } from "../task/state.ts";
 import type { World } from "../task/world.ts";
 import type { Forward } from "./forward.ts";
+import { createHttpListeners, type HttpListeners } from "./listeners.ts";
 import type { Sampler } from "./sampler.ts";
 import { dockerStats } from "./stats.ts";
 import { containerDocument, taskDocument } from "./views.ts";
-
-/**
- * The endpoint that containers know as 169.254.170.2. It listens on the bridge's address and on loopback (for tasks in host mode); the ids in
- * its paths can't be guessed, and a caller with an address on the bridge is answered about its own task only.
- */
-export interface MetadataServer {
-  listen(address: string, port: number): Promise<void>;
-  close(): Promise<void>;
-}
 
 export interface MetadataDeps {
   readonly world: World;
@@ -28,9 +20,12 @@ export interface MetadataDeps {
 
 class NotFound extends Error {}
 
-export function createMetadataServer(deps: MetadataDeps): MetadataServer {
+/**
+ * The endpoint that containers know as 169.254.170.2. It listens on the bridge's address and on loopback (for tasks in host mode); the ids in
+ * its paths can't be guessed, and a caller with an address on the bridge is answered about its own task only.
+ */
+export function createMetadataServer(deps: MetadataDeps): HttpListeners {
   const { engine, world } = deps;
-  const servers: Server[] = [];
 
   const find = (id: string, source: string): { view: TaskView; container: ContainerState } | undefined => {
     for (const view of engine.tasks()) {
@@ -138,26 +133,7 @@ export function createMetadataServer(deps: MetadataDeps): MetadataServer {
     });
   };
 
-  return {
-    listen: (address, port) =>
-      new Promise((resolve, reject) => {
-        const server = createServer({ keepAliveTimeout: 5_000 }, listener);
-        server.once("error", reject);
-        server.listen(port, address, () => {
-          server.off("error", reject);
-          servers.push(server);
-          resolve();
-        });
-      }),
-    async close() {
-      await Promise.all(
-        servers.splice(0).map((server) => {
-          server.closeAllConnections();
-          return new Promise<void>((resolve) => server.close(() => resolve()));
-        }),
-      );
-    },
-  };
+  return createHttpListeners(listener);
 }
 
 /** Whether the caller is a container of this task: its address is, or, for tasks that share the host's network, it came over loopback. */

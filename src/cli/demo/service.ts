@@ -172,7 +172,7 @@ export async function serviceRoad(
   for (const page of [...pages].toSorted()) show(page);
 
   step(`Update it to version 2 under ${perSecond} requests a second, and count what is lost`, [
-    `buildah bud --build-arg VERSION=2 -t ${tools.repository}:2 examples/hello && buildah push ${tools.repository}:2`,
+    `buildah bud --build-arg VERSION=2 -t ${tools.repository}:2 examples/hello && buildah push --tls-verify=false ${tools.repository}:2`,
     `${definitionOf("2")} >two.json; aws ecs register-task-definition --cli-input-json file://two.json`,
     `aws ecs update-service --service ${name} --task-definition hello-service`,
   ]);

@@ -19,6 +19,7 @@ import { decideScaling, type Need } from "./decide.ts";
 import { drainingOf, type HostState } from "./drain.ts";
 import { linkInstances } from "./link.ts";
 import { createPlacer, type PlacerOptions } from "./place.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 /**
  * ECS's capacity providers on Auto Scaling groups: ties container instances to their provider, places the tasks that wait, sizes the groups, protects instances with tasks, and drains those
@@ -266,15 +267,7 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
   }
 
   async function lookAtAll(): Promise<number> {
-    let after: string | undefined;
-    let revision: number | undefined;
-    for (;;) {
-      const page = await store.list("/ecs/", { limit: 500, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) take(key, value);
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined || abort.signal.aborted) break;
-    }
+    const revision = await eachEntry(store, "/ecs/", take, abort.signal);
     for (const root of scopes.keys()) wake(root);
     return revision;
   }

@@ -18,6 +18,7 @@ import { changeVpc } from "../vpc/make-vpc.ts";
 import { runsInstances } from "./hosts.ts";
 import { finishTermination, terminate } from "./launch.ts";
 import { localInstanceOf } from "./local.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 /**
  * Finds a machine for each EC2 instance, tells the machines' agents of their instances, whole, and writes down what they say of them. The record is the intent; the
@@ -68,15 +69,7 @@ export function createInstanceReconciler(options: {
 
   async function readAll(): Promise<number> {
     const next = new Map<string, Known>();
-    let after: string | undefined;
-    let revision: number | undefined;
-    for (;;) {
-      const page = await store.list(vpcKeys.everything, { limit: 2_000, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) take(next, key, value);
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined || abort.signal.aborted) break;
-    }
+    const revision = await eachEntry(store, vpcKeys.everything, (key, value) => void take(next, key, value), abort.signal);
     known = next;
     read = true;
     wake();

@@ -10,6 +10,7 @@ import { followChanges } from "../feed.ts";
 import { clusterQueue } from "../task-writes.ts";
 import { writeTaskUsage } from "./record.ts";
 import { decideRollUp, rollUp } from "./roll-up.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 export interface Meter {
   start(): void;
@@ -30,7 +31,6 @@ export interface MeterOptions {
 }
 
 const passMs = 60_000;
-const pageSize = 500;
 const atOnce = 100;
 
 /**
@@ -51,39 +51,32 @@ export function createMeter({ store, writer, clock, log, detailMs = 24 * 3_600_0
     else ends.set(key, (value as TaskUsageRecord).to);
   }
 
-  async function eachEntry(prefix: string, visit: (key: string, value: unknown) => void | Promise<void>): Promise<number> {
-    let after: string | undefined;
-    let revision: number | undefined;
-    for (;;) {
-      const page = await store.list(prefix, { limit: pageSize, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) await visit(key, value);
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined || abort.signal.aborted) return revision;
-    }
-  }
-
   async function lookAtAll(): Promise<number> {
     ends = new Map();
-    return eachEntry(meterKeys.all, look);
+    return eachEntry(store, meterKeys.all, look, abort.signal);
   }
 
   /** Tasks that stopped under a Gantry that had no meter yet, and that ECS still knows. */
   async function catchUp(): Promise<void> {
-    await eachEntry("/ecs/", async (key, value) => {
-      const parsed = parseEcsKey(key);
-      const [cluster, id] = parsed?.names ?? [];
-      if (parsed?.kind !== "task-observed" || !cluster || !id || !isStopped(value as TaskObservation)) return;
-      const { scope } = parsed;
-      if (await store.get(meterKeys.task(scope, cluster, id))) return;
-      await writer.run(clusterQueue(scope, cluster), async (unit) => {
-        const task = await unit.get<TaskRecord>(ecsKeys.task(scope, cluster, id));
-        const observation = await unit.get<TaskObservation>(key);
-        // As long as ECS knows the task, a record that is not there was never written.
-        if (!task || !observation || !isStopped(observation) || (await unit.get(meterKeys.task(scope, cluster, id)))) return;
-        await writeTaskUsage(unit, scope, task, observation);
-      });
-    });
+    await eachEntry(
+      store,
+      "/ecs/",
+      async (key, value) => {
+        const parsed = parseEcsKey(key);
+        const [cluster, id] = parsed?.names ?? [];
+        if (parsed?.kind !== "task-observed" || !cluster || !id || !isStopped(value as TaskObservation)) return;
+        const { scope } = parsed;
+        if (await store.get(meterKeys.task(scope, cluster, id))) return;
+        await writer.run(clusterQueue(scope, cluster), async (unit) => {
+          const task = await unit.get<TaskRecord>(ecsKeys.task(scope, cluster, id));
+          const observation = await unit.get<TaskObservation>(key);
+          // As long as ECS knows the task, a record that is not there was never written.
+          if (!task || !observation || !isStopped(observation) || (await unit.get(meterKeys.task(scope, cluster, id)))) return;
+          await writeTaskUsage(unit, scope, task, observation);
+        });
+      },
+      abort.signal,
+    );
   }
 
   async function pass(): Promise<number> {

@@ -4,6 +4,7 @@ import type { Logger } from "#platform/log.ts";
 import type { Store } from "#store/store.ts";
 import { followChanges } from "../feed.ts";
 import { NamesIndex } from "./index.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 export interface NamesFollower {
   /** What is known; undefined before the first reading. */
@@ -11,8 +12,6 @@ export interface NamesFollower {
   /** Ends when the signal of its making aborts. */
   readonly done: Promise<void>;
 }
-
-const pageSize = 2_000;
 
 /** Keeps an index of names by the change feed. `changed`: the VPC whose zones are others; undefined: any may be. */
 export function followNames(options: {
@@ -27,14 +26,7 @@ export function followNames(options: {
 
   const behind = async () => {
     const next = new NamesIndex();
-    let after: string | undefined;
-    let revision: number | undefined;
-    do {
-      const page = await store.list(cloudMapKeys.everything, { limit: pageSize, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) next.put(key, value);
-      after = page.more ? page.entries.at(-1)?.key : undefined;
-    } while (after !== undefined && !signal.aborted);
+    const revision = await eachEntry(store, cloudMapKeys.everything, (key, value) => void next.put(key, value), signal);
     index = next;
     changed?.(undefined);
     return revision;

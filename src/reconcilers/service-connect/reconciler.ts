@@ -9,6 +9,7 @@ import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
 import { followChanges } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 /**
  * Tells each agent the endpoints of the services that its tasks' proxies lead to: those that it has subscribed to, whole, after each subscription and each change.
@@ -22,7 +23,6 @@ export interface ConnectReconciler {
 
 /** Changes that follow each other this closely are told together. */
 const coalesceMs = 20;
-const pageSize = 2_000;
 
 interface Subscriber {
   readonly link: Link;
@@ -63,14 +63,7 @@ export function createConnectReconciler(options: {
 
   async function readAll(): Promise<number> {
     const next: typeof instances = new Map();
-    let after: string | undefined;
-    let revision: number | undefined;
-    do {
-      const page = await store.list(cloudMapKeys.everything, { limit: pageSize, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) put(next, key, value);
-      after = page.more ? page.entries.at(-1)?.key : undefined;
-    } while (after !== undefined && !abort.signal.aborted);
+    const revision = await eachEntry(store, cloudMapKeys.everything, (key, value) => void put(next, key, value), abort.signal);
     instances = next;
     read = true;
     for (const instance of subscribers.keys()) dirty.add(instance);

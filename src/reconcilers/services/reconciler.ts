@@ -26,6 +26,7 @@ import { decideService, type Decision } from "./decide.ts";
 import { nodeIn, ServiceIndex, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { trafficProblem } from "./traffic.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 export interface ServiceReconcilerOptions {
   readonly store: Store;
@@ -66,8 +67,6 @@ export interface ServiceReconciler {
   idle(): Promise<void>;
   startOver(): Promise<void>;
 }
-
-const pageSize = 500;
 
 const isOnFargate = ({ launchType, strategy }: Launch) =>
   launchType === "FARGATE" || strategy.some(({ capacityProvider }) => fargateProviders.includes(capacityProvider));
@@ -276,16 +275,8 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   }
 
   async function lookAtAll(): Promise<number> {
-    let after: string | undefined;
-    let revision: number | undefined;
     index.clear();
-    for (;;) {
-      const page = await store.list("/ecs/", { limit: pageSize, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) index.take(key, value);
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined || abort.signal.aborted) break;
-    }
+    const revision = await eachEntry(store, "/ecs/", (key, value) => void index.take(key, value), abort.signal);
     for (const { key } of index.services()) wake(key);
     return revision;
   }

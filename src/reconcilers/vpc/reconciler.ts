@@ -9,6 +9,7 @@ import { followChanges } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
 import { followNames, type NamesFollower } from "../names/follow.ts";
 import { indexOf, type Locals, vpcStatesOf, type VpcRecords, type ZonesOf } from "./state.ts";
+import { eachEntry } from "#store/each-entry.ts";
 
 /**
  * Tells each connected agent the state of its VPCs: whole, when it connects and whenever something that concerns it changed. Keeps EC2's records, and
@@ -35,7 +36,6 @@ export interface Balancers {
 
 /** Changes that follow each other this closely are told together. */
 const coalesceMs = 20;
-const pageSize = 2_000;
 
 type Kind = keyof VpcRecords;
 const kinds: readonly Kind[] = ["vpc", "subnet", "internet-gateway", "nat-gateway", "route-table", "security-group", "network-interface"];
@@ -65,15 +65,7 @@ export function createVpcReconciler(options: {
 
   async function readAll(): Promise<number> {
     const next = emptyRecords();
-    let after: string | undefined;
-    let revision: number | undefined;
-    for (;;) {
-      const page = await store.list(vpcKeys.everything, { limit: pageSize, after });
-      revision ??= page.revision;
-      for (const { key, value } of page.entries) put(next, key, value);
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined || abort.signal.aborted) break;
-    }
+    const revision = await eachEntry(store, vpcKeys.everything, (key, value) => put(next, key, value), abort.signal);
     records = next;
     read = true;
     everyone();

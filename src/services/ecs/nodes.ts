@@ -1,3 +1,4 @@
+import { eachEntry } from "#store/each-entry.ts";
 import type { Question } from "#api/contract.ts";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
@@ -30,16 +31,11 @@ export function nodesQuestion(store: Store): Question {
     action: "ecs:DescribeContainerInstances",
     async answer(): Promise<{ nodes: NodeAnswer[] }> {
       const nodes: NodeAnswer[] = [];
-      let after: string | undefined;
-      for (;;) {
-        const page = await store.list<ContainerInstanceRecord>("/ecs/", { limit: 500, after });
-        for (const { key, value } of page.entries) {
-          const parsed = parseEcsKey(key);
-          if (parsed?.kind === "container-instance" && value.status !== "INACTIVE") nodes.push(await answerOf(store, parsed.scope, value));
-        }
-        after = page.entries.at(-1)?.key;
-        if (!page.more || after === undefined) return { nodes };
-      }
+      await eachEntry<ContainerInstanceRecord>(store, "/ecs/", async (key, value) => {
+        const parsed = parseEcsKey(key);
+        if (parsed?.kind === "container-instance" && value.status !== "INACTIVE") nodes.push(await answerOf(store, parsed.scope, value));
+      });
+      return { nodes };
     },
   };
 }
