@@ -43,8 +43,8 @@ async function live(killAt: number | undefined, after: boolean): Promise<End> {
     for (const agent of world.agents) agent.start();
     await world.clock.advance(2000);
     await call("CreateService", { serviceName: "web", taskDefinition: "app:1", desiredCount: 2, launchType: "EC2" });
-    await call("RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 10 });
-    await call("PutScalingPolicy", {
+    await call("application-autoscaling:RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 10 });
+    await call("application-autoscaling:PutScalingPolicy", {
       ...target,
       PolicyName: "cpu",
       PolicyType: "TargetTrackingScaling",
@@ -67,7 +67,10 @@ async function live(killAt: number | undefined, after: boolean): Promise<End> {
     const writes = world.disk.revision - before;
     const { desiredCount, runningCount } = await service();
     assert.deepEqual([desiredCount, runningCount], [3, 3]);
-    const { ScalingActivities } = await call<DescribeScalingActivitiesResponse>("DescribeScalingActivities", target);
+    const { ScalingActivities } = await call<DescribeScalingActivitiesResponse>(
+      "application-autoscaling:DescribeScalingActivities",
+      target,
+    );
     assert.deepEqual(world.records("/cloudwatch-action/"), []);
     return { writes, activities: told(ScalingActivities!).map((text) => text.replace(/-[0-9a-f-]{36} /, " ")) };
   } finally {

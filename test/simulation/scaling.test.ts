@@ -28,7 +28,7 @@ async function untilDesired(count: number, atMost: number): Promise<number> {
 }
 
 async function activities(all = false): Promise<string[]> {
-  const answer = await world.call<DescribeScalingActivitiesResponse>("DescribeScalingActivities", {
+  const answer = await world.call<DescribeScalingActivitiesResponse>("application-autoscaling:DescribeScalingActivities", {
     ...target,
     IncludeNotScaledActivities: all,
   });
@@ -36,13 +36,14 @@ async function activities(all = false): Promise<string[]> {
 }
 
 const limits = async () =>
-  (await world.call<{ ScalableTargets: ScalableTarget[] }>("DescribeScalableTargets", { ServiceNamespace: "ecs" })).ScalableTargets[0];
+  (await world.call<{ ScalableTargets: ScalableTarget[] }>("application-autoscaling:DescribeScalableTargets", { ServiceNamespace: "ecs" }))
+    .ScalableTargets[0];
 
 async function begin(desired: number, policy: object = {}): Promise<PutScalingPolicyResponse> {
   await world.create("web", "app:1", desired);
   await world.stable("web");
-  await world.call("RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 10 });
-  return world.call("PutScalingPolicy", {
+  await world.call("application-autoscaling:RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 10 });
+  return world.call("application-autoscaling:PutScalingPolicy", {
     ...target,
     PolicyName: "cpu",
     PolicyType: "TargetTrackingScaling",
@@ -105,7 +106,7 @@ describe("target tracking", () => {
     const before = (await activities()).length;
     await pass(12);
     assert.equal((await activities()).length, before, (await activities()).join("\n"));
-    const { ScalingActivities } = await world.call<DescribeScalingActivitiesResponse>("DescribeScalingActivities", {
+    const { ScalingActivities } = await world.call<DescribeScalingActivitiesResponse>("application-autoscaling:DescribeScalingActivities", {
       ...target,
       IncludeNotScaledActivities: true,
     });
@@ -119,14 +120,14 @@ describe("target tracking", () => {
   });
 
   test("suspended, nothing scales; protected tasks are counted out, and live on", async () => {
-    await world.call("RegisterScalableTarget", { ...target, SuspendedState: { DynamicScalingInSuspended: true } });
+    await world.call("application-autoscaling:RegisterScalableTarget", { ...target, SuspendedState: { DynamicScalingInSuspended: true } });
     load.percent = 10;
     const { desiredCount } = await world.describe("web");
     await pass(25);
     assert.equal((await world.describe("web")).desiredCount, desiredCount);
     const tasks = world.live("web").map(({ arn }) => arn);
     await world.call("UpdateTaskProtection", { tasks, protectionEnabled: true, expiresInMinutes: 30 });
-    await world.call("RegisterScalableTarget", { ...target, SuspendedState: { DynamicScalingInSuspended: false } });
+    await world.call("application-autoscaling:RegisterScalableTarget", { ...target, SuspendedState: { DynamicScalingInSuspended: false } });
     await untilDesired(desiredCount! - 1, 10);
     await pass(1);
     assert.equal(world.live("web").length, desiredCount);
@@ -153,7 +154,13 @@ describe("limits and schedules", () => {
   after(() => world.world.stopServer());
 
   const put = (ScheduledActionName: string, Schedule: string, action: object, more: object = {}) =>
-    world.call("PutScheduledAction", { ...target, ScheduledActionName, Schedule, ScalableTargetAction: action, ...more });
+    world.call("application-autoscaling:PutScheduledAction", {
+      ...target,
+      ScheduledActionName,
+      Schedule,
+      ScalableTargetAction: action,
+      ...more,
+    });
   const desired = async () => (await world.describe("web")).desiredCount;
   /** The simulation begins on 1 January 2026, at midnight. */
   const at = (text: string) => Date.parse(`${text}Z`);
@@ -162,11 +169,11 @@ describe("limits and schedules", () => {
   test("limits that leave a service outside bring it in, at once", async () => {
     await world.create("web", "app:1", 2);
     await world.stable("web");
-    await world.call("RegisterScalableTarget", { ...target, MinCapacity: 3, MaxCapacity: 6 });
+    await world.call("application-autoscaling:RegisterScalableTarget", { ...target, MinCapacity: 3, MaxCapacity: 6 });
     assert.equal(await desired(), 3);
     await world.stable("web");
     await world.pass(10_000);
-    await world.call("RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 2 });
+    await world.call("application-autoscaling:RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 2 });
     assert.equal(await desired(), 2);
     await world.stable("web");
     await world.pass(10_000);
@@ -174,7 +181,7 @@ describe("limits and schedules", () => {
     await world.update("web", { desiredCount: 4 });
     await world.pass(10 * minute);
     assert.equal(await desired(), 4);
-    await world.call("RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 6 });
+    await world.call("application-autoscaling:RegisterScalableTarget", { ...target, MinCapacity: 1, MaxCapacity: 6 });
     assert.deepEqual(await activities(), [
       "Setting desired count to 3. Successful: minimum capacity was set to 3",
       "Setting desired count to 2. Successful: maximum capacity was set to 2",
@@ -204,9 +211,9 @@ describe("limits and schedules", () => {
   });
 
   test("what falls into a suspension does not come after it; what falls into a stop comes once", async () => {
-    await world.call("DeleteScheduledAction", { ...target, ScheduledActionName: "morning" });
-    await world.call("DeleteScheduledAction", { ...target, ScheduledActionName: "evening" });
-    await world.call("RegisterScalableTarget", {
+    await world.call("application-autoscaling:DeleteScheduledAction", { ...target, ScheduledActionName: "morning" });
+    await world.call("application-autoscaling:DeleteScheduledAction", { ...target, ScheduledActionName: "evening" });
+    await world.call("application-autoscaling:RegisterScalableTarget", {
       ...target,
       MinCapacity: 1,
       MaxCapacity: 6,
@@ -215,7 +222,7 @@ describe("limits and schedules", () => {
     await put("often", "rate(10 minutes)", { MinCapacity: 4 });
     await world.pass(25 * minute);
     assert.equal(await desired(), 3);
-    await world.call("RegisterScalableTarget", { ...target, SuspendedState: { ScheduledScalingSuspended: false } });
+    await world.call("application-autoscaling:RegisterScalableTarget", { ...target, SuspendedState: { ScheduledScalingSuspended: false } });
     await world.pass(4 * minute);
     assert.equal(await desired(), 3);
     const before = (await activities()).length;

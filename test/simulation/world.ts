@@ -53,8 +53,12 @@ export interface WorldOptions {
   readonly callHook?: CallHook;
   /** Services that get a load balancer: by their names. */
   readonly balanced?: readonly string[];
-  /** Parts of the server beside ECS. */
+  /** Parts of the server beside ECS; their operations are called `<service>:<operation>`. */
   readonly beside?: (deps: ServerDeps) => readonly ServerPart[];
+  /** Each server that has started. */
+  readonly started?: (part: Part) => void;
+  /** Each write, before it is in the picture. Throws where it must not be. */
+  readonly check?: (batch: WatchBatch, picture: Picture) => void;
 }
 
 const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
@@ -91,12 +95,12 @@ export class World {
   readonly balanced = new Map<string, Balanced>();
   readonly #fargate: boolean;
   readonly #callHook: CallHook;
-  readonly #beside: (deps: ServerDeps) => readonly ServerPart[];
+  readonly #options: WorldOptions;
 
   constructor(seed: number, options: WorldOptions) {
+    this.#options = options;
     this.#fargate = options.fargate ?? false;
     this.#callHook = options.callHook ?? (async () => ({ hookStatus: "SUCCEEDED" }));
-    this.#beside = options.beside ?? (() => []);
     this.random = seededRandom(seed);
     this.disk.onWrite = (batch) => this.#check(batch);
     const capacityProviders = this.#fargate ? ["FARGATE", "FARGATE_SPOT"] : [];
@@ -107,17 +111,17 @@ export class World {
     for (let i = 0; i < options.instances; i++) this.addInstance(seed * 1000 + i, options.chaos);
   }
 
-  /** A machine that has registered and whose agent has not connected yet. */
-  addInstance(seed: number, chaos = 0): ScriptedAgent {
+  /** A machine that has registered and whose agent has not connected yet. `ec2InstanceId`: of a local instance. */
+  addInstance(seed: number, chaos = 0, ec2InstanceId?: string): ScriptedAgent {
     const number = this.agents.length;
     const id = hex(number + 1);
-    this.#put(
-      ecsKeys.containerInstance(scope, cluster, id),
-      instanceRecord(cluster, id, {
+    this.#put(ecsKeys.containerInstance(scope, cluster, id), {
+      ...instanceRecord(cluster, id, {
         zone: number % 2 ? "us-east-1b" : "us-east-1a",
         ...(this.#fargate ? { attributes: { "gantry.fargate": "true" } } : {}),
       }),
-    );
+      ...(ec2InstanceId === undefined ? {} : { ec2InstanceId }),
+    });
     if (this.#fargate) this.#put(ecsKeys.fargateNode(scope, cluster, id), { ...scope, cluster, id });
     const agent = new ScriptedAgent({ instance: id, cluster, clock: this.clock, random: seededRandom(seed), door: this.#door, chaos });
     this.agents.push(agent);
@@ -174,12 +178,15 @@ export class World {
       log: silentLogger,
     };
     const part = createEcs({ ...deps, callHook: this.#callHook });
-    const beside = this.#beside(deps);
+    const beside = this.#options.beside?.(deps) ?? [];
     const handlers: Record<string, Handler> = {};
-    for (const each of [...beside, part]) for (const { handlers: more } of each.registrations ?? []) Object.assign(handlers, more);
+    for (const registration of part.registrations ?? []) Object.assign(handlers, registration.handlers);
+    for (const { service, handlers: of } of beside.flatMap(({ registrations }) => registrations ?? []))
+      for (const [operation, handler] of Object.entries(of)) handlers[`${service}:${operation}`] = handler;
     Object.assign(server, { part, beside, handlers, session });
     this.#server = server;
-    for (const each of [part, ...beside]) await Promise.race([each.start?.(), server.died]);
+    for (const each of [...beside, part]) await Promise.race([each.start?.(), server.died]);
+    if (server.alive) this.#options.started?.(part);
   }
 
   /** Dies at the write with this number from now: just before it or just behind it. */
@@ -369,6 +376,7 @@ export class World {
   #check(batch: WatchBatch): void {
     if (process.env.TRACE !== undefined) console.log(traceOf(batch, this.clock.now()));
     try {
+      this.#options.check?.(batch, this.picture);
       const after = [
         checkTasks(this.picture, batch),
         checkServices(this.picture, batch, this.clock.now(), this.counts),

@@ -1,6 +1,7 @@
 import { parseEcsKey } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import type { Logger } from "#platform/log.ts";
+import { eachEntry } from "#store/each-entry.ts";
 import type { Store } from "#store/store.ts";
 
 /**
@@ -13,8 +14,6 @@ export interface MachineAddresses {
   connectionChanged(instance: string): void;
   of(instanceId: string): string | undefined;
 }
-
-const pageSize = 1000;
 
 export function createMachineAddresses(options: {
   readonly store: Store;
@@ -33,16 +32,10 @@ export function createMachineAddresses(options: {
     changed();
   }
 
-  async function readAll(): Promise<void> {
-    let after: string | undefined;
-    for (;;) {
-      const page = await store.list("/ecs/", { limit: pageSize, after });
-      for (const { key, value } of page.entries)
-        if (parseEcsKey(key)?.kind === "container-instance") take(value as ContainerInstanceRecord);
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined) return;
-    }
-  }
+  const readAll = () =>
+    eachEntry(store, "/ecs/", (key, value) => {
+      if (parseEcsKey(key)?.kind === "container-instance") take(value as ContainerInstanceRecord);
+    });
 
   const failed = (error: unknown) => log.error({ err: error }, "the machines' addresses could not be read");
   return {
