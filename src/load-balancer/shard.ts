@@ -106,9 +106,7 @@ export class Shard {
   }
 
   /** An answer of the load balancer's own. */
-  failed(frontend: string, status: number): void {
-    this.#counting.add(frontend, String(status));
-  }
+  failed = (frontend: string, status: number): void => this.#counting.add(frontend, String(status));
 
   processes(): readonly Process[] {
     return [...(this.#current ? [this.#current] : []), ...this.#old].filter(isAlive);
