@@ -261,10 +261,14 @@ test("./gantry exec: streams, an end of input, exit codes", async () => {
 });
 
 test("./gantry exec: the end of an input that waits for its reader", async () => {
-  // The pipes on its way hold some 160 KiB, and the rest is too little for anybody to be told to wait.
-  await writeFile(join(work, "late"), randomBytes(200_000));
-  const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'sleep 1; wc -c' <${join(work, "late")}`;
-  assert.equal((await execute("bash", ["-c", line], { env: gantry.env, timeout: 20_000 })).stdout.trim(), "200000");
+  // The pipes on its way hold some of it; of one of these sizes the rest is too little for anybody to be told to wait.
+  const counts = [120, 160, 200, 240].map(async (thousands) => {
+    const file = join(work, `late-${thousands}`);
+    await writeFile(file, randomBytes(thousands * 1000));
+    const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'sleep 2; wc -c' <${file}`;
+    return (await execute("bash", ["-c", line], { env: gantry.env, timeout: 20_000 })).stdout.trim();
+  });
+  assert.deepEqual(await Promise.all(counts), ["120000", "160000", "200000", "240000"]);
 });
 
 test("./gantry exec: what goes in comes out, megabytes of it", async (t) => {
