@@ -159,7 +159,9 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     assert.equal(await ssh("cat /run/gantry/agent-credentials /run/gantry/profile.json 2>&1 | grep -c 'Permission denied'"), "2");
     // Changed while it runs: other credentials, other options, no profile.
     identify(host, { ...profile, role: { name: "worker", credentials: keysOf("LATER") } });
-    await eventually("the next credentials", async () => (await imds("meta-data/iam/security-credentials/worker", token)).includes('"ASIALATER"'));
+    await eventually("the next credentials", async () =>
+      (await imds("meta-data/iam/security-credentials/worker", token)).includes('"ASIALATER"'),
+    );
     identify(host);
     await eventually("no profile", async () => (await imds("meta-data/iam/info", token)).startsWith("404 "));
     const strict = { enabled: true, tokenRequired: true, tags: true, hopLimit: 1 };

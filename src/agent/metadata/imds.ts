@@ -100,7 +100,12 @@ const titles: Readonly<Record<number, string>> = {
   405: "405 - Method Not Allowed",
 };
 
-function answer(response: ServerResponse, status: number, body?: string | Uint8Array, headers: Readonly<Record<string, string>> = {}): void {
+function answer(
+  response: ServerResponse,
+  status: number,
+  body?: string | Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const text = body ?? titles[status] ?? "";
   response
     .writeHead(status, { "content-type": "text/plain", "content-length": Buffer.byteLength(text), server: "EC2ws", ...headers })

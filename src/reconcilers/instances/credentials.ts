@@ -96,7 +96,12 @@ export function createInstanceCredentials(deps: {
     return issued.keys;
   }
 
-  async function roleOf(scope: Scope, record: InstanceRecord, profile: InstanceProfileRecord, now: number): Promise<InstanceProfile["role"]> {
+  async function roleOf(
+    scope: Scope,
+    record: InstanceRecord,
+    profile: InstanceProfileRecord,
+    now: number,
+  ): Promise<InstanceProfile["role"]> {
     if (profile.role === undefined) return undefined;
     const role = (await store.get<RoleRecord>(iamKeys.entity(scope.account, "role", profile.role)))?.value;
     if (!role) return { name: profile.role };

@@ -258,8 +258,7 @@ export function createInstanceReconciler(options: {
     // First who they are: an instance that boots has it.
     if (before?.identities !== now.identities)
       link.send({ type: "InstanceCredentialsMessage", message: { messageId: random.uuid(), instances: identities } });
-    if (before?.instances !== now.instances)
-      link.send({ type: "InstanceStateMessage", message: { messageId: random.uuid(), instances } });
+    if (before?.instances !== now.instances) link.send({ type: "InstanceStateMessage", message: { messageId: random.uuid(), instances } });
   }
 
   async function localOf(scope: Scope, record: InstanceRecord): Promise<LocalInstance | undefined> {
