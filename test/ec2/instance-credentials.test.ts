@@ -101,6 +101,18 @@ async function until<T>(what: string, look: () => T | undefined | false, seconds
   throw new Error(`waited in vain for ${what}`);
 }
 
+async function eventually(work: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (tries === 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
 const launch = async (input: Partial<Ec2.RunInstancesCommandInput> = {}, by = ec2) => {
   const { Instances } = await by.send(
     new Ec2.RunInstancesCommand({ ImageId: image, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1, ...input }),
@@ -275,6 +287,8 @@ describe("an instance's agent", () => {
         denied,
       );
       await assert.rejects(connect(thief, "blue", arn), /403/);
+      for (const cluster of ["blue", "default"])
+        await assert.rejects(register(agent, { cluster, instanceIdentityDocument: document(one) }), denied, "a second one");
       for (const name of ["gantry.instances", "gantry.load-balancers", "gantry.fargate"])
         await assert.rejects(
           register(agent, {
@@ -305,6 +319,8 @@ describe("an instance's agent", () => {
     } finally {
       machine.close();
     }
+    // Its agent has left: it may begin anew, in another cluster too.
+    await eventually(() => register(agent, { cluster: "default", instanceIdentityDocument: document(one) }));
   });
 
   test("of whoever registers, nobody but the server's own machine takes in instances", async () => {

@@ -15,6 +15,7 @@ import { checkTags } from "../tasks/tags.ts";
 import { checkAttributes } from "./attributes.ts";
 import { machineIdentity } from "./identity-document.ts";
 import { instanceIn } from "./instance-name.ts";
+import { checkOnlyOne } from "./one-only.ts";
 import { checkClaims, nextOwner } from "./owner.ts";
 import { instanceView, readInstanceState } from "./view.ts";
 
@@ -38,6 +39,7 @@ export async function registerContainerInstance(
   const resources = resourcesOf(input.totalResources);
   const machine = machineIdentity(input.instanceIdentityDocument);
   checkClaims(context.principal, machine, input.attributes ?? []);
+  await checkOnlyOne(deps.store, scope, context.principal, input.containerInstanceArn);
   const record = await deps.writer.run("ecs-clusters", async (unit) => {
     const clusterKey = ecsKeys.cluster(scope, cluster);
     const known = await unit.get<ClusterRecord>(clusterKey);
