@@ -1,6 +1,7 @@
 /** Who a local instance is, in signed mode: the credentials that its machine's agent is given for it, what they allow and when they end. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { AutoScalingClient, CreateAutoScalingGroupCommand } from "@aws-sdk/client-auto-scaling";
 import * as Ec2 from "@aws-sdk/client-ec2";
 import * as Ecs from "@aws-sdk/client-ecs";
 import * as Iam from "@aws-sdk/client-iam";
@@ -8,6 +9,7 @@ import { GetCallerIdentityCommand } from "@aws-sdk/client-sts";
 import { WebSocket } from "ws";
 import { sign } from "#agent/aws/sigv4.ts";
 import type { InstanceIdentity, InstanceReport, LocalInstance, SessionKeys } from "#agent-protocol/instances.ts";
+import { createAutoScaling } from "#services/autoscaling/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { account, allow, type Iam as Server, policy, type SdkCredentials, startIam, trust } from "../iam/support.ts";
@@ -133,7 +135,10 @@ const sdkKeys = ({ accessKeyId: id, secretAccessKey: secret, sessionToken }: Ses
 });
 
 before(async () => {
-  it = await startIam({ config: { taskCredentialsSeconds: 4 }, more: (deps) => [createEc2(deps), createEcs(deps)] });
+  it = await startIam({
+    config: { taskCredentialsSeconds: 4 },
+    more: (deps) => [createEc2(deps), createEcs(deps), createAutoScaling(deps)],
+  });
   ec2 = ec2Of(root);
   const { url, headers } = signed("/_gantry/agent-credentials", { node: "machine", cluster: "default" }, root);
   const own = (await (await fetch(url, { headers })).json()) as SdkCredentials;
@@ -239,10 +244,12 @@ describe("the instance profile", () => {
     );
     await iam.send(new Iam.CreateUserCommand({ UserName: "ann" }));
     const { AccessKey } = await iam.send(new Iam.CreateAccessKeyCommand({ UserName: "ann" }));
-    const ann = ec2Of({ accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! });
+    const annsKeys = { accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! };
+    const ann = ec2Of(annsKeys);
     const may = (...statements: object[]) =>
       iam.send(new Iam.PutUserPolicyCommand({ UserName: "ann", PolicyName: "p", PolicyDocument: policy(...statements) }));
-    const all = { Effect: "Allow", Action: "ec2:*", Resource: "*" };
+    const autoscaling = client(new AutoScalingClient({ ...it.server.sdk(), credentials: annsKeys, maxAttempts: 1 }));
+    const all = { Effect: "Allow", Action: ["ec2:*", "autoscaling:*"], Resource: "*" };
     await may(all);
     const id = await launch({}, ann);
     const byTemplate = () =>
@@ -252,8 +259,20 @@ describe("the instance profile", () => {
     await assert.rejects(launch({ IamInstanceProfile: { Name: "nodes" } }, ann), passing);
     await assert.rejects(byTemplate, passing);
     await assert.rejects(associate, passing);
+    const group = (AutoScalingGroupName: string) =>
+      autoscaling.send(
+        new CreateAutoScalingGroupCommand({
+          AutoScalingGroupName,
+          MinSize: 0,
+          MaxSize: 1,
+          AvailabilityZones: ["us-east-1a"],
+          LaunchTemplate: { LaunchTemplateName: "profiled" },
+        }),
+      );
+    await assert.rejects(group("asg"), { name: /AccessDenied/, message: /iam:PassRole on resource: .*role\/m\/worker/ });
     await may(all, { Effect: "Allow", Action: "iam:PassRole", Resource: `arn:aws:iam::${account}:role/m/worker` });
     await byTemplate();
+    await group("asg");
     const { IamInstanceProfileAssociation } = await associate();
     // An association is its instance's.
     await may({ ...all, Resource: `arn:aws:ec2:us-east-1:${account}:instance/i-0123456789abcdef0` });
