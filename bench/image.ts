@@ -1,11 +1,20 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CreateRepositoryCommand, ECRClient } from "@aws-sdk/client-ecr";
+import { CreateRepositoryCommand, ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { type Gantry, run, temporary } from "./support.ts";
 
+interface Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
 /** Makes an OCI image of one layer out of a tar and pushes it with skopeo into our registry; `reference` is `host:port/repository:tag`. */
-export async function pushRoot(tar: string, reference: string, gantry: Pick<Gantry, "endpoint">): Promise<void> {
+export async function pushRoot(
+  tar: string,
+  reference: string,
+  gantry: Pick<Gantry, "endpoint"> & { readonly credentials?: Keys },
+): Promise<void> {
   await using layout = await temporary("layout");
   const blobs = join(layout.path, "blobs", "sha256");
   await mkdir(blobs, { recursive: true });
@@ -48,17 +57,12 @@ export async function pushRoot(tar: string, reference: string, gantry: Pick<Gant
   const ecr = new ECRClient({
     endpoint: gantry.endpoint,
     region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    credentials: gantry.credentials ?? { accessKeyId: "test", secretAccessKey: "test" },
   });
   const repositoryName = /^[^/]+\/(.+):[^:/]+$/.exec(reference)?.[1];
   if (!repositoryName) throw new Error(`not host:port/repository:tag: ${reference}`);
   await ecr.send(new CreateRepositoryCommand({ repositoryName }));
-  await run("skopeo", [
-    "copy",
-    "--dest-tls-verify=false",
-    "--dest-creds",
-    "AWS:open",
-    `oci:${layout.path}:latest`,
-    `docker://${reference}`,
-  ]);
+  const token = gantry.credentials && (await ecr.send(new GetAuthorizationTokenCommand({}))).authorizationData![0]!.authorizationToken!;
+  const login = token === undefined ? "AWS:open" : Buffer.from(token, "base64").toString();
+  await run("skopeo", ["copy", "--dest-tls-verify=false", "--dest-creds", login, `oci:${layout.path}:latest`, `docker://${reference}`]);
 }

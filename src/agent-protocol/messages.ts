@@ -3,6 +3,7 @@
  * Source: the public source of amazon-ecs-agent, see shared facts "How a standard ECS agent talks to its control plane".
  * Every frame is text: `{"type": T, "message": {…}}`.
  */
+import type { ExecSessionMessage } from "./exec/contents.ts";
 import type { LoadBalancerStateMessage, LoadBalancerTrafficMessage, TargetHealthMessage } from "./load-balancers.ts";
 import type {
   GeneralMetricsWrapper,
@@ -200,6 +201,8 @@ export interface PayloadTask {
   readonly isolation?: "FARGATE";
   /** Ours, standard agents ignore it. */
   readonly serviceConnect?: PayloadServiceConnect;
+  /** Its containers' ExecuteCommandAgent is to be reported. Ours: a standard agent would be told by `managedAgents` of each container, and would start AWS's own. */
+  readonly enableExecuteCommand?: boolean;
   readonly pidMode?: string;
   readonly ipcMode?: string;
   readonly serviceName?: string;
@@ -270,6 +273,7 @@ export type FromServer =
   | Frame<"LoadBalancerStateMessage", LoadBalancerStateMessage>
   | Frame<"ServiceConnectStateMessage", ServiceConnectStateMessage>
   | Frame<"InstanceStateMessage", InstanceStateMessage>
+  | Frame<"ExecSessionMessage", ExecSessionMessage>
   | Frame<
       | "CloseMessage"
       | "ErrorMessage"

@@ -1,4 +1,3 @@
-import { createServer } from "node:net";
 import type { Clock } from "#platform/clock.ts";
 import { sleep } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -12,6 +11,7 @@ import { agentHash, agentVersion, register } from "./control/registration.ts";
 import { createReporter } from "./control/reporter.ts";
 import { createTelemetry } from "./control/tcs.ts";
 import { openJournal } from "./journal.ts";
+import { createExecSessions } from "./exec/sessions.ts";
 import { createLogDrivers } from "./logs/drivers.ts";
 import { createForward } from "./metadata/forward.ts";
 import { createSampler } from "./metadata/sampler.ts";
@@ -20,6 +20,7 @@ import { createMetadataServer } from "./metadata/server.ts";
 import { metadataVariables } from "./metadata/variables.ts";
 import { createLoadBalancing, type LoadBalancing } from "./load-balancing/load-balancing.ts";
 import { createInstances } from "./instances/instances.ts";
+import { choosePort } from "./network/choose-port.ts";
 import { createNetwork, type Network, type NetworkOptions } from "./network/network.ts";
 import { createRegistryLogins } from "./registry-logins.ts";
 import type { Runtime } from "./runtime.ts";
@@ -135,7 +136,9 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       ),
   });
   const version = await untilReady(runtime, clock, log, signal);
+  const exec = createExecSessions({ config, runtime, engine, clock, random, log, target, cluster, instance });
   instances.adopt();
+  await exec.recover();
   await engine.recover();
   await instances.start();
   balancing.start();
@@ -219,6 +222,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       vpcs: (states) => network.updateVpcs(states),
       loadBalancers: (message) => balancing.update(message),
       serviceConnect: (message) => connect.update(message),
+      exec: (message) => exec.start(message),
       instances: (list) => instances.update(list),
       cluster,
       instance,
@@ -249,6 +253,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
           // An instance has none within it.
           if (!config.ec2Instance) instances.connected((message) => socket.send({ type: "InstanceReportMessage", message }));
           sendCredentials = false;
+          exec.connected();
           reporter.pokeAll();
         },
         frame: (type, message, socket) => handler.frame(type, message, socket),
@@ -314,6 +319,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const stop = async () => {
     cancelPrune();
     cancelRefresh();
+    await exec.close();
     over.abort();
     await metadata.close();
     forward.close();
@@ -355,22 +361,6 @@ function rethrow(error: unknown): void {
   setImmediate(() => {
     throw error;
   });
-}
-
-/** The port of an earlier life if it is free, so that tasks in host mode keep reaching it; else any. */
-async function choosePort(before: number): Promise<number> {
-  for (const port of before ? [before, 0] : [0]) {
-    const chosen = await new Promise<number | undefined>((resolve) => {
-      const probe = createServer();
-      probe.once("error", () => resolve(undefined));
-      probe.listen(port, "127.0.0.1", () => {
-        const address = probe.address();
-        probe.close(() => resolve(typeof address === "object" ? address?.port : undefined));
-      });
-    });
-    if (chosen) return chosen;
-  }
-  throw new Error("no port is free on 127.0.0.1");
 }
 
 async function untilReady(runtime: Runtime, clock: Clock, log: Logger, signal: AbortSignal): Promise<string> {

@@ -43,6 +43,8 @@ export interface AgentConfig {
   readonly ec2Instance?: { readonly cpu: number; readonly memoryMiB: number; readonly identityDocument: string };
   /** Whether this machine is Fargate's capacity: `true`, beside its cluster's own tasks; `only`, for nothing else; `false`. `GANTRY_FARGATE`, default `false`; `./gantry up` says `true`. */
   readonly fargate: "true" | "only" | "false";
+  /** Whether tasks in mode awsvpc may be placed here: the VPCs' networks are on the server's machine alone. `GANTRY_VPC`, default `true`; `./gantry join` says `false`. */
+  readonly vpc: boolean;
   /** The containerd runtime of the tasks, `GANTRY_RUNTIME` (default `runc`) and `GANTRY_RUNTIME_BINARY`. */
   readonly runtime: { readonly name: string; readonly binary?: string };
   /** What isolates Fargate tasks, `GANTRY_FARGATE_RUNTIME`: `runsc` (gVisor, the default), `runc` (no more than containers), or a containerd runtime, e.g. `io.containerd.kata.v2`. */
@@ -128,6 +130,7 @@ export function readAgentConfig(env: Environment): AgentConfig {
           },
         }
       : {}),
+    vpc: env.GANTRY_VPC !== "false",
     runtime: { name: env.GANTRY_RUNTIME || "runc", binary: env.GANTRY_RUNTIME_BINARY || undefined },
     fargateRuntime: fargateRuntime(env),
     runscPlatform: word("GANTRY_RUNSC_PLATFORM", env),

@@ -1,3 +1,5 @@
+import type { Readable, Writable } from "node:stream";
+
 /**
  * What the task runner needs of a container runtime. Implemented over containerd's gRPC API (src/agent/containerd) and by a scripted twin in
  * the tests. The runner owns a container's life; the runtime keeps no state of its own beside containerd's, so that after a crash
@@ -27,6 +29,10 @@ export interface Runtime {
   list(): Promise<readonly KnownContainer[]>;
   /** Runs a command inside a running container and waits, `timeoutMs` at most; then the process is killed and `timedOut` is true. Output is cut at 4 KiB. */
   exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult>;
+  /** Runs a command inside a running container, as root, for somebody who talks to it. Throws RuntimeError `NotFound` (the container does not run), `CannotStart`. */
+  open(id: string, options: ProcessOptions): Promise<ContainerProcess>;
+  /** Ends all that an earlier life of the agent has opened; returns their names. */
+  endOpened(): Promise<readonly string[]>;
   stats(id: string): Promise<ContainerStats | undefined>;
 }
 
@@ -184,6 +190,32 @@ export interface ExecResult {
   readonly exitCode: number;
   readonly output: string;
   readonly timedOut: boolean;
+}
+
+export interface TerminalSize {
+  readonly cols: number;
+  readonly rows: number;
+}
+
+export interface ProcessOptions {
+  /** Unique on this machine: letters, digits, `-`. */
+  readonly name: string;
+  readonly args: readonly string[];
+  /** Absent: three plain streams. */
+  readonly terminal?: TerminalSize;
+}
+
+export interface ContainerProcess {
+  readonly stdin: Writable;
+  /** With a terminal everything comes here. Not read until somebody does: then the process waits. */
+  readonly stdout: Readable;
+  readonly stderr: Readable | undefined;
+  /** What was written is still read by the process. */
+  endInput(): Promise<void>;
+  resize(size: TerminalSize): Promise<void>;
+  kill(): Promise<void>;
+  /** The exit code, once all output was read and nothing of the process is left. 255: it was lost. */
+  readonly ended: Promise<number>;
 }
 
 /** Totals since the container's start, read from its cgroup (v1 or v2); of a container in a shared sandbox, its even part of the sandbox's. */

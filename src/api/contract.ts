@@ -125,6 +125,13 @@ export interface UpgradeRoute {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: UpgradeInfo): void;
 }
 
+/** A websocket door that no signature opens, but the token in its first message: it lets in whom it wants. Source: AWS, session-manager-plugin, OpenDataChannel. */
+export interface TokenDoor {
+  readonly prefix: string;
+  /** `path`: undecoded, without the query. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, path: string): void;
+}
+
 export interface UpgradeInfo {
   readonly requestId: string;
   readonly path: string;
@@ -150,6 +157,7 @@ export interface ServerPart {
   readonly registrations?: readonly ServiceRegistration[];
   readonly routes?: readonly RawRoute[];
   readonly upgrades?: readonly UpgradeRoute[];
+  readonly tokenDoors?: readonly TokenDoor[];
   readonly questions?: readonly Question[];
   /** Who may do what: IAM's part has it. */
   readonly policies?: PolicySource;

@@ -57,6 +57,7 @@ export function createFrontDoor({ deps, credentials, parts, reset, tls }: FrontD
   for (const { service, handlers: more } of registrations) handlers.set(service, { ...handlers.get(service), ...more });
   const routes = byLength(parts.flatMap((part) => part.routes ?? []));
   const upgrades = byLength(parts.flatMap((part) => part.upgrades ?? []));
+  const tokenDoors = parts.flatMap((part) => part.tokenDoors ?? []);
   const questions = new Map(parts.flatMap((part) => part.questions ?? []).map((question) => [question.path, question]));
   const metrics = createMetrics(clock.now());
   const authorizer = createAuthorizer({
@@ -227,8 +228,10 @@ export function createFrontDoor({ deps, credentials, parts, reset, tls }: FrontD
     const route = pick(upgrades, target.path);
     const query = new URLSearchParams(target.query);
     try {
-      if (!route) throw new ApiError("NotFound", "No such websocket.", 404);
+      const tokenDoor = route ? undefined : tokenDoors.find(({ prefix }) => target.path.startsWith(prefix));
+      if (!route && !tokenDoor) throw new ApiError("NotFound", "No such websocket.", 404);
       if (isForeign(request, false)) throw foreign;
+      if (!route) return tokenDoor?.accept(request, socket, head, target.path);
       who = await askerOf(request, target);
       const asker = who;
       const refused = (error: { readonly code: string; readonly message: string }) =>

@@ -22,12 +22,22 @@ export async function renewAgentCredentials(config: Config, identity: Identity):
     if (existsSync(path)) return path;
     throw error;
   }
-  const { accessKeyId, secretAccessKey, sessionToken } = issued;
+  await writeProfile(path, issued as unknown as Profile);
+  return path;
+}
+
+interface Profile {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+}
+
+/** In the form of AWS's shared credentials file, for its owner's eyes only. */
+export async function writeProfile(path: string, { accessKeyId, secretAccessKey, sessionToken }: Profile): Promise<void> {
   const text = `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\naws_session_token = ${sessionToken}\n`;
   const temporary = `${path}.new`;
   await writeFile(temporary, text, { mode: 0o600 });
   // One that stood there keeps its mode.
   await chmod(temporary, 0o600);
   await rename(temporary, path);
-  return path;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const directory = new URL("../../bench/", import.meta.url).pathname;
 /** What benchmarks share; not benchmarks themselves. */
-const shared = new Set(["support.ts", "docker.ts", "image.ts", "agents.ts", "files.ts", "swarm.ts"]);
+const shared = new Set(["support.ts", "docker.ts", "image.ts", "agents.ts", "files.ts", "swarm.ts", "machine.ts", "swarm-nodes.ts"]);
 
 /** `gantry bench`: each file in bench/ by itself, one after the other; then a table of all ratios against their bounds. Exit code 1: one was missed. */
 export async function bench(names: readonly string[]): Promise<number> {

@@ -132,7 +132,7 @@ export function serverAnswers(config: Config): Promise<ServerAnswer> {
   });
 }
 
-export function awsClient(config: Config, identity: Identity, service: "ecs" | "ecr" | "logs"): AwsClient {
+export function awsClient(config: Config, identity: Identity, service: "ecs" | "ecr" | "logs" | "ssm"): AwsClient {
   const credentials = { accessKeyId: identity.rootAccessKeyId, secretAccessKey: identity.rootSecretAccessKey };
   return createAwsClient({
     service,

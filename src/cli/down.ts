@@ -2,9 +2,9 @@ import { spawn } from "node:child_process";
 import type { Config } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
-import { renewAgentCredentials } from "./agent-credentials.ts";
 import type { Part } from "./child.ts";
-import { agentCommand } from "./commands.ts";
+import { joinedParts } from "./join/parts.ts";
+import { readJoined } from "./join/state.ts";
 import { partsOf, type Parts } from "./parts.ts";
 import { listenerOf } from "./processes.ts";
 import { describeRemains, findRemains, removeRemains } from "./remains.ts";
@@ -19,8 +19,11 @@ export async function down(config: Config, options: { readonly all: boolean }): 
   await endLeftovers(config.home, say);
   if (!was) say(`was not running (home ${config.home})`);
   const state = readState(config.home);
-  const identity = await loadIdentity(config.home, systemRandom);
-  const parts = await partsOf(config, identity, state?.ownContainerd === false ? state.containerdSocket : undefined);
+  const socket = state?.ownContainerd === false ? state.containerdSocket : undefined;
+  const joined = readJoined(config.home);
+  const parts = joined
+    ? await joinedParts(config, joined, socket)
+    : await partsOf(config, await loadIdentity(config.home, systemRandom), socket);
   const before = await findRemains(config.home);
   if (options.all) return tearDown(config, parts, describeRemains(before).length > 0);
   // The containers of a task share a shim.
@@ -40,18 +43,18 @@ export async function down(config: Config, options: { readonly all: boolean }): 
 async function tearDown(config: Config, parts: Parts, something: boolean): Promise<number> {
   if (something) {
     say("stopping all tasks");
-    const taken = await listenerOf(config.port);
+    const taken = parts.server && (await listenerOf(config.port));
     if (taken) say(`port ${config.port} is taken by ${taken}: the server will hear of the stopped tasks at its next start`);
     const stop = new AbortController();
     const code = { value: 1 };
-    const helpers: Part[] = [...(parts.engine ? [parts.engine] : []), ...(taken ? [] : [parts.server])];
+    const helpers: Part[] = [...(parts.engine ? [parts.engine] : []), ...(taken || !parts.server ? [] : [parts.server])];
     await supervise({
       config,
       containerd: parts.containerd,
       parts: helpers,
       progress: () => {},
       ready: () =>
-        void runTearDown(config, parts.containerd.socket)
+        void runTearDown(parts)
           .catch((error: Error) => {
             say(error.message);
             return 1;
@@ -70,9 +73,8 @@ async function tearDown(config: Config, parts: Parts, something: boolean): Promi
   return left.length === 0 ? 0 : 1;
 }
 
-async function runTearDown(config: Config, socket: string): Promise<number> {
-  const credentials = await renewAgentCredentials(config, await loadIdentity(config.home, systemRandom));
-  const { file, args, env } = agentCommand(config, credentials, socket, ["--teardown"]);
+async function runTearDown(parts: Parts): Promise<number> {
+  const { file, args, env } = await parts.tearDown();
   // What it logs matters only when it fails.
   const agent = spawn(file, args, { env: env as NodeJS.ProcessEnv, stdio: ["ignore", "ignore", "pipe"], detached: true });
   let text = "";

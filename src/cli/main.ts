@@ -3,8 +3,15 @@ import { Command, Option } from "commander";
 import { readConfig } from "#platform/config.ts";
 
 const config = (extra: Record<string, string> = {}) => readConfig({ ...process.env, ...extra });
-/** The configuration of the Gantry that runs on this home, if one does. */
+/** The same where there must be a server on this machine. */
 const running = async () => {
+  const { readJoined } = await import("./join/state.ts");
+  const joined = readJoined(config().home);
+  if (joined) throw new Error(`this machine has joined ${joined.urls[0]}: ask there. Here there are up, down, status and leave`);
+  return here();
+};
+/** The configuration of the Gantry that runs on this home, if one does. */
+const here = async () => {
   const now = (await import("./supervisor.ts")).effectiveConfig(config());
   // Loaded only where there is something to trust.
   if (now.tls) {
@@ -43,7 +50,7 @@ program
   .addHelpText("after", "\nExamples:\n  ./gantry down\n  ./gantry down --all")
   .action(async (options: { all?: boolean }) => {
     const { down } = await import("./down.ts");
-    process.exit(await down(await running(), { all: options.all ?? false }));
+    process.exit(await down(await here(), { all: options.all ?? false }));
   });
 
 program
@@ -53,7 +60,7 @@ program
   .addHelpText("after", "\nThe exit code is 0 when all is well.\n\nExamples:\n  ./gantry status\n  ./gantry status --json | jq .parts")
   .action(async (options: { json?: boolean }) => {
     const { status, formatStatus } = await import("./status.ts");
-    const now = await status(await running());
+    const now = await status(await here());
     print(options.json ? JSON.stringify(now, undefined, 2) : formatStatus(now));
     process.exit(now.ok ? 0 : 1);
   });
@@ -69,6 +76,20 @@ program
   .action(async (name: string, options: { cluster?: string; json?: boolean }) => {
     const { why } = await import("./why.ts");
     print(await why(await running(), name, { cluster: options.cluster, json: options.json ?? false }));
+  });
+
+program
+  .command("exec <name> [command...]")
+  .description("run a command, or a shell, in a container of a task or of a service's newest task; its exit code is ours")
+  .option("--cluster <name>", "the cluster, when it is not this machine's")
+  .option("--container <name>", "which of the task's containers, when it has several")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  ./gantry exec web\n  ./gantry exec web -- ls -l /\n  ./gantry exec web -- sh -c 'cat >/tmp/file' <file",
+  )
+  .action(async (name: string, command: string[], options: { cluster?: string; container?: string }) => {
+    const { exec } = await import("./exec/exec.ts");
+    process.exit(await exec(await running(), name, { cluster: options.cluster, container: options.container, command }));
   });
 
 program
@@ -89,14 +110,78 @@ program
   });
 
 program
-  .command("nodes")
+  .command("token [action] [id]")
+  .description("print the line by which another machine joins this Gantry; token list, token revoke <id>")
+  .option("--cluster <name>", "the cluster that it joins", "default")
+  .option("--ttl <time>", "how long the token is good: 30m, 24h, 7d", "1h")
+  .option("--uses <count>", "how many machines it lets in", "1")
+  .option("--url <url...>", "where they find this server, when it is not what it listens on")
+  .option("-q, --quiet", "the line alone")
+  .addHelpText(
+    "after",
+    "\nThis Gantry must listen where the machine reaches it, by TLS: GANTRY_BIND=<address> GANTRY_TLS=self ./gantry up --detach\n\nExamples:\n  ./gantry token\n  ./gantry token --cluster prod --ttl 24h --uses 5\n  ./gantry token list\n  ./gantry token revoke 0123456789ab",
+  )
+  .action(
+    async (
+      action: string | undefined,
+      id: string | undefined,
+      options: { cluster: string; ttl: string; uses: string; url?: string[]; quiet?: boolean },
+    ) => {
+      const { listTokens, makeToken, revokeToken } = await import("./join/token.ts");
+      const now = await running();
+      if (action === "list") print(await listTokens(now));
+      else if (action === "revoke" && id !== undefined) print(await revokeToken(now, id));
+      else if (action === undefined) print(await makeToken(now, { ...options, url: options.url ?? [], quiet: options.quiet ?? false }));
+      else throw new Error(`token ${action}: the actions are list, and revoke with a token's id`);
+    },
+  );
+
+program
+  .command("join <token>")
+  .description("make this machine a container instance of another machine's Gantry; - reads the token from standard input")
+  .option("--cluster <name>", "refuse a token of any other cluster")
+  .option("--attribute <name=value...>", "attributes of the container instance, for placement")
+  .option("--instance-type <type>", "its attribute ecs.instance-type; CPU and memory are always the machine's own")
+  .option("--address <address>", "where others reach this machine, when it is not by what it reaches the server")
+  .addHelpText(
+    "after",
+    "\nThe token comes from ./gantry token on the server's machine. Tasks in the modes bridge, host and none run here; those in mode awsvpc, Fargate's among them, stay where their VPC is.\n\nExamples:\n  ./gantry join gantry1.…\n  ./gantry join - --attribute disk=ssd < token\n  ./gantry status\n  ./gantry leave",
+  )
+  .action(async (token: string, options: { cluster?: string; attribute?: string[]; instanceType?: string; address?: string }) => {
+    // What a list of processes shows from here on.
+    process.title = "gantry join";
+    const { join } = await import("./join/join.ts");
+    const { cluster, attribute = [], instanceType, address } = options;
+    process.exit(await join(config(), token, { cluster, attributes: attribute, instanceType, address }));
+  });
+
+program
+  .command("leave")
+  .description("drain this machine, take it out of the Gantry that it joined, and leave nothing behind")
+  .option("--force", "stop its tasks at once, and go without the server's word")
+  .option("--timeout <seconds>", "how long its tasks may take to be elsewhere", "600")
+  .addHelpText("after", "\nExamples:\n  ./gantry leave\n  ./gantry leave --force")
+  .action(async (options: { force?: boolean; timeout: string }) => {
+    const { leave } = await import("./join/leave.ts");
+    process.exit(await leave(config(), { force: options.force ?? false, timeoutMs: Number(options.timeout) * 1000 }));
+  });
+
+program
+  .command("nodes [action] [id]")
   .description("list the machines and what is free on them: those of clusters, and Fargate's, which its users never see")
   .option("--json", "for scripts")
   .addHelpText(
     "after",
-    "\nGANTRY_FARGATE, when Gantry is started, says what this machine is for: true (its cluster and Fargate, the default), only (Fargate alone), false.\n\nExamples:\n  ./gantry nodes\n  ./gantry nodes --json | jq '.[].cpu.free'",
+    "\nGANTRY_FARGATE, when Gantry is started, says what this machine is for: true (its cluster and Fargate, the default), only (Fargate alone), false. A machine that joined and does not come back is removed by its name (m-…).\n\nExamples:\n  ./gantry nodes\n  ./gantry nodes --json | jq '.[].cpu.free'\n  ./gantry nodes remove m-0123456789abcdef0",
   )
-  .action(async (options: { json?: boolean }) => {
+  .action(async (action: string | undefined, id: string | undefined, options: { json?: boolean }) => {
+    if (action !== undefined && (action !== "remove" || id === undefined))
+      throw new Error("nodes: the only action is remove, with a machine's name");
+    if (id !== undefined) {
+      const { removeMachine } = await import("./join/token.ts");
+      print(await removeMachine(await running(), id));
+      return;
+    }
     const { nodes } = await import("./nodes.ts");
     print(await nodes(await running(), options.json ?? false));
   });

@@ -7,6 +7,7 @@ import { ask } from "./ask.ts";
 export interface NodeRow {
   readonly id: string;
   readonly instance: string;
+  readonly machine?: string;
   readonly account: string;
   readonly region: string;
   readonly cluster: string;
@@ -32,7 +33,7 @@ export function formatNodes(all: readonly NodeRow[]): string {
   if (all.length === 0) return "no machine has joined yet";
   const rows = all.map((node) => [
     node.id.slice(0, 12),
-    node.instance,
+    node.machine ?? node.instance,
     `${node.cluster} (${node.region})`,
     node.zone,
     node.connected ? node.status : `${node.status}, agent away`,

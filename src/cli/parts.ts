@@ -3,7 +3,7 @@ import type { Config } from "#platform/config.ts";
 import type { Identity } from "#platform/identity.ts";
 import { renewAgentCredentials } from "./agent-credentials.ts";
 import { agentConnected } from "./agent-connected.ts";
-import type { Part } from "./child.ts";
+import type { Command, Part } from "./child.ts";
 import { agentCommand, serverAnswers, serverCommand, socketAnswers } from "./commands.ts";
 
 /** What Gantry consists of on this machine, in the order in which it is started. */
@@ -11,11 +11,17 @@ export interface Parts {
   readonly containerd: { readonly socket: string; readonly own: boolean };
   /** Undefined: someone else runs it. */
   readonly engine: Part | undefined;
-  readonly server: Part;
+  /** Undefined: this machine has joined another's. */
+  readonly server: Part | undefined;
   readonly agent: Part;
+  /** What ends all tasks and takes away what the agent made. */
+  readonly tearDown: () => Promise<Command>;
 }
 
-export async function partsOf(config: Config, identity: Identity, containerdSocket: string | undefined): Promise<Parts> {
+export async function enginePart(
+  config: Pick<Config, "home">,
+  containerdSocket: string | undefined,
+): Promise<Pick<Parts, "containerd" | "engine">> {
   // Loaded here and not above: containerd's generated client is no small thing, and most commands never need it.
   const { containerdCommand, socketDirectory } = await import("#agent/containerd/daemon.ts");
   const own = containerdSocket === undefined;
@@ -34,6 +40,15 @@ export async function partsOf(config: Config, identity: Identity, containerdSock
           stopGraceMs: 10_000,
         }
       : undefined,
+  };
+}
+
+export async function partsOf(config: Config, identity: Identity, containerdSocket: string | undefined): Promise<Parts> {
+  const { containerd, engine } = await enginePart(config, containerdSocket);
+  const { socket } = containerd;
+  return {
+    containerd,
+    engine,
     server: {
       name: "server",
       command: async () => serverCommand(config),
@@ -51,5 +66,6 @@ export async function partsOf(config: Config, identity: Identity, containerdSock
       readyTimeoutMs: 60_000,
       stopGraceMs: 10_000,
     },
+    tearDown: async () => agentCommand(config, await renewAgentCredentials(config, identity), socket, ["--teardown"]),
   };
 }

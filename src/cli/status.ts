@@ -6,6 +6,8 @@ import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
 import { agentConnected } from "./agent-connected.ts";
 import { awsClient, endpointOf, openWire, serverAnswers } from "./commands.ts";
+import { machineConnected } from "./join/parts.ts";
+import { type Joined, readJoined } from "./join/state.ts";
 import { lastLines } from "./log-file.ts";
 import { placesOf } from "./places.ts";
 import { isAlive, listenerOf } from "./processes.ts";
@@ -41,6 +43,11 @@ export async function status(config: Config): Promise<Status> {
       parts.push({ name, ok: false, pid: child.process.pid, detail: "runs on by itself", problem });
     }
   }
+  const joined = readJoined(config.home);
+  if (joined) {
+    parts.push(await joinedPart(config, joined), await machinePart(), await diskPart(config));
+    return { ok: parts.every((part) => part.ok), endpoint: joined.urls[0]!, home: config.home, parts };
+  }
   const server = state?.children.server?.process;
   if (server && isAlive(server)) {
     const answer = await serverAnswers(config).catch((error: Error) => error);
@@ -56,14 +63,30 @@ export async function status(config: Config): Promise<Status> {
   return { ok: parts.every((part) => part.ok), endpoint: endpointOf(config), home: config.home, parts };
 }
 
+/** By the server's word, not this machine's. */
+async function joinedPart(config: Config, joined: Joined): Promise<Part> {
+  const name = "container instance";
+  const where = `cluster ${joined.cluster} of ${joined.urls[0]}, as ${joined.machine}`;
+  try {
+    const { instance, tasks, running } = await machineConnected(config.home, joined);
+    return {
+      name,
+      ok: true,
+      detail: `${instance!.status}, agent connected, ${running} running and ${tasks - running} pending tasks, ${where}`,
+    };
+  } catch (error) {
+    return { name, ok: false, detail: where, problem: reason(error as Error) };
+  }
+}
+
 async function supervisorPart(config: Config, state: SupervisorState | undefined): Promise<Part> {
   const name = "supervisor";
   if (state && isAlive(state.supervisor)) {
-    const wire = state.tls || isLoopback(state.bind) ? "" : `. ${openWire(state)}`;
+    const wire = state.tls || readJoined(config.home) || isLoopback(state.bind) ? "" : `. ${openWire(state)}`;
     const detail = `${state.phase}${wire}${state.open ? ", open mode: any credentials" : ""}`;
     return { name, ok: state.phase === "running", pid: state.supervisor.pid, detail, ...(state.failure ? { problem: state.failure } : {}) };
   }
-  const taken = await listenerOf(config.port);
+  const taken = readJoined(config.home) ? undefined : await listenerOf(config.port);
   const lines = [
     state === undefined ? `never started with this home (GANTRY_HOME is ${config.home})` : whyGone(state),
     "start it: ./gantry up --detach",

@@ -24,7 +24,7 @@ const isHeavy = (file: string) => /^test\/(agent|containerd|network|registry|ecr
 const isRoad = (file: string) => /^test\/road\//.test(file);
 
 /** Files that mostly wait, for a client that asks every ten seconds or for two minutes to be over: they go beside all others. */
-const isPatient = (file: string) => /^test\/(terraform\/|road\/services)/.test(file);
+const isPatient = (file: string) => /^test\/(terraform\/|road\/(services|scaling))/.test(file);
 
 /** `gantry test`: type check, lint, every test file; the last line is `N passed, N failed[, N skipped]`. */
 export async function test(words: readonly string[]): Promise<number> {

@@ -10,6 +10,9 @@ import { renewAgentCredentials, renewEveryMs } from "./agent-credentials.ts";
 import { endpointOf, openWire } from "./commands.ts";
 import { lastLines, openLog, rotateLog } from "./log-file.ts";
 import { machineProblems } from "./machine.ts";
+import { renewMachineCredentials } from "./join/machine-credentials.ts";
+import { joinedParts } from "./join/parts.ts";
+import { readJoined } from "./join/state.ts";
 import { partsOf } from "./parts.ts";
 import { placesOf } from "./places.ts";
 import { type ProcessName, isAlive, listenerOf } from "./processes.ts";
@@ -30,20 +33,23 @@ export async function up(config: Config, options: UpOptions): Promise<number> {
   for (const problem of problems) say(problem);
   if (problems.length > 0) return 1;
   await mkdir(config.home, { recursive: true, mode: 0o700 });
-  await prepareTls(config, systemRandom, Date.now());
-  trust(tlsFiles(config)?.authority);
-  if (!config.tls && !isLoopback(config.bind)) say(openWire(config));
+  const joined = readJoined(config.home);
+  if (!joined) {
+    await prepareTls(config, systemRandom, Date.now());
+    trust(tlsFiles(config)?.authority);
+  }
+  if (!joined && !config.tls && !isLoopback(config.bind)) say(openWire(config));
   const running = runningState(config.home);
   if (running) {
     if (!options.detach) {
       say(
-        `already running at ${endpointOf({ ...running, tls: running.tls })} (home ${config.home}); ./gantry status says how it is, ./gantry down stops it`,
+        `already running ${joined ? `for ${joined.urls[0]}` : `at ${endpointOf({ ...running, tls: running.tls })}`} (home ${config.home}); ./gantry status says how it is, ./gantry down stops it`,
       );
       return 0;
     }
     return untilReady(config, running.supervisor, "already running");
   }
-  const taken = await portProblem(config);
+  const taken = joined ? undefined : await portProblem(config);
   if (taken) {
     say(taken);
     return 1;
@@ -63,16 +69,26 @@ async function foreground(config: Config, options: UpOptions): Promise<number> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
   try {
-    const identity = await loadIdentity(config.home, systemRandom);
-    const { containerd, engine, server, agent } = await partsOf(config, identity, options.containerd);
-    const renew = setInterval(() => void renewAgentCredentials(config, identity).catch((error: Error) => say(error.message)), renewEveryMs);
+    const joined = readJoined(config.home);
+    const identity = joined ? undefined : await loadIdentity(config.home, systemRandom);
+    const { containerd, engine, server, agent } = joined
+      ? await joinedParts(config, joined, options.containerd)
+      : await partsOf(config, identity!, options.containerd);
+    const renewal = (): Promise<unknown> =>
+      joined ? renewMachineCredentials(config.home, joined) : renewAgentCredentials(config, identity!);
+    const renew = setInterval(() => void renewal().catch((error: Error) => say(error.message)), renewEveryMs);
     stop.signal.addEventListener("abort", () => clearInterval(renew), { once: true });
     await supervise({
       config,
       containerd,
-      parts: [...(engine ? [engine] : []), server, agent],
+      parts: [engine, server, agent].filter((part) => part !== undefined),
       progress: say,
-      ready: () => say(`ready at ${endpointOf(config)}. In another shell: eval "$(./gantry env)"`),
+      ready: () =>
+        say(
+          joined
+            ? `ready, in the cluster ${joined.cluster} of ${joined.urls[0]}`
+            : `ready at ${endpointOf(config)}. In another shell: eval "$(./gantry env)"`,
+        ),
       signal: stop.signal,
     });
     return 0;
@@ -122,7 +138,12 @@ async function untilReady(config: Config, supervisor: ProcessName, how: string):
     shown = text;
     await pause();
   }
-  say(`${how} at ${endpointOf(config)} (home ${config.home}). Next: eval "$(./gantry env)"`);
+  const joined = readJoined(config.home);
+  say(
+    joined
+      ? `${how}, in the cluster ${joined.cluster} of ${joined.urls[0]} (home ${config.home})`
+      : `${how} at ${endpointOf(config)} (home ${config.home}). Next: eval "$(./gantry env)"`,
+  );
   return 0;
 }
 

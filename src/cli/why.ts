@@ -33,6 +33,11 @@ interface Explanation {
   };
   readonly failed: readonly { readonly task: string; readonly at: number; readonly code: string; readonly reason: string }[];
   readonly events: readonly { readonly at: number; readonly message: string }[];
+  readonly scaling?: {
+    readonly min: number;
+    readonly max: number;
+    readonly activities: readonly { readonly at: number; readonly description: string; readonly cause: string; readonly message: string }[];
+  };
 }
 
 interface TaskAnswer {
@@ -115,6 +120,14 @@ export function formatService(all: Explanation): string {
     );
     lines.push(`  ${each.reason}`);
     for (const { at, ms, phase } of each.timeline) lines.push(`  ${clock(at)} ${seconds(ms)}  ${phase}`);
+  }
+  if (all.scaling) {
+    lines.push(
+      "",
+      `scales between ${all.scaling.min} and ${all.scaling.max}${all.scaling.activities.length > 0 ? ":" : ", and has not yet"}`,
+    );
+    for (const { at, description, cause, message } of all.scaling.activities)
+      lines.push(`  ${clock(at)} ${description.replace(/\.$/, "")}: ${cause}`, `               ${message}`);
   }
   if (all.failed.length > 0) {
     lines.push("", "tasks that ended by themselves:");

@@ -57,6 +57,8 @@ function agentDocument(account: string, cluster: string, instanceRole: string | 
       },
       { Effect: "Allow", Action: "ecs:ListTagsForResource", Resource: [ecs("task/*"), ecs(`container-instance/${cluster}/*`)] },
       { Effect: "Allow", Action: ["ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"], Resource: "*" },
+      // Of themselves alone: the questions name no machine.
+      { Effect: "Allow", Action: ["gantry:DescribeMachine", "gantry:DrainMachine", "gantry:LeaveMachine"], Resource: "*" },
       {
         Effect: "Allow",
         Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],

@@ -3,6 +3,7 @@ import { type CredentialSource, type HeldCredentials, type KeyUse, rootPrincipal
 import type { Tag } from "#model/ecs-records.ts";
 import { iamArn, iamKeys, parseIamArn } from "#model/iam-keys.ts";
 import { type AccessKeyRecord, iamSecretScope, type PolicyRecord, type RoleRecord, type UserRecord } from "#model/iam-records.ts";
+import { machineKeys } from "#model/machine-records.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Store } from "#store/store.ts";
@@ -107,6 +108,7 @@ export function identityCredentials({ store, sealer, log }: IdentityDeps): Crede
         return user && { ...userPrincipal(account, user, accessKeyId), session: terms };
       }
       case "Agent":
+        if (holder.machine !== undefined && !(await get(machineKeys.machine(holder.machine)))) return undefined;
         return { ...base, identity: { ...holder, roleArn: agentRoleArn(account) }, session: terms };
       case "FederatedUser": {
         const { name, userName, userId } = holder;

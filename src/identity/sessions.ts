@@ -22,8 +22,8 @@ export type SessionHolder =
   /** GetSessionToken's. */
   | { readonly kind: "User"; readonly userName: string; readonly userId: string }
   | { readonly kind: "Root" }
-  /** The agent of a machine: see agents.ts. */
-  | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly instanceRole?: string }
+  /** The agent of a machine: see agents.ts. `machine`: it joined by a token, and holds as long as its MachineRecord stands. */
+  | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly instanceRole?: string; readonly machine?: string }
   /** GetFederationToken's; without `userName` the root user asked. */
   | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string; readonly userId?: string };
 

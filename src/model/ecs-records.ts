@@ -108,7 +108,10 @@ export interface AllocatedTask extends Resources {
 /** Key `/ecs/<account>/<region>/connection/<cluster>/<instance id>`. Writer: the ACS endpoint. Absent: never connected. */
 export interface ConnectionRecord {
   readonly connected: boolean;
+  /** Of one that is away: its last sign of life. */
   readonly since: number;
+  /** It is known, not only supposed, that nothing runs on its machine any more. */
+  readonly gone?: true;
 }
 
 export interface TaskServiceRegistry {
@@ -227,6 +230,8 @@ export interface TaskObservation {
     readonly exitCode?: number;
     readonly reason?: string;
     readonly runtimeId?: string;
+    /** ExecuteCommandAgent's, as the agent says; absent: it said nothing. */
+    readonly execAgent?: { readonly lastStatus: "PENDING" | "RUNNING" | "STOPPED"; readonly startedAt?: number; readonly reason?: string };
     readonly imageDigest?: string;
     readonly healthStatus?: "HEALTHY" | "UNHEALTHY" | "UNKNOWN";
     readonly networkBindings?: readonly {

@@ -84,6 +84,12 @@ export interface RevisionSpec {
   readonly serviceRegistries?: readonly unknown[];
   readonly serviceConnectConfiguration?: unknown;
   readonly volumeConfigurations?: readonly unknown[];
+  readonly monitoring?: MonitoringRecord;
+}
+
+/** How finely CPUUtilization and MemoryUtilization of the service are published: 60 seconds where nothing is said. */
+export interface MonitoringRecord {
+  readonly metricConfigurations: readonly { readonly metricNames: readonly string[]; readonly resolutionSeconds: number }[];
 }
 
 /** Key `/ecs/<account>/<region>/service-revision/<cluster>/<service>/<id>`. Writer: the service operations, once. */

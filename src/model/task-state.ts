@@ -23,6 +23,8 @@ export interface ContainerReport {
   readonly runtimeId?: string;
   readonly imageDigest?: string;
   readonly networkBindings?: ContainerObservation["networkBindings"];
+  /** Of ExecuteCommandAgent. */
+  readonly execAgent?: { readonly status?: string; readonly reason?: string };
 }
 
 export type ContainerObservation = TaskObservation["containers"][number];
@@ -65,7 +67,7 @@ export function observe(
   const lastStatus = later(order, before.lastStatus, report.status);
   const stopped = lastStatus === "STOPPED" || lastStatus === "DELETED";
   const reports = new Map((report.containers ?? []).map((container) => [container.name, container]));
-  const containers = before.containers.map((container) => observeContainer(container, reports.get(container.name), stopped));
+  const containers = before.containers.map((container) => observeContainer(container, reports.get(container.name), stopped, now));
   const essentialStopped = task.containers.some(
     ({ name, essential }) => essential && containers.find((container) => container.name === name)?.lastStatus === "STOPPED",
   );
@@ -143,7 +145,12 @@ export function taskHealth(task: TaskRecord, observation: TaskObservation | unde
   return states.length > 0 && states.every((state) => state === "HEALTHY") ? "HEALTHY" : "UNKNOWN";
 }
 
-function observeContainer(before: ContainerObservation, report: ContainerReport | undefined, taskStopped: boolean): ContainerObservation {
+function observeContainer(
+  before: ContainerObservation,
+  report: ContainerReport | undefined,
+  taskStopped: boolean,
+  now: number,
+): ContainerObservation {
   const lastStatus = taskStopped ? "STOPPED" : later(containerOrder, before.lastStatus, report?.status);
   if (!report) return lastStatus === before.lastStatus ? before : { ...before, lastStatus };
   return {
@@ -154,7 +161,19 @@ function observeContainer(before: ContainerObservation, report: ContainerReport 
     runtimeId: before.runtimeId ?? text(report.runtimeId),
     imageDigest: before.imageDigest ?? text(report.imageDigest),
     networkBindings: before.networkBindings ?? (report.networkBindings?.length ? report.networkBindings : undefined),
+    ...(report.execAgent ? { execAgent: observeAgent(before.execAgent, report.execAgent, now) } : {}),
   };
+}
+
+function observeAgent(
+  before: ContainerObservation["execAgent"],
+  report: NonNullable<ContainerReport["execAgent"]>,
+  now: number,
+): ContainerObservation["execAgent"] {
+  const lastStatus = later(containerOrder, before?.lastStatus ?? "PENDING", report.status);
+  const startedAt = before?.startedAt ?? (lastStatus === "RUNNING" ? now : undefined);
+  const reason = before?.reason ?? text(report.reason);
+  return { lastStatus, ...(startedAt === undefined ? {} : { startedAt }), ...(reason === undefined ? {} : { reason }) };
 }
 
 function stopOf(

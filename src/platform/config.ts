@@ -36,8 +36,12 @@ export interface Config {
   readonly dnsPort: number | undefined;
   /** The file with the key that secrets are encrypted with, absolute; undefined for `<home>/secrets.key`, made at the first start. `GANTRY_SECRETS_KEY`. */
   readonly secretsKey: string | undefined;
-  /** So long fewer instances must do before a capacity provider takes any away. `GANTRY_SCALE_IN_SECONDS`, default 900 as with AWS. */
+  /** So long fewer instances must do before a capacity provider takes any away, and a metric be low before a target tracking policy scales in. `GANTRY_SCALE_IN_SECONDS`, default 900 as with AWS. */
   readonly scaleInSeconds: number;
+  /** So long a metric must be above a target tracking policy's target, at the metric's usual minute. `GANTRY_SCALE_OUT_SECONDS`, default 180 as with AWS. */
+  readonly scaleOutSeconds: number;
+  /** An instance whose agent gave no sign of life for so long is lost: its services' tasks are started elsewhere. `GANTRY_LOST_SECONDS`, default 8. */
+  readonly lostSeconds: number;
   /** A price list for `./gantry cost`, absolute; undefined for AWS's. `GANTRY_PRICES`. */
   readonly prices: string | undefined;
   /** A JSON file that maps ARNs of SNS topics to URLs, for the actions of alarms, absolute; undefined for none. `GANTRY_WEBHOOKS`. */
@@ -94,6 +98,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (!(requestsPerSecond >= 0)) throw new ConfigError(`GANTRY_REQUESTS_PER_SECOND is not a number: ${env.GANTRY_REQUESTS_PER_SECOND}`);
   const scaleInSeconds = Number(env.GANTRY_SCALE_IN_SECONDS || "900");
   if (!(scaleInSeconds >= 0)) throw new ConfigError(`GANTRY_SCALE_IN_SECONDS is not a number of seconds: ${env.GANTRY_SCALE_IN_SECONDS}`);
+  const scaleOutSeconds = Number(env.GANTRY_SCALE_OUT_SECONDS || "180");
+  if (!(scaleOutSeconds >= 0))
+    throw new ConfigError(`GANTRY_SCALE_OUT_SECONDS is not a number of seconds: ${env.GANTRY_SCALE_OUT_SECONDS}`);
+  const lostSeconds = Number(env.GANTRY_LOST_SECONDS || "8");
+  if (!(lostSeconds >= 1 && lostSeconds <= 3600))
+    throw new ConfigError(`GANTRY_LOST_SECONDS is not a number of seconds between 1 and 3600: ${env.GANTRY_LOST_SECONDS}`);
   const home = resolve(env.GANTRY_HOME || "/var/lib/gantry");
   const publicPool = env.GANTRY_PUBLIC_POOL ?? defaultPool(home);
   if (!isBlock(publicPool)) throw new ConfigError(`GANTRY_PUBLIC_POOL is not an IPv4 block between /8 and /29: ${publicPool}`);
@@ -119,6 +129,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     cluster: env.GANTRY_CLUSTER ?? "default",
     publicPool,
     scaleInSeconds,
+    scaleOutSeconds,
+    lostSeconds,
     dnsPort: dnsPort === 0 ? undefined : dnsPort,
     secretsKey: env.GANTRY_SECRETS_KEY ? resolve(env.GANTRY_SECRETS_KEY) : undefined,
     prices: env.GANTRY_PRICES ? resolve(env.GANTRY_PRICES) : undefined,

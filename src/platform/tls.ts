@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createSecureContext, getCACertificates, setDefaultCACertificates } from "node:tls";
 import { issue, makeAuthority } from "./authority.ts";
@@ -71,10 +71,17 @@ function isGood(text: string, authority: string, names: readonly string[], now: 
 /** As OpenSSL writes addresses. */
 const long = (name: string) => (name === "::1" ? "0:0:0:0:0:0:0:1" : name);
 
+/** By what other machines may reach this one: its interfaces' addresses, without those of container networks (Gantry's, Docker's, libvirt's). */
+export function ownAddresses(interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()): string[] {
+  const virtual = /^(lo|gantry-|g[0-9a-f]{10}$|docker|br-|veth|virbr|cni|flannel|cali)/;
+  const usable = Object.entries(interfaces).flatMap(([name, addresses]) => (virtual.test(name) ? [] : (addresses ?? [])));
+  return [...new Set(usable.filter(({ internal, family }) => !internal && family === "IPv4").map(({ address }) => address))];
+}
+
 /** All that this machine's Gantry is called. */
 function ownNames({ bind, region, domain, tls }: TlsConfig): readonly string[] {
   const names = ["localhost", "public.ecr.localhost", "127.0.0.1", "::1"];
-  if (!/^(0\.0\.0\.0|::)$/.test(bind)) names.push(bind);
+  names.push(...(/^(0\.0\.0\.0|::)$/.test(bind) ? ownAddresses() : [bind]));
   const host = hostname();
   if (/^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(host)) names.push(host);
   if (domain !== undefined) names.push(domain, `*.${domain}`, `*.dkr.ecr.${region}.${domain}`);

@@ -20,6 +20,8 @@ export class Links {
   readonly #deliveries = new Map<string, Map<string, Delivery>>();
   readonly #ready = new WeakSet<Link>();
   readonly #seen = new Set<string>();
+  readonly #gone = new Set<string>();
+  readonly #lastSigns = new Map<string, number>();
   #count = 0;
 
   nextId(): number {
@@ -58,11 +60,29 @@ export class Links {
     const before = this.#links.get(instance);
     this.#links.set(instance, link);
     this.#seen.add(instance);
+    this.#gone.delete(instance);
+    this.#lastSigns.delete(instance);
     return before;
   }
 
-  /** False when a newer connection has taken its place: then nothing is lost. */
-  end(instance: string, link: Link, now: number): boolean {
+  /** Its machine has ended: nothing of it runs. True: that is news. A new connection ends it. */
+  setGone(instance: string): boolean {
+    if (this.#gone.has(instance)) return false;
+    this.#gone.add(instance);
+    return true;
+  }
+
+  isGone(instance: string): boolean {
+    return this.#gone.has(instance);
+  }
+
+  /** When one that is away gave its last sign of life; undefined: it was never connected to this process. */
+  lastSign(instance: string): number | undefined {
+    return this.#lastSigns.get(instance);
+  }
+
+  /** False when a newer connection has taken its place: then nothing is lost. `lastSign`: of life, by this connection. */
+  end(instance: string, link: Link, now: number, lastSign = now): boolean {
     const deliveries = this.#deliveries.get(instance);
     for (const [task, delivery] of deliveries ?? []) {
       if (delivery.link !== link.id || delivery.acknowledged || now - delivery.sentAt < acknowledgeMs) continue;
@@ -70,6 +90,7 @@ export class Links {
     }
     if (this.#links.get(instance) !== link) return false;
     this.#links.delete(instance);
+    this.#lastSigns.set(instance, lastSign);
     return true;
   }
 

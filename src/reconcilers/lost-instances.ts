@@ -81,8 +81,12 @@ export function createConnectionRecords(options: {
           if (record) unit.delete(recordKey);
           return;
         }
-        if (connected === (record?.connected ?? false) || (!connected && inGrace() && !links.seen(key))) return;
-        unit.put(recordKey, { connected, since: clock.now() } satisfies ConnectionRecord);
+        const gone = !connected && links.isGone(key);
+        const known = connected === (record?.connected ?? false) && (!gone || record?.gone === true);
+        if (known || (!connected && !gone && inGrace() && !links.seen(key))) return;
+        const away = record?.connected === false ? record.since : links.lastSign(key);
+        const since = (connected ? undefined : away) ?? clock.now();
+        unit.put(recordKey, { connected, since, ...(gone ? { gone } : {}) } satisfies ConnectionRecord);
       });
     },
   });

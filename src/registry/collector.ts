@@ -4,7 +4,7 @@ import type { Compare, Entry, Store, Write } from "#store/store.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { Digest } from "./blobs/digest.ts";
 import type { Guard } from "./guard.ts";
-import { everything, imagesPrefix, layersPrefix, parseKey, repositoryKey } from "./keys.ts";
+import { everything, imagesPrefix, isRepositoryKey, layersPrefix, parseKey, repositoryKey } from "./keys.ts";
 import { gracePeriodMs } from "./layers.ts";
 import type { ImageRecord, LayerRecord, RepositoryRecord } from "./records.ts";
 
@@ -39,7 +39,7 @@ export function createCollector({ store, blobs, guard, clock, log }: CollectorDe
     let layers = 0;
     const alive = new Set<string>();
     for await (const { key, value } of walk(store, everything)) {
-      if (!key.includes("/repositories/") || parseKey(key)) continue;
+      if (!isRepositoryKey(key)) continue;
       const repository = value as RepositoryRecord;
       alive.add(repository.id);
       layers += await releaseLayers(repository, before - gracePeriodMs);

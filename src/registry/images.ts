@@ -6,6 +6,7 @@ import type { Unit, Writer } from "#store/unit.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { type Digest, digestOf } from "./blobs/digest.ts";
 import { imageDigestMismatch, layersMissing, referencedImagesMissing, RegistryError, repositoryUnknown, tagImmutable } from "./errors.ts";
+import { expireImages, type Held } from "./expire.ts";
 import type { Guard } from "./guard.ts";
 import { imageKey, imagesPrefix, layerKey, referrerKey, repositoryKey, tagKey, tagsPrefix } from "./keys.ts";
 import { imageSize, type Manifest, parseManifest, requiredBlobs } from "./manifest.ts";
@@ -44,6 +45,8 @@ export interface Images {
   removeTag(repository: RepositoryRecord, tag: string, andImage: boolean): Promise<{ readonly digest: Digest } | undefined>;
   /** Removes an image and all its tags, which it returns. Throws ImageReferenced while an index of the repository names it. Undefined: no such image. */
   remove(repository: RepositoryRecord, digest: Digest): Promise<{ readonly tags: readonly string[] } | undefined>;
+  /** Removes those that `choose` names: see expire.ts. Returns what was removed. */
+  expire(repository: RepositoryRecord, choose: (held: Held) => readonly Digest[]): Promise<readonly Digest[]>;
   /** Notes that the image was pulled. Never fails the pull. */
   pulled(repository: RepositoryRecord, image: ImageRecord): Promise<void>;
 }
@@ -190,6 +193,8 @@ export function createImages({ store, writer, blobs, guard, clock, random, metri
         await removeImage(unit, current, image);
         return { tags };
       }),
+
+    expire: (repository, choose) => expireImages(store, repository, choose),
 
     async pulled(repository, image) {
       // Of an image for several platforms the manifest that follows its index counts. Source: "Amazon ECR repository metrics".

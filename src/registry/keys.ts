@@ -8,6 +8,8 @@
  *     /ecr/<account>/<region>/tags/<repository id>/<tag>            TagRecord
  *     /ecr/<account>/<region>/referrers/<repository id>/<subject>/<digest>  ReferrerRecord
  *     /ecr/<account>/<region>/layers/<repository id>/<digest>       LayerRecord
+ *     /ecr/<account>/<region>/lifecycle/<repository id>/evaluated   LifecycleRecord
+ *     /ecr/<account>/<region>/lifecycle/<repository id>/preview     LifecyclePreviewRecord
  */
 import type { Digest } from "./blobs/digest.ts";
 import { publicRegistry } from "./public.ts";
@@ -31,6 +33,12 @@ export const referrerKey = (repository: RepositoryRecord, subject: Digest, diges
   `${referrersPrefix(repository, subject)}${digest}`;
 export const layersPrefix = (repository: RepositoryRecord) => `${base(repository)}/layers/${repository.id}/`;
 export const layerKey = (repository: RepositoryRecord, digest: Digest) => `${layersPrefix(repository)}${digest}`;
+export const lifecyclePrefix = (repository: RepositoryRecord) => `${base(repository)}/lifecycle/${repository.id}/`;
+export const lifecycleKey = (repository: RepositoryRecord) => `${lifecyclePrefix(repository)}evaluated`;
+export const lifecyclePreviewKey = (repository: RepositoryRecord) => `${lifecyclePrefix(repository)}preview`;
+
+/** Whether a key is that of a RepositoryRecord. */
+export const isRepositoryKey = (key: string) => /^\/ecr\/\d{12}\/[^/]+\/repositories\//.test(key);
 
 /** What a key of the registry names: its kind, and for all but repositories the repository's id and the last part. */
 export function parseKey(key: string): { readonly kind: string; readonly repository: string; readonly last: string } | undefined {

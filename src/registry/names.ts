@@ -1,4 +1,5 @@
-import type { ExclusionFilter, RepositoryRecord } from "./records.ts";
+import { wildcardMatches } from "#model/wildcard.ts";
+import type { RepositoryRecord } from "./records.ts";
 
 /** ECR's rule for repository names. Source: Amazon ECR API Reference, CreateRepository; 2 to 256 characters. */
 export const repositoryNamePattern = "(?:[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
@@ -12,7 +13,7 @@ export const isTag = (text: string) => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,299}$/.tes
 
 /** Whether a tag that names an image may not come to name another. Source: Amazon ECR User Guide, "Preventing image tags from being overwritten". */
 export function isImmutable(repository: Pick<RepositoryRecord, "imageTagMutability" | "exclusionFilters">, tag: string): boolean {
-  const excluded = () => (repository.exclusionFilters ?? []).some((filter) => matches(filter, tag));
+  const excluded = () => (repository.exclusionFilters ?? []).some(({ filter }) => wildcardMatches(filter, tag));
   switch (repository.imageTagMutability) {
     case "MUTABLE":
       return false;
@@ -23,23 +24,4 @@ export function isImmutable(repository: Pick<RepositoryRecord, "imageTagMutabili
     case "MUTABLE_WITH_EXCLUSION":
       return excluded();
   }
-}
-
-/** `*` stands for any text. Walks both texts once, going back to the last star only: no filter makes it slow. */
-export function matches({ filter }: Pick<ExclusionFilter, "filter">, text: string): boolean {
-  let [at, inFilter, star, resume] = [0, 0, -1, 0];
-  while (at < text.length) {
-    if (filter[inFilter] === "*") {
-      star = inFilter++;
-      resume = at;
-    } else if (filter[inFilter] === text[at]) {
-      inFilter++;
-      at++;
-    } else if (star >= 0) {
-      inFilter = star + 1;
-      at = ++resume;
-    } else return false;
-  }
-  while (filter[inFilter] === "*") inFilter++;
-  return inFilter === filter.length;
 }

@@ -27,6 +27,8 @@ export interface RepositoryRecord extends RegistryId {
   readonly tags: Readonly<Record<string, string>>;
   /** Who else may use it: the text of SetRepositoryPolicy, as it was given. */
   readonly policy?: string;
+  /** Which images go by themselves: the text of PutLifecyclePolicy, as it was given. */
+  readonly lifecyclePolicy?: string;
   /** Of a public repository. */
   readonly catalog?: CatalogRecord;
   /** How many images it holds. */
@@ -52,6 +54,17 @@ export interface RegistryCatalogRecord {
 /** Writer: PutRegistryPolicy and DeleteRegistryPolicy. */
 export interface RegistryPolicyRecord {
   readonly policy: string;
+}
+
+/** Writer: the lifecycle reconciler. */
+export interface LifecycleRecord {
+  readonly evaluatedAt: number;
+}
+
+/** Writer: StartLifecyclePolicyPreview. */
+export interface LifecyclePreviewRecord {
+  readonly policy: string;
+  readonly startedAt: number;
 }
 
 /** A manifest in a repository. Its bytes are a blob. */

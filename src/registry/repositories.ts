@@ -3,7 +3,15 @@ import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
 import { RegistryError, repositoryUnknown } from "./errors.ts";
-import { imagesPrefix, layersPrefix, repositoriesPrefix, repositoryKey, repositoryReferrersPrefix, tagsPrefix } from "./keys.ts";
+import {
+  imagesPrefix,
+  layersPrefix,
+  lifecyclePrefix,
+  repositoriesPrefix,
+  repositoryKey,
+  repositoryReferrersPrefix,
+  tagsPrefix,
+} from "./keys.ts";
 import { isRepositoryName, repositoryNamePattern } from "./names.ts";
 import type { RegistryId, RepositoryRecord } from "./records.ts";
 
@@ -94,7 +102,9 @@ export function createRepositories({ store, writer, clock, random }: Repositorie
         // Prefixes, which a unit does not know: the compare makes it as safe as one.
         const writes = [
           { delete: key },
-          ...[imagesPrefix, tagsPrefix, repositoryReferrersPrefix, layersPrefix].map((prefix) => ({ deletePrefix: prefix(repository) })),
+          ...[imagesPrefix, tagsPrefix, repositoryReferrersPrefix, layersPrefix, lifecyclePrefix].map((prefix) => ({
+            deletePrefix: prefix(repository),
+          })),
         ];
         const { ok } = await store.transaction({ compare: [{ key, revision: entry.revision }], writes });
         if (ok) return repository;

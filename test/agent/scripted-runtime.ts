@@ -1,6 +1,8 @@
+import { RegistryError } from "#agent/images/registry.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
 import {
   RuntimeError,
+  type ContainerProcess,
   type ContainerSpec,
   type ContainerStats,
   type ExecResult,
@@ -16,6 +18,8 @@ import {
 export interface Script {
   readonly pullMs?: number;
   readonly pullError?: string;
+  /** With pullError: what the registry answered. Absent: it did not. */
+  readonly pullStatus?: number;
   readonly createMs?: number;
   readonly createError?: string;
   readonly startError?: string;
@@ -75,7 +79,8 @@ export class ScriptedRuntime implements Runtime {
       request.signal?.addEventListener("abort", () => reject(new Error("aborted")));
       if (script.pullMs) await Promise.race([sleep(this.#clock, script.pullMs), promise]);
       if (script.pullError && !(request.policy === "prefer-cached" && this.#cached.has(request.image))) {
-        throw new RuntimeError("CannotPull", script.pullError);
+        const cause = script.pullStatus === undefined ? undefined : new RegistryError(script.pullStatus, "refused");
+        throw new RuntimeError("CannotPull", script.pullError, { cause });
       }
       this.#cached.add(request.image);
       return imageNamed(request.image);
@@ -159,6 +164,14 @@ export class ScriptedRuntime implements Runtime {
     const probe = probes[Math.min(life.probes++, probes.length - 1)];
     if (probe === "hang") return { exitCode: -1, output: "", timedOut: true };
     return { exitCode: 0, output: "", timedOut: false, ...probe };
+  }
+
+  async open(): Promise<ContainerProcess> {
+    throw new RuntimeError("CannotStart", "nothing is opened here");
+  }
+
+  async endOpened(): Promise<readonly string[]> {
+    return [];
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {

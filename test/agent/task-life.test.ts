@@ -158,6 +158,21 @@ describe("a task's life", () => {
     assert.equal(harness.state(1).status, "RUNNING");
   });
 
+  it("of an image that is gone, an instance runs its copy, Fargate does not", async () => {
+    harness = new Harness({ app: {} });
+    harness.engine.apply([task("t1", [container("app")])]);
+    await harness.advance(100);
+    harness.runtime.scripts.set("app", { pullError: "not found", pullStatus: 404 });
+    harness.engine.apply([task("t2", [container("app")]), task("t3", [container("app")], { isolation: "FARGATE" })]);
+    await harness.advance(100);
+    assert.equal(harness.state(1).status, "RUNNING");
+    const stopped = harness.reports.filter(({ status }) => status === "STOPPED");
+    assert.deepEqual(
+      stopped.map(({ task: arn, containers }) => [arn.split("/").at(-1), containers[0]?.reason]),
+      [["t3", "CannotPullContainerError: not found"]],
+    );
+  });
+
   it("refuses what it can't run, with the reason", async () => {
     harness = new Harness();
     const awsvpc = container("app", { host: { NetworkMode: "awsvpc" } });

@@ -24,7 +24,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   registry: { may: ["platform", "store", "api", "model", "identity"], because: "OCI's side of ECR stands beside the services" },
   reconcilers: {
     may: ["platform", "store", "metrics", "api", "model", "identity", "scheduler", "agent-protocol", "load-balancer"],
-    because: "they read and write records, never call an operation",
+    because: "they read and write records; what they ask of an operation goes the API's own way, by its caller",
   },
   services: {
     may: ["platform", "store", "metrics", "api", "model", "identity", "scheduler", "reconcilers", "agent-protocol", "registry"],
@@ -39,7 +39,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
     because:
       "a process of its own that talks to the server by AWS's protocols only, so it never sees store or services; it owns the driver",
   },
-  cli: { may: ["platform", "agent"], because: "starts processes and asks them by AWS's protocols" },
+  cli: { may: ["platform", "agent", "agent-protocol"], because: "starts processes and asks them by AWS's protocols" },
 };
 
 function importsOf(file: string): string[] {

@@ -150,5 +150,36 @@ describe("what a request is for", () => {
       resources: ["arn:aws:iam::111122223333:role/r"],
       keys: { "iam:PassedToService": "ecs-tasks.amazonaws.com" },
     });
+    const passed = (service: string, operation: string, input: Record<string, unknown>) =>
+      needs(service, operation, input).map(({ action, resources, keys }) => [action, resources, keys["iam:PassedToService"]]);
+    const rule = "arn:aws:events:us-east-1:111122223333:rule/orders/r";
+    const role = "arn:aws:iam::111122223333:role/t";
+    const targets = { Rule: "r", EventBusName: "orders", Targets: [{ Id: "1", Arn: "a", RoleArn: role }] };
+    assert.deepEqual(passed("events", "PutTargets", targets), [
+      ["events:PutTargets", [rule], undefined],
+      ["iam:PassRole", [role], "events.amazonaws.com"],
+    ]);
+    assert.deepEqual(passed("scheduler", "CreateSchedule", { Name: "s", Target: { Arn: "a", RoleArn: role } }), [
+      ["scheduler:CreateSchedule", ["arn:aws:scheduler:us-east-1:111122223333:schedule/default/s"], undefined],
+      ["iam:PassRole", [role], "scheduler.amazonaws.com"],
+    ]);
+  });
+
+  test("PutEvents is asked about entry by entry", () => {
+    const Entries = [
+      { Source: "a", DetailType: "x" },
+      { Source: "b", EventBusName: "orders" },
+    ];
+    assert.deepEqual(
+      needs("events", "PutEvents", { Entries }).map(({ resources, keys }) => [
+        resources,
+        keys["events:source"],
+        keys["events:detail-type"],
+      ]),
+      [
+        [["arn:aws:events:us-east-1:111122223333:event-bus/default"], "a", "x"],
+        [["arn:aws:events:us-east-1:111122223333:event-bus/orders"], "b", undefined],
+      ],
+    );
   });
 });

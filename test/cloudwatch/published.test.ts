@@ -37,6 +37,7 @@ test("ECS: a service's utilization from each report, a cluster's and Container I
       containerInstanceId: "i1",
       launchType,
       group: "service:web",
+      startedBy: "ecs-svc/d",
       desiredStatus: "RUNNING",
       resources,
       containers: [
@@ -57,7 +58,11 @@ test("ECS: a service's utilization from each report, a cluster's and Container I
         },
         { put: ecsKeys.allocation(scope, "main", "i1"), value: { tasks: { a: resources } } },
         { put: ecsKeys.service(scope, "main", "web"), value: { name: "web", status: "ACTIVE", desiredCount: 3 } },
-        { put: ecsKeys.deployment(scope, "main", "web", "d"), value: { status: "PRIMARY" } },
+        { put: ecsKeys.deployment(scope, "main", "web", "d"), value: { status: "PRIMARY", revision: "r" } },
+        {
+          put: ecsKeys.serviceRevision(scope, "main", "web", "r"),
+          value: { monitoring: { metricConfigurations: [{ metricNames: ["MemoryUtilization"], resolutionSeconds: 20 }] } },
+        },
         { put: key("task", "a"), value: task("a", "EC2") },
         { put: key("taskObserved", "a"), value: { lastStatus: "RUNNING" } },
         { put: key("task", "f"), value: { ...task("f", "FARGATE"), ephemeralStorageGiB: 20 } },
@@ -101,6 +106,10 @@ test("ECS: a service's utilization from each report, a cluster's and Container I
     // 10 % of a core is 102.4 units, of 512.
     assert.deepEqual(of("AWS/ECS", "CPUUtilization", service), [20, 100, 40, 100, 60, 100]);
     assert.deepEqual(of("AWS/ECS", "MemoryUtilization", service)[0], 25);
+    // As finely as the service's revision says of each metric.
+    const utilization = (name: string) => told.filter((each) => each.namespace === "AWS/ECS" && each.name === name);
+    assert.ok(utilization("CPUUtilization").every(({ resolution }) => resolution === undefined));
+    assert.ok(utilization("MemoryUtilization").every(({ resolution, at }) => resolution === 1 && at % 20_000 === 0));
     await clock.advance(15_000);
     for (let i = 0; i < 20; i++) await settle();
     const cluster = { ClusterName: "main" };

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { request } from "node:http";
 import type { IncomingHttpHeaders } from "node:http";
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
+import type { ServerPart } from "#api/contract.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
@@ -43,6 +44,7 @@ export interface TestRegistry {
   readonly server: TestServer;
   readonly client: ECRClient;
   readonly password: string;
+  readonly part: ServerPart;
   call(method: string, path: string, options?: Call): Promise<Reply>;
   pushBlob(repository: string, bytes: Uint8Array | string): Promise<string>;
   /** Pushes config and layers and the manifest; resolves with the manifest's digest. */
@@ -64,7 +66,8 @@ export interface Options {
 
 export async function startRegistry(options: Options = {}): Promise<TestRegistry> {
   const { metrics, ...more } = options;
-  const server = await startServer({ parts: (deps) => [createEcr({ ...deps, ...(metrics ? { metrics } : {}) })], ...more });
+  let part: ServerPart | undefined;
+  const server = await startServer({ parts: (deps) => [(part = createEcr({ ...deps, ...(metrics ? { metrics } : {}) }))], ...more });
   const client = new ECRClient(server.sdk());
   const { authorizationData } = await client.send(new GetAuthorizationTokenCommand({}));
   const password = Buffer.from(authorizationData![0]!.authorizationToken!, "base64").toString().slice("AWS:".length);
@@ -73,6 +76,7 @@ export async function startRegistry(options: Options = {}): Promise<TestRegistry
     server,
     client,
     password,
+    part: part!,
     call: (method, path, call = {}) => raw(server.port, method, path, { ...call, auth: "auth" in call ? call.auth : basic }),
     async pushBlob(repository, bytes) {
       const digest = digestOf(bytes);

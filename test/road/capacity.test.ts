@@ -151,7 +151,9 @@ test("from zero to two instances and back, with SSH by a security group", { time
   );
   const began = Date.now();
   // The same host port twice: two instances.
-  await ecs.send(new CreateServiceCommand({ cluster, serviceName: "web", taskDefinition: "web", desiredCount: 2 }));
+  await ecs.send(
+    new CreateServiceCommand({ cluster, serviceName: "web", taskDefinition: "web", desiredCount: 2, enableExecuteCommand: true }),
+  );
   const tasks = async () => {
     const { taskArns = [] } = await ecs.send(new ListTasksCommand({ cluster }));
     return taskArns.length === 0 ? [] : ((await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }))).tasks ?? []);
@@ -198,6 +200,8 @@ test("from zero to two instances and back, with SSH by a security group", { time
     );
     assert.match(answer, /^[0-9a-f]{12}\n$/);
   }
+  // ECS Exec goes by the instance's own agent.
+  assert.match(await gantry.gantry("exec", "web", "--cluster", cluster, "--", "cat", "/tmp/w/index.html"), /^[0-9a-f]{12}\n$/);
 
   const [first] = instances;
   const ssh = () =>

@@ -12,16 +12,34 @@ const describe = async (world: SmallWorld, arn: string) =>
 const connected = (world: SmallWorld, id: string) =>
   (world.disk.entries.get(ecsKeys.connection(scope, "default", id))?.value as ConnectionRecord | undefined)?.connected ?? false;
 
-test("heartbeats come well under a minute apart; an agent that falls silent is found out within 100 s", async () => {
+test("an agent that answered pings and falls silent is found out before it is lost; its last sign of life counts", async () => {
   const world = new SmallWorld();
   const id = world.addInstance(1, {}, false);
   await world.part.start!();
   const agent = world.connect(id);
+  await world.clock.advance(21_000);
+  assert.equal(connected(world, id), true);
+  agent.answers = false;
+  const cut = world.clock.now();
+  await world.clock.advance(8_000);
+  assert.equal(agent.open, false);
+  const record = world.disk.entries.get(ecsKeys.connection(scope, "default", id))!.value as ConnectionRecord;
+  assert.equal(record.connected, false);
+  assert.ok(record.since <= cut && record.since > cut - 2_500, `${cut - record.since}`);
+  await world.part.stop!();
+});
+
+test("one that never answers pings has its heartbeats, well under a minute apart, and is found out within 100 s", async () => {
+  const world = new SmallWorld();
+  const id = world.addInstance(1, {}, false);
+  await world.part.start!();
+  const agent = world.connect(id);
+  agent.answers = false;
   await world.clock.advance(1000);
   assert.equal(connected(world, id), true);
   for (let i = 0; i < 10; i++) {
     await world.clock.advance(20_000);
-    agent.alive();
+    agent.say("HeartbeatAckRequest", { messageId: "h" });
   }
   assert.ok(agent.frames.filter(({ type }) => type === "HeartbeatMessage").length >= 10);
   assert.equal(agent.open, true);

@@ -117,6 +117,8 @@ function checkStarts(picture: Picture, name: string, started: readonly TaskRecor
       picture.deployments.has(number) || picture.taskSets.has(number),
       `${task.id} was started by ${task.startedBy}, which is not there`,
     );
+    // It waits for an instance that a capacity provider brings.
+    if (task.waiting) continue;
     const instance = picture.instances.get(task.containerInstanceId);
     assert.equal(instance?.status, "ACTIVE", `${task.id} was started on an instance that is ${instance?.status}`);
   }

@@ -12,11 +12,15 @@ const cluster = "sim";
 export class ServiceWorld {
   readonly world: World;
 
-  constructor(instances: number, fargate = false, more: Pick<WorldOptions, "balanced" | "callHook"> = {}) {
+  constructor(instances: number, fargate = false, more: Pick<WorldOptions, "balanced" | "callHook" | "beside"> = {}) {
     this.world = new World(1, { instances, chaos: 0, fargate, definitions: serviceDefinitions, ...more });
   }
 
-  static async with(instances: number, fargate = false, more: Pick<WorldOptions, "balanced" | "callHook"> = {}): Promise<ServiceWorld> {
+  static async with(
+    instances: number,
+    fargate = false,
+    more: Pick<WorldOptions, "balanced" | "callHook" | "beside"> = {},
+  ): Promise<ServiceWorld> {
     const self = new ServiceWorld(instances, fargate, more);
     await self.world.startServer();
     for (const agent of self.world.agents) agent.start();

@@ -331,7 +331,8 @@ test("an instance falls silent: its tasks are replaced; it comes back with them:
     lost[way]();
     await w.until(
       () => w.healthy("web").filter(({ containerInstanceId }) => containerInstanceId !== lost.instance).length === 4,
-      300_000,
+      // GANTRY_LOST_SECONDS, 8 by default, and what a start takes.
+      12_000,
       "not replaced",
     );
     await w.pass(60_000);

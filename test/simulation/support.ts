@@ -86,13 +86,15 @@ export class SmallWorld {
 export class SilentAgent {
   readonly frames: FromServer[] = [];
   open = true;
+  /** Whether it answers pings, as websockets do by themselves. */
+  answers = true;
   #say = (_text: string) => {};
   #alive = () => {};
   #end = () => {};
 
   readonly channel: Channel = {
     send: (text) => void (this.open && this.frames.push(JSON.parse(text) as FromServer)),
-    ping: () => {},
+    ping: () => queueMicrotask(() => this.open && this.answers && this.#alive()),
     close: () => this.drop(),
     terminate: () => this.drop(),
     onMessage: (listener) => (this.#say = listener),

@@ -1,6 +1,7 @@
 import { alarmKeys } from "#model/alarms/keys.ts";
 import type { AlarmStateRecord } from "#model/alarms/records.ts";
-import { ApiError, type Handler, type RequestContext } from "#api/contract.ts";
+import { ApiError, type Handler, type RequestContext, type ServerPart } from "#api/contract.ts";
+import type { ServerDeps } from "#api/deps.ts";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import type { ConnectionRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { readConfig } from "#platform/config.ts";
@@ -30,6 +31,7 @@ type Part = ReturnType<typeof createEcs>;
 
 interface Server {
   readonly part: Part;
+  readonly beside: readonly ServerPart[];
   readonly handlers: Readonly<Record<string, Handler>>;
   readonly session: Session;
   alive: boolean;
@@ -51,6 +53,12 @@ export interface WorldOptions {
   readonly callHook?: CallHook;
   /** Services that get a load balancer: by their names. */
   readonly balanced?: readonly string[];
+  /** Parts of the server beside ECS; their operations are called `<service>:<operation>`. */
+  readonly beside?: (deps: ServerDeps) => readonly ServerPart[];
+  /** Each server that has started. */
+  readonly started?: (part: Part) => void;
+  /** Each write, before it is in the picture. Throws where it must not be. */
+  readonly check?: (batch: WatchBatch, picture: Picture) => void;
 }
 
 const container = (name: string, more: object) => ({ name, image: "busybox", essential: true, ...more });
@@ -87,8 +95,10 @@ export class World {
   readonly balanced = new Map<string, Balanced>();
   readonly #fargate: boolean;
   readonly #callHook: CallHook;
+  readonly #options: WorldOptions;
 
   constructor(seed: number, options: WorldOptions) {
+    this.#options = options;
     this.#fargate = options.fargate ?? false;
     this.#callHook = options.callHook ?? (async () => ({ hookStatus: "SUCCEEDED" }));
     this.random = seededRandom(seed);
@@ -101,17 +111,17 @@ export class World {
     for (let i = 0; i < options.instances; i++) this.addInstance(seed * 1000 + i, options.chaos);
   }
 
-  /** A machine that has registered and whose agent has not connected yet. */
-  addInstance(seed: number, chaos = 0): ScriptedAgent {
+  /** A machine that has registered and whose agent has not connected yet. `ec2InstanceId`: of a local instance. */
+  addInstance(seed: number, chaos = 0, ec2InstanceId?: string): ScriptedAgent {
     const number = this.agents.length;
     const id = hex(number + 1);
-    this.#put(
-      ecsKeys.containerInstance(scope, cluster, id),
-      instanceRecord(cluster, id, {
+    this.#put(ecsKeys.containerInstance(scope, cluster, id), {
+      ...instanceRecord(cluster, id, {
         zone: number % 2 ? "us-east-1b" : "us-east-1a",
         ...(this.#fargate ? { attributes: { "gantry.fargate": "true" } } : {}),
       }),
-    );
+      ...(ec2InstanceId === undefined ? {} : { ec2InstanceId }),
+    });
     if (this.#fargate) this.#put(ecsKeys.fargateNode(scope, cluster, id), { ...scope, cluster, id });
     const agent = new ScriptedAgent({ instance: id, cluster, clock: this.clock, random: seededRandom(seed), door: this.#door, chaos });
     this.agents.push(agent);
@@ -136,6 +146,7 @@ export class World {
     const die = () => resolve(undefined);
     const server: Server = {
       part: undefined as unknown as Part,
+      beside: [],
       handlers: {},
       session: undefined as unknown as Session,
       alive: true,
@@ -157,21 +168,25 @@ export class World {
       now: () => this.clock.now(),
       after: (ms, action) => this.clock.after(ms, () => server.alive && action()),
     };
-    const part = createEcs({
+    const deps: ServerDeps = {
       store: session.store,
       clock,
       random: this.random,
       vault: createVault([new Uint8Array(32)]),
       sealer: createSealer(new Uint8Array(32)),
       config: readConfig({ GANTRY_LIFECYCLE_HOOKS: '{"hook":"http://127.0.0.1:9/"}' }),
-      callHook: this.#callHook,
       log: silentLogger,
-    });
+    };
+    const part = createEcs({ ...deps, callHook: this.#callHook });
+    const beside = this.#options.beside?.(deps) ?? [];
     const handlers: Record<string, Handler> = {};
     for (const registration of part.registrations ?? []) Object.assign(handlers, registration.handlers);
-    Object.assign(server, { part, handlers, session });
+    for (const { service, handlers: of } of beside.flatMap(({ registrations }) => registrations ?? []))
+      for (const [operation, handler] of Object.entries(of)) handlers[`${service}:${operation}`] = handler;
+    Object.assign(server, { part, beside, handlers, session });
     this.#server = server;
-    await Promise.race([part.start?.(), server.died]);
+    for (const each of [...beside, part]) await Promise.race([each.start?.(), server.died]);
+    if (server.alive) this.#options.started?.(part);
   }
 
   /** Dies at the write with this number from now: just before it or just behind it. */
@@ -183,7 +198,7 @@ export class World {
   async stopServer(): Promise<void> {
     const server = this.#server;
     if (!server?.alive) return;
-    const stopped = server.part.stop?.();
+    const stopped = Promise.all([...server.beside, server.part].map(async (each) => each.stop?.()));
     await Promise.race([stopped, this.clock.advance(50)]);
     server.alive = false;
     this.#bury(server);
@@ -361,6 +376,7 @@ export class World {
   #check(batch: WatchBatch): void {
     if (process.env.TRACE !== undefined) console.log(traceOf(batch, this.clock.now()));
     try {
+      this.#options.check?.(batch, this.picture);
       const after = [
         checkTasks(this.picture, batch),
         checkServices(this.picture, batch, this.clock.now(), this.counts),

@@ -73,7 +73,7 @@ export const openClient = (gantry: RunningGantry) => ({
 });
 
 /** A tar of a root file system: Debian's static busybox with all its applets, and a user `web` (1000:1001). */
-async function makeRoot(directory: string): Promise<string> {
+export async function makeRoot(directory: string): Promise<string> {
   const root = join(directory, "root");
   for (const name of ["bin", "etc", "tmp", "data", "work"]) await mkdir(join(root, name), { recursive: true });
   await copyFile("/bin/busybox", join(root, "bin", "busybox"));

@@ -11,9 +11,12 @@ import { account } from "../iam/support.ts";
 import { accessKeyId, secretAccessKey, startServer, type TestServer } from "../support/http.ts";
 import { capacity } from "./lessons/capacity.ts";
 import { cloudwatch } from "./lessons/cloudwatch.ts";
+import { ecr } from "./lessons/ecr.ts";
+import { events } from "./lessons/events.ts";
 import { iam } from "./lessons/iam.ts";
 import { loadBalancers } from "./lessons/load-balancers.ts";
 import { names } from "./lessons/names.ts";
+import { scaling } from "./lessons/scaling.ts";
 import { secrets } from "./lessons/secrets.ts";
 import { serviceConnect } from "./lessons/service-connect.ts";
 import { vpc } from "./lessons/vpc.ts";
@@ -22,7 +25,7 @@ import { findTerraform, startTerraform, type Terraform } from "./support.ts";
 const found = findTerraform();
 const skip = "missing" in found ? found.missing : false;
 const wanted = process.env.LESSONS?.split(",");
-const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity].filter(
+const lessons = [vpc, names, loadBalancers, iam, secrets, cloudwatch, serviceConnect, capacity, scaling, ecr, events].filter(
   ({ name }) => wanted?.includes(name) ?? true,
 );
 const options = { skip, timeout: 600_000 };

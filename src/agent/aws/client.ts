@@ -30,6 +30,7 @@ const targets = {
   logs: "Logs_20140328",
   secretsmanager: "secretsmanager",
   ssm: "AmazonSSM",
+  kms: "TrentService",
 } as const;
 
 /** The service's answer was an error, or there was none (`code` is then `NetworkError`, `status` 0). */

@@ -18,7 +18,7 @@ export interface ExecOptions {
   /** For the output files. */
   readonly directory: string;
   /** For a process inside gVisor, of which the machine's own only waits for its end. */
-  readonly inside: { readonly kill: (execId: string) => Promise<void>; readonly forget: (execId: string) => Promise<void> };
+  readonly inside: { readonly kill: (id: string, execId: string) => Promise<void>; readonly forget: (execId: string) => Promise<void> };
 }
 
 /** Runs a command in a running container with the environment, user and limits of the container's own process. */
@@ -57,7 +57,7 @@ export async function execInContainer(
     let timedOut = false;
     const kill = () => {
       timedOut = true;
-      const first = sandboxed ? inside.kill(execId).catch(() => undefined) : Promise.resolve();
+      const first = sandboxed ? inside.kill(containerId, execId).catch(() => undefined) : Promise.resolve();
       void first.then(() => containerd.tasks.kill({ containerId, execId, signal: SIGKILL, all: false }).catch(() => undefined));
     };
     const cancelKill = clock.after(timeoutMs, kill);
@@ -83,7 +83,7 @@ export async function execInContainer(
   }
 }
 
-async function containerSpec(containerd: Containerd, id: string): Promise<OciSpec> {
+export async function containerSpec(containerd: Containerd, id: string): Promise<OciSpec> {
   const { container } = await containerd.containers.get({ id });
   const spec = container?.spec;
   if (!spec) throw new RuntimeError("NotFound", `container ${id} is not known`);

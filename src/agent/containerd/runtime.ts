@@ -10,8 +10,10 @@ import {
   type ContainerSpec,
   type ContainerStats,
   type ExecResult,
+  type ContainerProcess,
   type Exit,
   type KnownContainer,
+  type ProcessOptions,
   type Runtime,
   type SandboxSpec,
 } from "#agent/runtime.ts";
@@ -32,7 +34,8 @@ import {
   type Containerd,
 } from "./client.ts";
 import { cgroupLabel, Use } from "./use.ts";
-import { execInContainer } from "./exec.ts";
+import { execInContainer, type ExecOptions } from "./exec.ts";
+import { endProcesses, openProcess } from "./process.ts";
 import { chainLabel, knownContainers } from "./known.ts";
 import { RootFs } from "./rootfs.ts";
 import { Sandboxes, type RuntimeCall } from "./sandboxes.ts";
@@ -349,12 +352,25 @@ export class ContainerdRuntime implements Runtime {
   }
 
   async exec(id: string, options: { readonly args: readonly string[]; readonly timeoutMs: number }): Promise<ExecResult> {
-    const directory = join(this.#options.stateDirectory, "exec");
+    return execInContainer(this.#beside("exec"), id, options);
+  }
+
+  open(id: string, options: ProcessOptions): Promise<ContainerProcess> {
+    return openProcess(this.#beside("opened"), id, options);
+  }
+
+  endOpened(): Promise<readonly string[]> {
+    return endProcesses(this.#beside("opened"));
+  }
+
+  /** For processes beside a container's own. */
+  #beside(name: string): ExecOptions {
     const inside = {
-      kill: (execId: string) => this.#sandboxes.killExec(id, execId),
+      kill: (id: string, execId: string) => this.#sandboxes.killExec(id, execId),
       forget: (execId: string) => this.#sandboxes.forgetExec(execId),
     };
-    return execInContainer({ containerd: this.#containerd, clock: this.#options.clock, directory, inside }, id, options);
+    const { clock, stateDirectory } = this.#options;
+    return { containerd: this.#containerd, clock, directory: join(stateDirectory, name), inside };
   }
 
   async stats(id: string): Promise<ContainerStats | undefined> {

@@ -5,6 +5,7 @@ import type {
   TaskManifestMessage,
   TaskStopVerificationAck,
 } from "#agent-protocol/messages.ts";
+import type { ExecSessionMessage } from "#agent-protocol/exec/contents.ts";
 import type { LoadBalancerStateMessage } from "#agent-protocol/load-balancers.ts";
 import type { ServiceConnectStateMessage } from "#agent-protocol/service-connect.ts";
 import type { InstanceStateMessage, LocalInstance } from "#agent-protocol/instances.ts";
@@ -25,6 +26,8 @@ export function createAcsHandler(deps: {
   vpcs(states: readonly VpcState[]): Promise<void>;
   loadBalancers(message: LoadBalancerStateMessage): void;
   serviceConnect(message: ServiceConnectStateMessage): void;
+  /** Somebody wants to talk to a container. */
+  exec(message: ExecSessionMessage): void;
   /** All local instances of this machine, as they are to be. */
   instances(instances: readonly LocalInstance[]): void;
   cluster(): string;
@@ -113,6 +116,12 @@ export function createAcsHandler(deps: {
           if (!messageId || !Array.isArray(services)) return;
           deps.serviceConnect(message as ServiceConnectStateMessage);
           ack(socket, messageId);
+          return;
+        }
+        case "ExecSessionMessage": {
+          const { messageId, sessionId, taskArn } = message as ExecSessionMessage;
+          if (!messageId || !taskArn || !/^[A-Za-z0-9-]{1,96}$/.test(sessionId)) return;
+          deps.exec(message as ExecSessionMessage);
           return;
         }
         case "InstanceStateMessage": {

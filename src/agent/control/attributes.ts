@@ -36,7 +36,7 @@ export function attributesOf(
     `${now}private-registry-authentication.secretsmanager`,
     ...["asm", "ssm"].flatMap((store) => [`${now}secrets.${store}.environment-variables`, `${now}secrets.${store}.bootstrap.log-driver`]),
     `${now}task-cpu-mem-limit`,
-    `${now}task-eni`,
+    ...(config.vpc ? [`${now}task-eni`] : []),
     `${now}docker-plugin.local`,
     `${now}extensible-ephemeral-storage`,
   ];

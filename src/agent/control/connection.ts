@@ -27,6 +27,9 @@ export interface Socket {
 /** The standard agent waits up to 2 min; a server that was restarted should find its agents within seconds. */
 const longestWaitMs = 5_000;
 
+const gapsKnown = 3;
+const shortestSilenceMs = 2_000;
+
 /**
  * Keeps one websocket to the control plane until `signal` aborts or a refusal ends it. Without a message for 60–120 s it connects
  * anew, and after 30–35 min in any case; close codes 1000, 1001, 1006 and 1011 mean at once, everything else a back-off.
@@ -74,9 +77,12 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
     let fatal = false;
     let reason = "";
     let cancelIdle = () => {};
+    let pinged: number | undefined;
+    let gaps: readonly number[] = [];
     const alive = () => {
       cancelIdle();
-      cancelIdle = clock.after(60_000 + 60_000 * random.next(), () => socket.terminate());
+      const rhythm = gaps.length === gapsKnown ? Math.max(shortestSilenceMs, 4 * Math.max(...gaps)) : Number.POSITIVE_INFINITY;
+      cancelIdle = clock.after(Math.min(rhythm, 60_000 + 60_000 * random.next()), () => socket.terminate());
     };
     const cancelLife = clock.after(1_800_000 + 300_000 * random.next(), () => socket.close(1000));
     const onAbort = () => {
@@ -95,6 +101,13 @@ async function once(options: ConnectionOptions, signal: AbortSignal): Promise<En
       alive();
       options.log.info({ connection: options.name }, "connected");
       options.opened(handle);
+    });
+    // A server that pings is missed after four of its pings: a connection that a cut network left hanging is found out, and a new one made.
+    socket.on("ping", () => {
+      const now = clock.now();
+      if (pinged !== undefined) gaps = [...gaps, now - pinged].slice(-gapsKnown);
+      pinged = now;
+      alive();
     });
     socket.on("message", (data) => {
       alive();

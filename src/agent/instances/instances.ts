@@ -66,7 +66,7 @@ interface Own {
 }
 
 const graceMs = 3_000;
-const lookMs = 1_000;
+const lookMs = 250;
 const readyLookMs = 50;
 const retryMs = 2_000;
 

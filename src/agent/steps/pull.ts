@@ -3,6 +3,7 @@ import type { Image, PullRequest } from "../runtime.ts";
 import { isProxy } from "../service-connect/service-connect.ts";
 import type { ContainerPlan } from "../task/plan.ts";
 import type { TaskContext } from "../task/world.ts";
+import { isolated } from "./sandbox.ts";
 import { StepError } from "./step-error.ts";
 
 /**
@@ -30,8 +31,15 @@ export async function pull({ plan, world, log }: TaskContext, container: Contain
     return found;
   } catch (error) {
     if (refused) throw refused;
-    // A copy that another task left here is not for whom the registry turns away.
-    if (signal.aborted || isDenied(error) || pullBehavior !== "default" || !world.journal.knowsImage(image)) throw error;
+    // A copy that another task left here is not for whom the registry turns away; and Fargate runs no image that is gone.
+    if (
+      signal.aborted ||
+      answers(error, 401, 403) ||
+      (isolated(plan) && answers(error, 404)) ||
+      pullBehavior !== "default" ||
+      !world.journal.knowsImage(image)
+    )
+      throw error;
     try {
       const cached = await world.runtime.images.ensure({ image, policy: "prefer-cached", credentials, signal });
       log.warn({ image, err: error }, "the registry did not answer well; using the copy of this machine");
@@ -42,8 +50,9 @@ export async function pull({ plan, world, log }: TaskContext, container: Contain
   }
 }
 
-function isDenied(error: unknown): boolean {
+/** Whether the registry did answer, with one of these. */
+function answers(error: unknown, ...statuses: readonly number[]): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause)
-    if (cause instanceof RegistryError) return cause.status === 401 || cause.status === 403;
+    if (cause instanceof RegistryError) return statuses.includes(cause.status);
   return false;
 }

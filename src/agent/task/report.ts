@@ -10,6 +10,14 @@ export interface Report {
   readonly pullStoppedAt?: number;
   readonly executionStoppedAt?: number;
   readonly containers: readonly ContainerReport[];
+  readonly managedAgents?: readonly ManagedAgentReport[];
+}
+
+/** ECS API Reference, ManagedAgentStateChange: with us the agent itself is what runs commands, so it runs where the container does. */
+export interface ManagedAgentReport {
+  readonly containerName: string;
+  readonly managedAgentName: "ExecuteCommandAgent";
+  readonly status: "PENDING" | "RUNNING" | "STOPPED";
 }
 
 export interface ContainerReport {
@@ -35,6 +43,7 @@ export interface NetworkBinding {
 export function reportOf(plan: TaskPlan, task: TaskState): Report | undefined {
   if (task.status === "PENDING" && task.containers.every(({ startedAt, status }) => startedAt === undefined && status !== "STOPPED"))
     return undefined;
+  const containers = task.containers.map((container) => reportContainer(container));
   return {
     task: task.arn,
     status: task.status,
@@ -42,9 +51,16 @@ export function reportOf(plan: TaskPlan, task: TaskState): Report | undefined {
     pullStartedAt: seconds(task.pullStartedAt),
     pullStoppedAt: seconds(task.pullStoppedAt),
     executionStoppedAt: seconds(task.executionStoppedAt),
-    containers: task.containers.map((container) => reportContainer(container)),
+    containers,
+    ...(plan.payload.enableExecuteCommand ? { managedAgents: containers.map(managedAgent) } : {}),
   };
 }
+
+const managedAgent = ({ containerName, status }: ContainerReport): ManagedAgentReport => ({
+  containerName,
+  managedAgentName: "ExecuteCommandAgent",
+  status,
+});
 
 function reportContainer(container: ContainerState): ContainerReport {
   const ran = container.startedAt !== undefined;

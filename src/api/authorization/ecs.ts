@@ -29,6 +29,18 @@ const definition: Resources = (input, where) => {
 
 const inCluster = (input: Input, where: Where): Keys => ({ "ecs:cluster": clusterArn(input, where) });
 
+/** `ecs:container-name` is what the caller says; of one that says nothing, the service adds what it means (ecsFacts). */
+const inContainer = (input: Input, where: Where): Keys => ({
+  ...inCluster(input, where),
+  "ecs:container-name": textAt(input, "container"),
+  "ecs:task": taskArn(input, where),
+});
+
+const taskArn = (input: Input, where: Where) => {
+  const task = textAt(input, "task");
+  return task === undefined || task.startsWith("arn:") ? task : arn(where, `task/${clusterName(input)}/${task}`);
+};
+
 const serviceArn = (input: Input, where: Where) => {
   const service = textAt(input, "service");
   return service === undefined || service.startsWith("arn:") ? service : arn(where, `service/${clusterName(input)}/${service}`);
@@ -107,7 +119,8 @@ export const ecs: ServiceActions = {
     ...withKeys("container-instance/{cluster=default}/{attributes.targetId=*}", inCluster, "PutAttributes DeleteAttributes"),
     ...withKeys("container-instance/{cluster=default}/{containerInstance=*}", inCluster, "ListTasks"),
     ...withKeys("task/{cluster=default}/{tasks=*}", inCluster, "DescribeTasks GetTaskProtection UpdateTaskProtection"),
-    ...withKeys("task/{cluster=default}/{task}", inCluster, "StopTask ExecuteCommand"),
+    ...withKeys("task/{cluster=default}/{task}", inCluster, "StopTask"),
+    ...withKeys("task/{cluster=default}/{task}", inContainer, "ExecuteCommand"),
     ...withKeys("service/{cluster=default}/{services}", inCluster, "DescribeServices"),
     ...withKeys("service/{cluster=default}/{service}", inCluster, "DeleteService ListServiceDeployments"),
     ...withKeys(

@@ -1,4 +1,5 @@
 import { acm } from "./acm.ts";
+import { applicationAutoscaling } from "./application-autoscaling.ts";
 import { autoscaling } from "./autoscaling.ts";
 import { cloudwatch } from "./cloudwatch.ts";
 import { cloudtrail } from "./cloudtrail.ts";
@@ -7,11 +8,13 @@ import { ecr } from "./ecr.ts";
 import { ecrPublic } from "./ecr-public.ts";
 import { ecs } from "./ecs.ts";
 import { elbv2 } from "./elbv2.ts";
+import { events } from "./events.ts";
 import { iam } from "./iam.ts";
 import { kms } from "./kms.ts";
 import { logs } from "./logs.ts";
 import { requestTags } from "./request-tags.ts";
 import { route53 } from "./route53.ts";
+import { scheduler } from "./scheduler.ts";
 import { secretsmanager } from "./secretsmanager.ts";
 import { servicediscovery } from "./servicediscovery.ts";
 import { ssm } from "./ssm.ts";
@@ -21,6 +24,7 @@ import { type Input, type Need, resourcesOf, type ServiceActions, textAt, type W
 /** By the service's name in the schemas. A test holds them against the registered operations: one that is not here is open to the root user only. */
 export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   acm,
+  "application-autoscaling": applicationAutoscaling,
   autoscaling,
   cloudwatch,
   cloudtrail,
@@ -29,10 +33,12 @@ export const serviceActions: Readonly<Record<string, ServiceActions>> = {
   "ecr-public": ecrPublic,
   ecs,
   elbv2,
+  events,
   iam,
   kms,
   logs,
   route53,
+  scheduler,
   secretsmanager,
   servicediscovery,
   ssm,

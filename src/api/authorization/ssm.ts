@@ -22,14 +22,28 @@ const put: OperationRule = {
   tagging: { action: "AddTagsToResource" },
 };
 
-/** Parameters only. Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Systems Manager". */
+/** `ecs:<cluster>_<task>_<runtime id>`: the task. Source: User Guide, "Additional sample IAM policies for Session Manager". */
+const target: Resources = (input, { region, account }) => {
+  const [, cluster, task] = /^ecs:(.+)_([^_]+)_[^_]+$/.exec(textAt(input, "Target") ?? "") ?? [];
+  const document = textAt(input, "DocumentName") ?? "SSM-SessionManagerRunShell";
+  return cluster === undefined
+    ? []
+    : [
+        `arn:aws:ecs:${region}:${account}:task/${cluster}/${task}`,
+        `arn:aws:ssm:${region}:${/^AWS-/.test(document) ? "" : account}:document/${document}`,
+      ];
+};
+
+/** Parameters, and sessions with containers. Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Systems Manager". */
 export const ssm: ServiceActions = {
   prefix: "ssm",
   operations: {
     ...each(named("Name"), "DeleteParameter GetParameter GetParameterHistory LabelParameterVersion UnlabelParameterVersion"),
     ...each(named("Names"), "DeleteParameters GetParameters"),
     ...each(tagged, "AddTagsToResource RemoveTagsFromResource ListTagsForResource"),
-    ...each(none, "DescribeParameters"),
+    ...each(none, "DescribeParameters DescribeSessions"),
+    ...each("session/{SessionId}", "ResumeSession TerminateSession"),
+    ...each(target, "StartSession"),
     ...each("{ResourceArn}", "GetResourcePolicies PutResourcePolicy DeleteResourcePolicy"),
     ...each("servicesetting{SettingId}", "GetServiceSetting UpdateServiceSetting ResetServiceSetting"),
     PutParameter: put,

@@ -20,8 +20,11 @@ export interface AlarmNotice {
   readonly repeated: boolean;
 }
 
-/** Does what the ARN says; may be told the same twice. What it throws is tried again for an hour. */
+/** Does what the ARN says; may be told the same twice. What it throws is tried again for an hour, but for ActionRefused. */
 export type AlarmHandler = (notice: AlarmNotice) => Promise<void>;
+
+/** What the ARN says cannot be done, now or later: the alarm's history tells it, with the message. */
+export class ActionRefused extends Error {}
 
 export interface HandlerOptions {
   /** Tell again every minute while the alarm stays in a state, as AWS does for Auto Scaling. */
@@ -87,7 +90,7 @@ export class ActionDispatcher implements AlarmActions {
     try {
       await handler({ alarm, action, from, state, due, repeated });
     } catch (error) {
-      if (clock.now() - due < giveUpAfterMs) throw error;
+      if (!(error instanceof ActionRefused) && clock.now() - due < giveUpAfterMs) throw error;
       return this.#done(key, record, alarm, (error as Error).message);
     }
     return this.#done(key, record, alarm);

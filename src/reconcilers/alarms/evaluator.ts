@@ -135,8 +135,10 @@ export class AlarmEvaluator {
         putActions(unit, random, alarm, before.value, after, now);
         return;
       }
-      // Auto Scaling is told again every minute that the alarm stands.
-      if (now - before.transitioned < minuteMs) return;
+      // Auto Scaling is told again every minute that the alarm stands, however often it is judged.
+      const interval = intervalOf(alarm.metric!) * 1000;
+      const turns = Math.floor(now / interval) - Math.floor(before.transitioned / interval);
+      if (turns <= 0 || turns % (minuteMs / interval) !== 0) return;
       for (const action of actionsOf(alarm, before.value)) {
         if (!actions.repeats(action)) continue;
         const key = alarmKeys.action(alarm, name, action, now, "repeated");

@@ -8,7 +8,7 @@ import { instanceTypes } from "#model/instance-types.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
-import type { Store } from "#store/store.ts";
+import type { Entry, Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
 import { followChanges } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
@@ -52,6 +52,8 @@ export function createInstanceReconciler(options: {
   readonly links: Links;
   /** An instance's address has come or gone. */
   readonly changed?: () => void;
+  /** Nothing runs any more on the machine of this container instance (its key). Called again with each look. */
+  readonly gone?: (containerInstance: string) => void;
 }): InstanceReconciler {
   const { store, writer, clock, random, log, links } = options;
   const abort = new AbortController();
@@ -159,6 +161,8 @@ export function createInstanceReconciler(options: {
       ready: report.ready,
       ...(report.reason === undefined ? {} : { reason: report.reason }),
     };
+    if ((report.state === "ended" || report.state === "stopped") && report.boot === record.boot)
+      for (const { key: containerInstance } of await containerInstancesOf(scope, record.id)) options.gone?.(containerInstance);
     const key = vpcKeys.one(scope, "instance-observed", record.id);
     const before = (await store.get<InstanceObservation>(key))?.value;
     const changed =
@@ -197,11 +201,14 @@ export function createInstanceReconciler(options: {
     await deregister(scope, record.id);
   }
 
+  async function containerInstancesOf(scope: Scope, ec2InstanceId: string): Promise<readonly Entry<ContainerInstanceRecord>[]> {
+    const { entries } = await store.list<ContainerInstanceRecord>(`${ecsKeys.root(scope)}/container-instance/`);
+    return entries.filter(({ value }) => value.ec2InstanceId === ec2InstanceId && value.status !== "INACTIVE");
+  }
+
   /** Source: ECS Developer Guide, "Deregistering an Amazon EC2 backed container instance": one that is terminated is deregistered by itself. */
   async function deregister(scope: Scope, ec2InstanceId: string): Promise<void> {
-    const { entries } = await store.list<ContainerInstanceRecord>(`${ecsKeys.root(scope)}/container-instance/`);
-    for (const { value } of entries) {
-      if (value.ec2InstanceId !== ec2InstanceId || value.status === "INACTIVE") continue;
+    for (const { value } of await containerInstancesOf(scope, ec2InstanceId)) {
       await writer.run(clusterQueue(scope, value.cluster), async (unit) => {
         const current = await unit.get<ContainerInstanceRecord>(ecsKeys.containerInstance(scope, value.cluster, value.id));
         if (!current || current.status === "INACTIVE") return;

@@ -63,7 +63,7 @@ export function createLoadBalancerReconciler(options: {
   readonly links: Links;
   /** The VPCs' side, which is told first: a listener's addresses are there before it is. */
   readonly vpcs: () => { balancersChanged(): void; idle(): Promise<void> };
-  /** The private address of an EC2 instance. */
+  /** The private address of an EC2 instance, or where a machine is that joined. */
   readonly addressOf?: (instanceId: string) => string | undefined;
   readonly metrics?: MetricSink;
 }): LoadBalancerReconciler {

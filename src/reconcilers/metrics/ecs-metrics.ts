@@ -1,7 +1,7 @@
 import { parseArn } from "#model/arn.ts";
 import { ecsKeys, instanceKeyOf, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ClusterRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
-import type { DeploymentRecord, ServiceRecord, TaskSetRecord } from "#model/service-records.ts";
+import type { DeploymentRecord, MonitoringRecord, ServiceRecord, ServiceRevisionRecord, TaskSetRecord } from "#model/service-records.ts";
 import type { PublishMetricsRequest } from "#agent-protocol/messages.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -30,7 +30,8 @@ export function createEcsMetrics({ store, clock, log, sink }: { store: Store; cl
   async function tellService(arn: string, uses: readonly ContainerUse[], at: number): Promise<void> {
     const key = taskKeyOf(arn);
     const task = key && (await store.get<TaskRecord>(key.key))?.value;
-    if (key && task) sink.put(key.scope, "AWS/ECS", serviceUtilizationOf(task, minuteOf([uses]), at));
+    if (key && task)
+      sink.put(key.scope, "AWS/ECS", serviceUtilizationOf(task, minuteOf([uses]), at, await monitoringOf(store, key.scope, task)));
   }
 
   async function publish(at: number): Promise<void> {
@@ -89,6 +90,16 @@ export function createEcsMetrics({ store, clock, log, sink }: { store: Store; cl
       await running;
     },
   };
+}
+
+/** What the task's revision of its service says of its metrics. */
+async function monitoringOf(store: Store, scope: Scope, task: TaskRecord): Promise<MonitoringRecord | undefined> {
+  const service = task.group.startsWith("service:") ? task.group.slice("service:".length) : undefined;
+  if (service === undefined || task.startedBy === undefined) return undefined;
+  const deployment = (await store.get<DeploymentRecord>(ecsKeys.deployment(scope, task.cluster, service, task.startedBy)))?.value;
+  if (!deployment) return undefined;
+  return (await store.get<ServiceRevisionRecord>(ecsKeys.serviceRevision(scope, task.cluster, service, deployment.revision)))?.value
+    .monitoring;
 }
 
 const hasInsights = ({ settings }: ClusterRecord) =>

@@ -1,5 +1,5 @@
 import type { AllocationRecord, ClusterRecord, ContainerInstanceRecord, TaskObservation, TaskRecord } from "#model/ecs-records.ts";
-import type { DeploymentRecord, ServiceRecord, TaskSetRecord } from "#model/service-records.ts";
+import type { DeploymentRecord, MonitoringRecord, ServiceRecord, TaskSetRecord } from "#model/service-records.ts";
 import type { Measurement } from "#platform/metric-sink.ts";
 import type { TaskUse } from "./samples.ts";
 
@@ -73,16 +73,30 @@ export function utilizationOf({ cluster, instances }: ClusterPicture, at: number
   ];
 }
 
-/** AWS/ECS of a service, by one task's report. Pure. */
-export function serviceUtilizationOf(task: TaskRecord, use: Pick<TaskUse, "cpu" | "memory">, at: number): Measurement[] {
+/** AWS/ECS of a service, by one task's report: at its minute, or at the 20 seconds that the service asks for. Pure. */
+export function serviceUtilizationOf(
+  task: TaskRecord,
+  use: Pick<TaskUse, "cpu" | "memory">,
+  at: number,
+  monitoring?: MonitoringRecord,
+): Measurement[] {
   const service = serviceOf(task);
   if (service === undefined) return [];
   const dimensions = { ClusterName: task.cluster, ServiceName: service };
   const { resources } = task;
-  return [
-    ...one("CPUUtilization", "Percent", use.cpu === undefined ? undefined : percent(use.cpu, resources.cpu), dimensions, at),
-    ...one("MemoryUtilization", "Percent", use.memory === undefined ? undefined : percent(use.memory, resources.memory), dimensions, at),
-  ];
+  const of = (name: string, used: number | undefined, whole: number) => {
+    const seconds = monitoring?.metricConfigurations.find(({ metricNames }) => metricNames.includes(name))?.resolutionSeconds ?? 60;
+    const fine = seconds < 60;
+    const measured = one(
+      name,
+      "Percent",
+      used === undefined ? undefined : percent(used, whole),
+      dimensions,
+      fine ? at - (at % (seconds * 1000)) : at,
+    );
+    return fine ? measured.map((each) => ({ ...each, resolution: 1 as const })) : measured;
+  };
+  return [...of("CPUUtilization", use.cpu, resources.cpu), ...of("MemoryUtilization", use.memory, resources.memory)];
 }
 
 /** ECS/ContainerInsights. Pure. Source: "Amazon ECS Container Insights metrics", and with `enhanced` those of tasks and containers. */

@@ -10,9 +10,6 @@ import { targetsFacts, targetsOf, type TargetsFacts, type TaskTarget } from "../
 import { clusterQueue } from "../task-writes.ts";
 import { isFargateNode, isHidden, nodeOf } from "../nodes.ts";
 
-/** An agent that comes back within this time was never away: longer than it takes to start again. */
-export const lostAfterMs = 10_000;
-
 /** What the records say of one service, joined; kept current by the change feed, so that a look at it costs nothing. */
 export interface ServiceEntry {
   readonly key: string;
@@ -62,8 +59,14 @@ export class ServiceIndex {
   readonly #owners = new Map<string, string>();
   /** Fargate's machines, of all accounts. Those that are their cluster's as well are in both, as one. */
   fargate: Pool = newPool();
+  /** An agent that comes back within this time was never away: longer than it takes to start again. */
+  readonly lostAfterMs: number;
   #revision = 0;
   #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
+
+  constructor(lostAfterMs: number) {
+    this.lostAfterMs = lostAfterMs;
+  }
 
   clear(): void {
     this.#clusters.clear();

@@ -1,7 +1,7 @@
 import { alarmKeys } from "#model/alarms/keys.ts";
 import { capacityKeys, type CapacityProviderRecord, isManaged } from "#model/capacity-records.ts";
 import { ecsKeys, type NodePlace, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
-import type { TaskDefinitionRecord, TaskLoadBalancer, TaskRecord } from "#model/ecs-records.ts";
+import type { ConnectionRecord, TaskDefinitionRecord, TaskLoadBalancer, TaskRecord } from "#model/ecs-records.ts";
 import { elbKeys } from "#model/elb-keys.ts";
 import type { RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
 import type { Clock } from "#platform/clock.ts";
@@ -25,7 +25,7 @@ import { createHooks, openShift, type CallHook } from "./hooks.ts";
 import { applyDecision, forgetService, placingOf, type Placed, type Placing } from "./apply.ts";
 import { decideService, type Decision } from "./decide.ts";
 import { alarmStateKeys, openAlarms, readAlarms } from "./deployment-alarms.ts";
-import { lostAfterMs, nodeIn, ServiceIndex, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
+import { nodeIn, ServiceIndex, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { trafficProblem } from "./traffic.ts";
 import { eachEntry } from "#store/each-entry.ts";
@@ -294,8 +294,9 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   function changed(key: string, value: unknown): void {
     for (const service of index.take(key, value)) wake(service);
     // An agent that is gone now may be gone for good a little later.
-    if (parseEcsKey(key)?.kind === "connection" && value !== undefined && !(value as { connected: boolean }).connected) {
-      clock.after(lostAfterMs, () => {
+    const connection = parseEcsKey(key)?.kind === "connection" ? (value as ConnectionRecord | undefined) : undefined;
+    if (connection && !connection.connected && !connection.gone) {
+      clock.after(Math.max(0, connection.since + index.lostAfterMs - clock.now()), () => {
         if (!abort.signal.aborted) for (const service of index.take(key, index.connection(key))) wake(service);
       });
     }

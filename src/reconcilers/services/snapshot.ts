@@ -4,14 +4,14 @@ import { obstacleOn } from "#scheduler/place.ts";
 import type { PlacementRequest } from "#scheduler/types.ts";
 import type { AlarmFacts } from "./deployment-alarms.ts";
 import { factsOf, type InstanceFacts, type ServiceSnapshot } from "./facts.ts";
-import { lostAfterMs, nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type ServiceEntry, type ServiceIndex } from "./index.ts";
+import { nodeIn, serviceOf, type ClusterEntry, type InstanceEntry, type ServiceEntry, type ServiceIndex } from "./index.ts";
 
 /** Of a task that waits for an instance. */
 const nowhere: InstanceFacts = { status: "ACTIVE", lost: false, onlyDaemons: false };
 
 export function snapshotOf(
   cluster: ClusterEntry,
-  index: Pick<ServiceIndex, "fargate" | "targetsOf">,
+  index: Pick<ServiceIndex, "fargate" | "targetsOf" | "lostAfterMs">,
   entry: ServiceEntry,
   service: ServiceRecord,
   /** For a task of the group that is to have them: undefined when its task definition is gone. */
@@ -23,7 +23,7 @@ export function snapshotOf(
   const machines = new Map<string, InstanceFacts | undefined>();
   const instanceOf = (id: string) => cluster.instances.get(id) ?? index.fargate.instances.get(id);
   const machine = (id: string) => {
-    if (!machines.has(id)) machines.set(id, instanceFacts(cluster, instanceOf(id), now));
+    if (!machines.has(id)) machines.set(id, instanceFacts(cluster, instanceOf(id), now, index.lostAfterMs));
     return machines.get(id);
   };
   const grace = service.healthCheckGracePeriodSeconds ?? 0;
@@ -48,7 +48,7 @@ export function snapshotOf(
     taskSets: [...entry.taskSets.values()],
     rules: { strategy: request?.strategy ?? [], node: (id) => nodeIn(instanceOf(id)) },
     tasks: [...entry.tasks.values()].map(facts),
-    ...(daemon ? { homes: request ? homesOf(cluster, request, now) : [] } : {}),
+    ...(daemon ? { homes: request ? homesOf(cluster, request, now, index.lostAfterMs) : [] } : {}),
     ...(trafficProblem === undefined ? {} : { trafficProblem }),
     ...(alarms === undefined ? {} : { alarms }),
     ...(service.availabilityZoneRebalancing === "ENABLED" && request ? { openZones: () => zonesFor(cluster, request) } : {}),
@@ -57,7 +57,12 @@ export function snapshotOf(
 
 const byAge = (a: DeploymentRecord, b: DeploymentRecord) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1);
 
-function instanceFacts(cluster: ClusterEntry, instance: InstanceEntry | undefined, now: number): InstanceFacts | undefined {
+function instanceFacts(
+  cluster: ClusterEntry,
+  instance: InstanceEntry | undefined,
+  now: number,
+  lostAfterMs: number,
+): InstanceFacts | undefined {
   if (!instance?.record) return undefined;
   const { record, connection, allocation } = instance;
   const daemons = Object.values(allocation?.tasks ?? {}).every(({ group }) => {
@@ -66,25 +71,30 @@ function instanceFacts(cluster: ClusterEntry, instance: InstanceEntry | undefine
   });
   return {
     status: record.status,
-    lost: isLost(instance, now),
+    lost: isLost(instance, now, lostAfterMs),
     onlyDaemons: daemons && connection !== undefined,
   };
 }
 
-export function isLost({ record, connection }: InstanceEntry, now: number): boolean {
+export function isLost({ record, connection }: InstanceEntry, now: number, lostAfterMs: number): boolean {
   if (connection?.connected) return false;
+  if (connection?.gone) return true;
   return now - (connection?.since ?? record?.registeredAt ?? 0) >= lostAfterMs;
 }
 
 /** The instances that a daemon belongs on, whether or not there is room: those that match, those that may only be busy now, and where it is, those whose agent is away for a moment. */
-function homesOf(cluster: ClusterEntry, request: PlacementRequest, now: number): string[] {
+function homesOf(cluster: ClusterEntry, request: PlacementRequest, now: number, lostAfterMs: number): string[] {
   const homes: string[] = [];
   for (const instance of cluster.instances.values()) {
     const node = nodeIn(instance);
     if (!node) continue;
     const obstacle = obstacleOn(node, request);
     const isThere = (node.usage.groups.get(request.group) ?? 0) > 0;
-    if (!obstacle || obstacle.reason.startsWith("RESOURCE:") || (obstacle.reason === "AGENT" && isThere && !isLost(instance, now)))
+    if (
+      !obstacle ||
+      obstacle.reason.startsWith("RESOURCE:") ||
+      (obstacle.reason === "AGENT" && isThere && !isLost(instance, now, lostAfterMs))
+    )
       homes.push(node.id);
   }
   return homes.toSorted();

@@ -5,7 +5,7 @@ export const hidden = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /** Members of any service whose values are secrets, in lower case. */
 const secret = new Set(
-  `secretstring secretbinary secretaccesskey sessiontoken authorizationtoken password oldpassword newpassword randompassword plaintext
+  `secretstring tokenvalue secretbinary secretaccesskey sessiontoken authorizationtoken password oldpassword newpassword randompassword plaintext
   privatekeyplaintext privatekey passphrase keymaterial encryptedkeymaterial sharedsecret webidentitytoken samlassertion tokencode authenticationcode1
   authenticationcode2 base32stringseed qrcodepng userdata clientsecret environment layerpartblob ciphertextblob message logeventmessages credentials`
     .trim()

@@ -6,6 +6,7 @@ import type {
 } from "@aws-sdk/client-cloudwatch";
 import { alarmKeys } from "#model/alarms/keys.ts";
 import type { AlarmRecord, AlarmStateRecord } from "#model/alarms/records.ts";
+import { removeAlarm } from "#reconcilers/alarms/put.ts";
 import { putActions, putHistory, putState, typeOf } from "#reconcilers/alarms/transition.ts";
 import type { Operation } from "./context.ts";
 import { errors } from "./errors.ts";
@@ -24,18 +25,8 @@ export const deleteAlarms: Operation<DeleteAlarmsCommandInput, object> = async (
     }
     if (found.filter(({ composite }) => composite).length > 1 || (found.some(({ composite }) => composite) && found.length > 1))
       throw errors.validation("A composite alarm must be deleted alone.");
-    for (const alarm of found) {
-      unit.delete(alarmKeys.alarm(context, alarm.name));
-      unit.delete(alarmKeys.state(context, alarm.name));
-      putHistory(unit, cloudwatch.deps.random, context, {
-        name: alarm.name,
-        type: typeOf(alarm),
-        at: context.now,
-        item: "ConfigurationUpdate",
-        summary: `Alarm "${alarm.name}" deleted`,
-        data: JSON.stringify({ version: "1.0", type: "Delete", deletedAlarm: alarm }),
-      });
-    }
+    const hand = { unit, scope: context, random: cloudwatch.deps.random, now: context.now };
+    for (const alarm of found) removeAlarm(hand, alarm);
   });
   cloudwatch.wake();
   return {};

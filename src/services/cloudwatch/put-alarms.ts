@@ -1,18 +1,11 @@
 import type { PutCompositeAlarmCommandInput, PutMetricAlarmCommandInput, Tag } from "@aws-sdk/client-cloudwatch";
 import type { RequestContext } from "#api/contract.ts";
 import { comparisonOperators } from "#model/alarms/evaluate.ts";
-import { alarmArn, alarmKeys, type Scope } from "#model/alarms/keys.ts";
-import type {
-  AlarmRecord,
-  AlarmStateRecord,
-  ComparisonOperator,
-  CompositeAlarmRule,
-  MetricAlarmRule,
-  MissingData,
-} from "#model/alarms/records.ts";
+import { alarmKeys, type Scope } from "#model/alarms/keys.ts";
+import type { AlarmRecord, ComparisonOperator, CompositeAlarmRule, MetricAlarmRule, MissingData } from "#model/alarms/records.ts";
 import { alarmsOf, parseRule, RuleError } from "#model/alarms/rule.ts";
 import { periodOf } from "#reconcilers/alarms/judge.ts";
-import { putHistory, typeOf } from "#reconcilers/alarms/transition.ts";
+import { putAlarm } from "#reconcilers/alarms/put.ts";
 import type { Unit } from "#store/unit.ts";
 import type { CloudWatch, Operation } from "./context.ts";
 import { constraint, errors } from "./errors.ts";
@@ -216,47 +209,13 @@ async function put(
   tags: readonly Tag[] | undefined,
   check: (unit: Unit) => Promise<void> = async () => {},
 ): Promise<void> {
-  const { account, region, now } = context;
   const given = tagsOf(tags);
   await cloudwatch.writer.run("cloudwatch", async (unit) => {
-    const key = alarmKeys.alarm(context, common.name);
-    const before = await unit.get<AlarmRecord>(key);
+    const before = await unit.get<AlarmRecord>(alarmKeys.alarm(context, common.name));
     if (before && Boolean(before.composite) !== Boolean(rule.composite))
       throw errors.validation(`Alarm ${common.name} exists with another type.`);
     await check(unit);
-    // Tags are taken at creation only. Source: PutMetricAlarm, Tags.
-    const alarm: AlarmRecord = {
-      ...common,
-      ...rule,
-      account,
-      region,
-      created: before?.created ?? now,
-      updated: Math.max(now, (before?.updated ?? 0) + 1),
-      tags: before?.tags ?? given,
-    };
-    unit.put(key, alarm);
-    if (!before) {
-      const state: AlarmStateRecord = {
-        value: "INSUFFICIENT_DATA",
-        reason: "Unchecked: Initial alarm creation",
-        updated: now,
-        transitioned: now,
-      };
-      unit.put(alarmKeys.state(context, common.name), state);
-    }
-    const type = before ? "Update" : "Create";
-    putHistory(unit, cloudwatch.deps.random, context, {
-      name: alarm.name,
-      type: typeOf(alarm),
-      at: now,
-      item: "ConfigurationUpdate",
-      summary: `Alarm "${alarm.name}" ${before ? "updated" : "created"}`,
-      data: JSON.stringify({
-        version: "1.0",
-        type,
-        [before ? "updatedAlarm" : "createdAlarm"]: { ...alarm, arn: alarmArn(context, alarm.name) },
-      }),
-    });
+    await putAlarm({ unit, scope: context, random: cloudwatch.deps.random, now: context.now }, { ...common, ...rule, tags: given });
   });
   cloudwatch.wake();
 }

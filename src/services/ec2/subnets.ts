@@ -1,5 +1,6 @@
 import type * as Sdk from "@aws-sdk/client-ec2";
 import { ApiError } from "#api/contract.ts";
+import { vpcKeys } from "#model/vpc-keys.ts";
 import type { SubnetRecord } from "#model/vpc-records.ts";
 import { capacityOf } from "#reconcilers/vpc/addresses.ts";
 import { newId } from "#reconcilers/vpc/ids.ts";
@@ -123,6 +124,7 @@ export async function deleteSubnet(change: Change, { SubnetId: id = "" }: Sdk.De
     if (acl.associations.some(({ subnetId }) => subnetId === id))
       change.put("network-acl", acl.id, { ...acl, associations: acl.associations.filter(({ subnetId }) => subnetId !== id) });
   change.delete("subnet", id);
+  change.unit.delete(vpcKeys.use(change.scope, id));
   return {};
 }
 

@@ -32,3 +32,5 @@ export function asApiError(error: unknown): unknown {
 
 export const invalidParameter = (name: string, rule: string) =>
   new ApiError("InvalidParameterException", `Invalid parameter at '${name}' failed to satisfy constraint: '${rule}'`);
+
+export const notYet = (what: string) => new ApiError("NotImplemented", `Gantry does not support ${what} yet. See docs/coverage.md.`, 501);

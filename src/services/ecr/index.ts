@@ -7,6 +7,8 @@ import { downloadRoute } from "./download.ts";
 import { asApiError } from "./errors.ts";
 import { imageHandlers } from "./images.ts";
 import { layerHandlers } from "./layers.ts";
+import { lifecycleHandlers } from "./lifecycle/operations.ts";
+import { createLifecycle } from "./lifecycle/reconciler.ts";
 import type { EcrPart } from "./part.ts";
 import { policyHandlers } from "./policies.ts";
 import { ecrPublicHandlers } from "./public/index.ts";
@@ -26,6 +28,7 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
   const part: EcrPart = { registry, config, sealer, random, clock, store };
   const access = ecrAccess(part);
   const publicAccess = ecrAccess(part, "ecr-public");
+  const lifecycle = createLifecycle({ store, images: registry.images, clock, log: deps.log.child({ part: "registry" }) });
   const handlers = {
     ...repositoryHandlers(part),
     ...settingsHandlers(part),
@@ -35,6 +38,7 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
     ...putImageHandlers(part),
     ...layerHandlers(part),
     ...policyHandlers(part),
+    ...lifecycleHandlers(part),
   } as Readonly<Record<string, Handler>>;
 
   return {
@@ -45,8 +49,14 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
     resourcePolicies: [access.policies, publicAccess.policies],
     resources: [access.facts, publicAccess.facts],
     routes: [...registry.routes, downloadRoute(part)],
-    start: () => registry.start(),
-    stop: () => registry.stop(),
+    async start() {
+      await registry.start();
+      lifecycle.start();
+    },
+    async stop() {
+      await lifecycle.stop();
+      await registry.stop();
+    },
     reset: () => registry.reset(),
     async status() {
       try {

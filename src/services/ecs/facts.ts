@@ -1,9 +1,10 @@
 import { passRole } from "#api/authorization/pass-role.ts";
-import { textAt } from "#api/authorization/table.ts";
+import { needsOf } from "#api/authorization/index.ts";
+import { type Input, type Need, textAt, type Where } from "#api/authorization/table.ts";
 import type { ResourceDescription, ResourceFacts } from "#api/authorize.ts";
 import { ApiError } from "#api/contract.ts";
 import { parseArn } from "#model/arn.ts";
-import type { Tag } from "#model/ecs-records.ts";
+import type { Tag, TaskRecord } from "#model/ecs-records.ts";
 import type { Store } from "#store/store.ts";
 import { placeOf } from "./tag-operations.ts";
 import { findTaskDefinition, parseTaskDefinition } from "./tasks/lookup.ts";
@@ -29,6 +30,7 @@ export function ecsFacts(store: Store): ResourceFacts {
       return record && { ...(record.arn === undefined ? {} : { arn: record.arn }), tags: recordOf(record.tags ?? []) };
     },
     async needsOf(operation, input, where) {
+      if (operation === "ExecuteCommand" && input["container"] === undefined) return onlyContainer(store, input, where);
       const named = textAt(input, "taskDefinition");
       // An update that names none changes nobody's roles.
       if (!launching.has(operation) || named === undefined) return [];
@@ -36,6 +38,15 @@ export function ecsFacts(store: Store): ResourceFacts {
       return record ? rolesOf(record, input["overrides"]).map((role) => passRole(role, where, tasksService)) : [];
     },
   };
+}
+
+/** A policy that forbids a container by its name forbids it too where a caller leaves the name out because there is but one. */
+async function onlyContainer(store: Store, input: Input, where: Where): Promise<readonly Need[]> {
+  const [need] = needsOf("ecs", "ExecuteCommand", input, where) ?? [];
+  const key = need && keyOf(need.resources[0] ?? "", where);
+  const task = key === undefined ? undefined : (await store.get<TaskRecord>(key))?.value;
+  const [container, ...others] = task?.containers ?? [];
+  return !need || !container || others.length > 0 ? [] : [{ ...need, keys: { ...need.keys, "ecs:container-name": container.name } }];
 }
 
 const launching: ReadonlySet<string> = new Set(["RunTask", "StartTask", "CreateService", "UpdateService", "CreateTaskSet"]);

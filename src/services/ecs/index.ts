@@ -31,6 +31,9 @@ import { registerContainerInstance } from "./container-instances/register.ts";
 import type { EcsDeps } from "./context.ts";
 import { ecsFacts } from "./facts.ts";
 import { connectQuestion } from "./agent-endpoint/connect-totals.ts";
+import { joinRoute } from "./machines/join.ts";
+import { machineQuestions } from "./machines/own.ts";
+import { tokenQuestions } from "./machines/tokens.ts";
 import { nodesQuestion } from "./nodes.ts";
 import { costQuestion } from "./cost.ts";
 import { survivingMachines } from "./survivors.ts";
@@ -48,7 +51,7 @@ import { ServiceIndex } from "#reconcilers/services/index.ts";
 export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHook }): EcsTasks {
   const deps: EcsDeps & { readonly callHook?: CallHook } = { ...serverDeps, writer: createWriter(serverDeps.store) };
   const tasks = createEcsTasks(serverDeps, deps.writer);
-  const services = createEcsServices(deps, new ServiceIndex());
+  const services = createEcsServices(deps, new ServiceIndex(deps.config.lostSeconds * 1000));
   const capacity = createCapacityReconciler({
     ...deps,
     log: deps.log.child({ part: "capacity" }),
@@ -123,7 +126,10 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
       connectQuestion(tasks.tcs.connect),
       agentCredentialsQuestion(deps),
       connectedQuestion(deps.store),
+      ...tokenQuestions(deps),
+      ...machineQuestions(deps),
     ],
+    routes: [joinRoute(deps)],
     async start() {
       await tasks.start?.();
       services.reconciler.start();
@@ -139,7 +145,8 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
       await tasks.stop?.();
     },
     async survivors() {
-      return [...(await survivingMachines(deps.store, deps.clock.now())), ...((await tasks.survivors?.()) ?? [])];
+      const joined = (await deps.store.list("/machines/")).entries.map(({ key, value }) => ({ put: key, value }));
+      return [...joined, ...(await survivingMachines(deps.store, deps.clock.now())), ...((await tasks.survivors?.()) ?? [])];
     },
     async reset() {
       await services.reconciler.startOver();

@@ -9,6 +9,8 @@ import type { Store } from "#store/store.ts";
 export interface NodeAnswer {
   readonly id: string;
   readonly instance: string;
+  /** What a machine that joined by a token is called (`m-…`). */
+  readonly machine?: string;
   /** Where its agent is registered. */
   readonly account: string;
   readonly region: string;
@@ -46,12 +48,14 @@ async function answerOf(
   const { cluster, id, registeredResources: total } = instance;
   const allocation = (await store.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id)))?.value;
   const connection = (await store.get<ConnectionRecord>(ecsKeys.connection(scope, cluster, id)))?.value;
+  const machine = /^GantryAgent:(m-[0-9a-f]+)$/.exec(instance.owner ?? "")?.[1];
   const tasks = Object.values(allocation?.tasks ?? {});
   const sum = (of: "cpu" | "memory") => tasks.reduce((all, task) => all + task[of], 0);
   const fargate = tasks.filter(({ key }) => key !== undefined);
   return {
     id,
     instance: instance.ec2InstanceId,
+    ...(machine === undefined ? {} : { machine }),
     ...scope,
     cluster,
     zone: instance.attributes.find(({ name }) => name === "ecs.availability-zone")?.value ?? "",

@@ -6,6 +6,7 @@ export const errors = {
   groupMissing: () => new ApiError("ResourceNotFoundException", "The specified log group does not exist."),
   streamMissing: () => new ApiError("ResourceNotFoundException", "The specified log stream does not exist."),
   filterMissing: () => new ApiError("ResourceNotFoundException", "The specified metric filter does not exist."),
+  policyMissing: (name: string) => new ApiError("ResourceNotFoundException", `Policy with name [${name}] does not exist.`),
   limit: () => new ApiError("LimitExceededException", "Resource limit exceeded."),
   notYet: (what: string) => new ApiError("NotImplemented", `${what} are not available in Gantry.`, 501),
   groupExists: () => new ApiError("ResourceAlreadyExistsException", "The specified log group already exists"),

@@ -10,6 +10,7 @@ import { sweep, startRetention } from "./retention.ts";
 import type { LogsState } from "./state.ts";
 import { LogFiles } from "./storage/log-files.ts";
 import { createLogStream, deleteLogStream, describeLogStreams } from "./streams.ts";
+import * as policies from "./resource-policies.ts";
 import * as tags from "./tags.ts";
 
 /** Amazon CloudWatch Logs: records in the store, events in files under `<home>/logs`. */
@@ -27,6 +28,7 @@ export function createLogs(deps: ServerDeps): ServerPart {
         return name === undefined ? undefined : keys.group(scope, name);
       }),
     ],
+    resourcePolicies: [policies.resourcePolicySource(deps.store)],
     registrations: [
       {
         service: "logs",
@@ -47,6 +49,9 @@ export function createLogs(deps: ServerDeps): ServerPart {
           DescribeMetricFilters: bind(filters.describeMetricFilters),
           DeleteMetricFilter: bind(filters.deleteMetricFilter),
           TestMetricFilter: bind(filters.testMetricFilter),
+          PutResourcePolicy: bind(policies.putResourcePolicy),
+          DescribeResourcePolicies: bind(policies.describeResourcePolicies),
+          DeleteResourcePolicy: bind(policies.deleteResourcePolicy),
           TagResource: bind(tags.tagResource),
           UntagResource: bind(tags.untagResource),
           ListTagsForResource: bind(tags.listTagsForResource),

@@ -37,6 +37,14 @@ export interface MetricFilterRecord {
   };
 }
 
+/** Lets others write: AWS's services, for their own logs and events. */
+export interface ResourcePolicyRecord {
+  readonly name: string;
+  /** JSON. */
+  readonly document: string;
+  readonly updated: number;
+}
+
 export interface Scope {
   readonly account: string;
   readonly region: string;
@@ -49,6 +57,8 @@ export const keys = {
   groups: (scope: Scope) => `${root(scope)}/group/`,
   group: (scope: Scope, name: string) => `${root(scope)}/group/${name}`,
   streams: (scope: Scope, groupId: string) => `${root(scope)}/stream/${groupId}/`,
+  resourcePolicies: (scope: Scope) => `${root(scope)}/resource-policy/`,
+  resourcePolicy: (scope: Scope, name: string) => `${root(scope)}/resource-policy/${encodeURIComponent(name)}`,
   allFilters: (scope: Scope) => `${root(scope)}/filter/`,
   filters: (scope: Scope, groupId: string) => `${root(scope)}/filter/${groupId}/`,
   filter: (scope: Scope, groupId: string, name: string) => `${root(scope)}/filter/${groupId}/${name}`,

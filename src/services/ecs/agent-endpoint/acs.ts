@@ -16,8 +16,9 @@ import type { Channel } from "./channel.ts";
 /** Well below the 60 s after which an agent takes a silent server for dead. */
 const heartbeatMs = 20_000;
 
-/** An agent that gave no sign of life for so long is gone: it answers each heartbeat. */
+/** An agent that gave no sign of life for so long is gone: it answers each heartbeat. Of one that answers pings, much less is enough: see AcsOptions. */
 const silenceMs = 70_000;
+const shortestPingMs = 250;
 
 export interface AcsOptions {
   readonly store: Store;
@@ -25,6 +26,8 @@ export interface AcsOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly links: Links;
+  /** An instance without a sign of life for so long is lost. Agents are pinged four times in it, and three answers that do not come end the connection. */
+  readonly lostAfterMs: number;
   /** The agent of `instance` (its key) has connected or gone. */
   readonly changed: (instance: string) => void;
   readonly targetHealth: (instance: string, link: Link, message: TargetHealthMessage) => void;
@@ -47,10 +50,15 @@ const normal = 1000;
 
 export function createAcs(options: AcsOptions): Acs {
   const { store, clock, random, links } = options;
+  const pingMs = Math.min(heartbeatMs, Math.max(shortestPingMs, options.lostAfterMs / 4));
 
   function accept(channel: Channel, instance: string, endpoint: string): void {
     const log = options.log.child({ instance });
     let heard = clock.now();
+    let looked = heard;
+    let beat = 0;
+    let answersPings = false;
+    let silent = false;
     let cancelHeartbeat = () => {};
     const send = (frame: FromServer) => channel.send(JSON.stringify(frame));
     const link: Link = {
@@ -60,25 +68,34 @@ export function createAcs(options: AcsOptions): Acs {
       close: () => channel.close(normal),
     };
     const heartbeat = () => {
-      if (clock.now() - heard > silenceMs) {
-        log.warn("the agent does not answer: its connection is ended");
+      const now = clock.now();
+      // Where this process itself stood still, the answers wait unread.
+      const stood = now - looked > 2 * pingMs;
+      looked = now;
+      if (!stood && now - heard > (answersPings ? 3 * pingMs : silenceMs)) {
+        log.warn({ silentMs: now - heard }, "the agent does not answer: its connection is ended");
+        silent = true;
         channel.terminate();
         return;
       }
-      send({ type: "HeartbeatMessage", message: { healthy: true, messageId: random.uuid() } });
+      if (now - beat >= heartbeatMs) {
+        beat = now;
+        send({ type: "HeartbeatMessage", message: { healthy: true, messageId: random.uuid() } });
+      }
       channel.ping();
-      cancelHeartbeat = clock.after(heartbeatMs, heartbeat);
+      cancelHeartbeat = clock.after(pingMs, heartbeat);
     };
     channel.onMessage((text) => {
       heard = clock.now();
       receive(text, instance, link, log).catch((error: unknown) => log.warn({ err: error }, "a message of the agent could not be handled"));
     });
     channel.onAlive(() => {
+      answersPings = true;
       heard = clock.now();
     });
     channel.onClose(() => {
       cancelHeartbeat();
-      if (!links.end(instance, link, clock.now())) return;
+      if (!links.end(instance, link, clock.now(), silent ? heard : clock.now())) return;
       log.info("agent disconnected");
       options.changed(instance);
     });

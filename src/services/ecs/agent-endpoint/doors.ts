@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Principal, UpgradeInfo, UpgradeRoute } from "#api/contract.ts";
 import { formatArn, parseArn } from "#model/arn.ts";
@@ -12,8 +13,18 @@ import type { Tcs } from "./tcs.ts";
 /** The websocket doors that DiscoverPollEndpoint names. An agent adds `/ws?…` to each. */
 export const acsPrefix = "/acs";
 export const tcsPrefix = "/tcs";
+/** Ours: each session of ECS Exec has a connection of its own. */
+const execPrefix = "/exec";
 
-export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: Acs; tcs: Tcs; closing: () => boolean }): UpgradeRoute[] {
+export interface DoorsOptions {
+  readonly store: Store;
+  readonly acs: Acs;
+  readonly tcs: Tcs;
+  readonly exec: Accept;
+  readonly closing: () => boolean;
+}
+
+export function createDoors({ store, acs, tcs, exec, closing }: DoorsOptions): UpgradeRoute[] {
   const door = (prefix: string, action: string, clusterParameter: string, instanceParameter: string, accept: Accept): UpgradeRoute => ({
     prefix,
     need: (query, scope) => doorNeed(action, query.get(clusterParameter) ?? "", query.get(instanceParameter) ?? "", scope),
@@ -25,14 +36,7 @@ export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: A
         .then((admission) => {
           if (closing()) socket.destroy();
           else if ("error" in admission) refuse(socket, info, admission);
-          else
-            acceptWebSocket(request, socket, head, (channel) =>
-              accept(
-                channel,
-                admission.instance,
-                `${"encrypted" in request.socket ? "https" : "http"}://${request.headers.host ?? "localhost"}`,
-              ),
-            );
+          else accept({ request, socket, head, instance: admission.instance, query: info.query });
         })
         .catch((error: unknown) => {
           info.log.error({ err: error }, "an agent's connection could not be taken");
@@ -41,10 +45,15 @@ export function createDoors({ store, acs, tcs, closing }: { store: Store; acs: A
     },
   });
   return [
-    door(acsPrefix, "ecs:Poll", "clusterArn", "containerInstanceArn", (channel, instance, endpoint) =>
-      acs.accept(channel, instance, endpoint),
+    door(acsPrefix, "ecs:Poll", "clusterArn", "containerInstanceArn", ({ request, socket, head, instance }) =>
+      acceptWebSocket(request, socket, head, (channel) =>
+        acs.accept(channel, instance, `${"encrypted" in request.socket ? "https" : "http"}://${request.headers.host ?? "localhost"}`),
+      ),
     ),
-    door(tcsPrefix, "ecs:StartTelemetrySession", "cluster", "containerInstance", (channel, instance) => tcs.accept(channel, instance)),
+    door(tcsPrefix, "ecs:StartTelemetrySession", "cluster", "containerInstance", ({ request, socket, head, instance }) =>
+      acceptWebSocket(request, socket, head, (channel) => tcs.accept(channel, instance)),
+    ),
+    door(execPrefix, "ecs:Poll", "clusterArn", "containerInstanceArn", exec),
   ];
 }
 
@@ -61,7 +70,16 @@ function doorNeed(action: string, cluster: string, instance: string, scope: Scop
   };
 }
 
-type Accept = (channel: Parameters<Acs["accept"]>[0], instance: string, endpoint: string) => void;
+/** An agent that may speak for `instance` (its key). */
+export interface AgentArrival {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly instance: string;
+  readonly query: URLSearchParams;
+}
+
+type Accept = (arrival: AgentArrival) => void;
 
 function refuse(socket: Duplex, info: UpgradeInfo, { error, message }: Refusal): void {
   info.log.info({ error, message }, "agent refused");

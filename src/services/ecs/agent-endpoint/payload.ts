@@ -42,6 +42,7 @@ export function payloadTaskOf(task: TaskRecord, record: TaskDefinitionRecord, cl
     ],
     ...(task.serviceConnect ? { serviceConnect: serviceConnectOf(task.serviceConnect, definition) } : {}),
     volumes: (definition.volumes ?? []).map(volumeOf),
+    ...(task.enableExecuteCommand ? { enableExecuteCommand: true } : {}),
     pidMode: definition.pidMode,
     ipcMode: definition.ipcMode,
     serviceName: /^service:(.+)$/.exec(task.group)?.[1],

@@ -220,6 +220,7 @@ function revisionOf(
     ...(record.serviceConnectConfiguration
       ? { serviceConnectConfiguration: record.serviceConnectConfiguration as ServiceRevision["serviceConnectConfiguration"] }
       : {}),
+    ...(record.monitoring ? { monitoring: record.monitoring as ServiceRevision["monitoring"] } : {}),
     containerImages: containers.map(({ name, image }) => ({ containerName: name, image })),
     guardDutyEnabled: false,
     ...(record.targetGroups

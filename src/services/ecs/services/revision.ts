@@ -20,6 +20,7 @@ type Input = Pick<
   | "serviceRegistries"
   | "serviceConnectConfiguration"
   | "volumeConfigurations"
+  | "monitoring"
 >;
 
 /** What is given, over what was; `taskDefinition` is an ARN with its revision. */
@@ -46,6 +47,7 @@ export function revisionSpec(input: Input, taskDefinition: string | undefined, b
     serviceRegistries: input.serviceRegistries ?? before.serviceRegistries,
     serviceConnectConfiguration: input.serviceConnectConfiguration ?? before.serviceConnectConfiguration,
     volumeConfigurations: input.volumeConfigurations ?? before.volumeConfigurations,
+    monitoring: (input.monitoring as RevisionSpec["monitoring"]) ?? before.monitoring,
   };
   return JSON.parse(JSON.stringify(spec)) as RevisionSpec;
 }

@@ -80,8 +80,24 @@ export function checkRevision(
   if (input.volumeConfigurations?.length) throw notYet("volumeConfigurations");
   if (input.vpcLatticeConfigurations?.length) throw notYet("vpcLatticeConfigurations");
   if (input.gatewayConnectors?.length) throw notYet("gatewayConnectors");
-  if (input.monitoring) throw notYet("monitoring");
+  checkMonitoring(input.monitoring);
   if (record) checkDefinition(record, launchType, input.networkConfiguration);
+}
+
+/** Source: ECS API Reference, "MonitoringConfiguration". */
+function checkMonitoring(monitoring: CreateServiceRequest["monitoring"]): void {
+  const seen = new Set<string>();
+  for (const { metricNames = [], resolutionSeconds } of monitoring?.metricConfigurations ?? []) {
+    if (resolutionSeconds !== 20 && resolutionSeconds !== 60)
+      throw invalid(`The resolution ${resolutionSeconds} is not valid: it is 20 or 60 seconds.`);
+    if (metricNames.length === 0) throw invalid("A metric configuration names at least one metric.");
+    for (const name of metricNames) {
+      if (name !== "CPUUtilization" && name !== "MemoryUtilization")
+        throw invalid(`The metric ${name} is not valid: it is CPUUtilization or MemoryUtilization.`);
+      if (seen.has(name)) throw invalid(`The metric ${name} is configured twice.`);
+      seen.add(name);
+    }
+  }
 }
 
 export function checkCreate(input: CreateServiceRequest, definition: TaskDefinition | undefined): void {

@@ -124,6 +124,7 @@ const ofRevision = [
   "networkConfiguration",
   "capacityProviderStrategy",
   "platformVersion",
+  "monitoring",
   "forceNewDeployment",
 ] as const;
 

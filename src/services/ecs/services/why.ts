@@ -1,5 +1,7 @@
 import { ApiError, type Question } from "#api/contract.ts";
-import { ecsKeys } from "#model/ecs-keys.ts";
+import { type Resource, scalingKeys } from "#model/application-autoscaling/keys.ts";
+import type { ActivityRecord, TargetRecord } from "#model/application-autoscaling/records.ts";
+import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { DeploymentRecord, ServiceRevisionRecord, ServiceStateRecord } from "#model/service-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { isHealthReason } from "#reconcilers/services/facts.ts";
@@ -37,6 +39,12 @@ export interface WhyService {
   /** The last tasks that ended by themselves, newest first. */
   readonly failed: readonly { readonly task: string; readonly at: number; readonly code: string; readonly reason: string }[];
   readonly events: readonly { readonly at: number; readonly message: string }[];
+  /** Of a service that Application Auto Scaling scales: the newest activities first. */
+  readonly scaling?: {
+    readonly min: number;
+    readonly max: number;
+    readonly activities: readonly { readonly at: number; readonly description: string; readonly cause: string; readonly message: string }[];
+  };
 }
 
 export function whyQuestion(deps: ServiceDeps): Question {
@@ -85,9 +93,24 @@ export function whyQuestion(deps: ServiceDeps): Question {
           })),
         placement: state?.value.placement,
         failed: failedTasks(deps, scope, cluster.name, record.name),
+        scaling: await scalingOf(deps, scope, { cluster: cluster.name, service: record.name }),
         events: (state?.value.events ?? []).slice(0, 10).map(({ createdAt, message }) => ({ at: createdAt, message })),
       };
     },
+  };
+}
+
+async function scalingOf({ store }: ServiceDeps, scope: Scope, resource: Resource): Promise<WhyService["scaling"]> {
+  const target = (await store.get<TargetRecord>(scalingKeys.target(scope, resource)))?.value;
+  if (!target) return undefined;
+  const { entries } = await store.list<ActivityRecord>(scalingKeys.activitiesOf(scope, resource));
+  const newest = entries.slice(-5).map(({ value }) => value);
+  return {
+    min: target.min,
+    max: target.max,
+    activities: newest
+      .toReversed()
+      .map(({ startedAt, description, cause, statusMessage }) => ({ at: startedAt, description, cause, message: statusMessage })),
   };
 }
 

@@ -6,6 +6,7 @@ import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import { createTaskReconcilers } from "#reconcilers/ecs-tasks.ts";
 import { createConnectReconciler } from "#reconcilers/service-connect/reconciler.ts";
 import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
+import { createMachineAddresses } from "#reconcilers/load-balancers/machine-addresses.ts";
 import { createLoadBalancerReconciler } from "#reconcilers/load-balancers/reconciler.ts";
 import type { BalancerTotals } from "#reconcilers/load-balancers/published.ts";
 import { createInstanceReconciler } from "#reconcilers/instances/reconciler.ts";
@@ -16,6 +17,9 @@ import { createWriter, type Writer } from "#store/unit.ts";
 import { createAcs } from "../agent-endpoint/acs.ts";
 import { acsPrefix, createDoors, tcsPrefix } from "../agent-endpoint/doors.ts";
 import { payloadTaskOf } from "../agent-endpoint/payload.ts";
+import { createExecHub } from "#reconcilers/exec/hub.ts";
+import { dataChannelDoor, execDoor } from "../exec/doors.ts";
+import { createExec, type Exec } from "../exec/index.ts";
 import { createTcs, type LatestMetrics } from "../agent-endpoint/tcs.ts";
 import { connectMeasurements } from "../agent-endpoint/connect-totals.ts";
 import { createTimeline } from "../agent-endpoint/timeline.ts";
@@ -34,6 +38,8 @@ export interface EcsTasks extends ServerPart {
   /** The agents' ends, for whoever connects them without a socket. */
   readonly acs: Acs;
   readonly tcs: Tcs;
+  /** Sessions of ECS Exec, for who shares them: Systems Manager. */
+  readonly exec: Exec;
   /** The last metrics of a task, as its agent published them. */
   metrics(taskArn: string): LatestMetrics | undefined;
   /** Resolves when the background work has nothing to do. */
@@ -88,8 +94,9 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     log,
     links,
     vpcs: () => vpcs,
-    addressOf: (id) => instances.addressOf(id),
+    addressOf: (id) => instances.addressOf(id) ?? machines.of(id),
   });
+  const machines = createMachineAddresses({ store, log, changed: () => balancers.addressesChanged() });
   const vpcs = createVpcReconciler({ store, clock, random, log, links, balancers: balancers.balancers });
   const connect = createConnectReconciler({ store, clock, random, log, links });
   const instances = createInstanceReconciler({
@@ -100,8 +107,12 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     log,
     links,
     changed: () => balancers.addressesChanged(),
+    gone(instance) {
+      if (links.setGone(instance)) reconcilers.connectionChanged(instance);
+    },
   });
   const acs = createAcs({
+    lostAfterMs: config.lostSeconds * 1000,
     store,
     clock,
     random,
@@ -110,6 +121,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     changed: (instance) => {
       if (closing) return;
       balancers.connectionChanged(instance);
+      machines.connectionChanged(instance);
       vpcs.connectionChanged(instance);
       instances.connectionChanged(instance);
       reconcilers.connectionChanged(instance);
@@ -119,6 +131,8 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     subscribed: (...subscription) => connect.subscribed(...subscription),
     instances: (...report) => instances.report(...report),
   });
+  const hub = createExecHub({ store, clock, random, sealer: deps.sealer, log, links });
+  const exec = createExec({ ...taskDeps, hub });
   const ecsMetrics = deps.metrics && createEcsMetrics({ store, clock, log, sink: deps.metrics });
   const { metrics } = deps;
   const tcs = createTcs({
@@ -144,6 +158,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     StopTask: operation(stopTask),
     DescribeTasks: operation(describeTasks),
     ListTasks: operation(listTasks),
+    ExecuteCommand: exec.executeCommand as Handler,
     SubmitTaskStateChange: operation(submitTaskStateChange),
     SubmitContainerStateChange: operation(submitContainerStateChange),
     SubmitAttachmentStateChanges: operation(submitAttachmentStateChanges),
@@ -155,17 +170,21 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
 
   return {
     registrations: [{ service: "ecs", handlers }],
-    upgrades: createDoors({ store, acs, tcs, closing: () => closing }),
+    upgrades: createDoors({ store, acs, tcs, exec: execDoor({ hub, clock }), closing: () => closing }),
+    tokenDoors: [dataChannelDoor({ hub, clock })],
     acs,
     tcs,
+    exec,
     metrics: (taskArn) => tcs.latest(taskArn),
     idle: () => reconcilers.idle(),
     async start() {
       await timeline.start();
       balancers.start();
+      machines.start();
       vpcs.start();
       connect.start();
       instances.start();
+      await hub.start();
       reconcilers.start();
       ecsMetrics?.start();
     },
@@ -173,6 +192,7 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
       closing = true;
       acs.closeAll("The server stops. Come back.");
       tcs.closeAll();
+      await hub.stop();
       await ecsMetrics?.stop();
       await balancers.stop();
       await instances.stop();
@@ -192,10 +212,12 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     async reset() {
       await timeline.start();
       tcs.forgetAll();
+      hub.reset();
       await reconcilers.startOver();
     },
     gauges: () => [
       { name: "gantry_agents_connected", help: "Agents whose websocket stands.", value: links.instances().length },
+      { name: "gantry_exec_sessions", help: "Sessions of ECS Exec that have not ended.", value: hub.active },
       ...balancerGauges(balancers.totals()),
     ],
     async status() {

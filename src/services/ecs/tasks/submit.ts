@@ -1,5 +1,6 @@
 import type {
   ContainerStateChange,
+  ManagedAgentStateChange,
   NetworkBinding,
   SubmitAttachmentStateChangesRequest,
   SubmitAttachmentStateChangesResponse,
@@ -36,7 +37,7 @@ export async function submitTaskStateChange(
     pullStartedAt: input.pullStartedAt?.getTime(),
     pullStoppedAt: input.pullStoppedAt?.getTime(),
     executionStoppedAt: input.executionStoppedAt?.getTime(),
-    containers: (input.containers ?? []).map(containerReport),
+    containers: withAgents((input.containers ?? []).map(containerReport), input.managedAgents ?? []),
   });
   return { acknowledgment: "ACK" };
 }
@@ -143,6 +144,15 @@ export async function reportHealth(deps: TaskDeps, instance: string, taskArn: st
     unit.put(key, next);
     await followTask(unit, scope, task, previous, next, deps.clock.now());
   });
+}
+
+/** A managed agent's state may come without its container's. */
+function withAgents(containers: readonly ContainerReport[], agents: readonly ManagedAgentStateChange[]): readonly ContainerReport[] {
+  const reports = new Map(containers.map((container) => [container.name, container]));
+  for (const { containerName: name = "", managedAgentName, status, reason } of agents)
+    if (managedAgentName === "ExecuteCommandAgent")
+      reports.set(name, { ...(reports.get(name) ?? { name }), execAgent: { status, ...(reason === undefined ? {} : { reason }) } });
+  return [...reports.values()];
 }
 
 function containerReport(change: ContainerStateChange | SubmitContainerStateChangeRequest): ContainerReport {

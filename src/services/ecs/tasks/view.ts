@@ -1,4 +1,4 @@
-import type { Attachment, Container, Task, TaskOverride } from "@aws-sdk/client-ecs";
+import type { Attachment, Container, ManagedAgent, Task, TaskOverride } from "@aws-sdk/client-ecs";
 import type { TaskObservation, TaskRecord } from "#model/ecs-records.ts";
 import { parseArn } from "#model/arn.ts";
 import type { TaskNetwork } from "#model/vpc-records.ts";
@@ -105,11 +105,22 @@ function containerView(task: TaskRecord, container: TaskRecord["containers"][num
           },
         ]
       : [],
+    ...(task.enableExecuteCommand ? { managedAgents: [managedAgent(lastStatus, seen?.execAgent)] } : {}),
     healthStatus: seen?.healthStatus ?? "UNKNOWN",
     cpu: container.cpu,
     memory: container.memory,
     memoryReservation: container.memoryReservation,
     gpuIds: container.gpuIds && [...container.gpuIds],
+  };
+}
+
+/** Source: ECS API Reference, ManagedAgent. */
+function managedAgent(container: string, agent: TaskObservation["containers"][number]["execAgent"]): ManagedAgent {
+  return {
+    name: "ExecuteCommandAgent",
+    lastStatus: container === "STOPPED" ? "STOPPED" : (agent?.lastStatus ?? "PENDING"),
+    lastStartedAt: date(agent?.startedAt),
+    reason: agent?.reason,
   };
 }
 

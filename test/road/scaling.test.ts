@@ -1,0 +1,123 @@
+/** Issue 7 on real containers: a service under wrk, behind a load balancer, scales out by the CPU that it burns, and in when the load is over. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import {
+  ApplicationAutoScalingClient,
+  DescribeScalingActivitiesCommand,
+  PutScalingPolicyCommand,
+  RegisterScalableTargetCommand,
+} from "@aws-sdk/client-application-auto-scaling";
+import { CreateServiceCommand, DescribeServicesCommand, type Service, waitUntilServicesStable } from "@aws-sdk/client-ecs";
+import { openBalanced } from "../support/balanced.ts";
+import { type RunningGantry, startGantry } from "../support/gantry.ts";
+import { fargateSize, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+
+const execute = promisify(execFile);
+let gantry: RunningGantry;
+let work: string;
+let t: Tasks;
+let scaling: ApplicationAutoScalingClient;
+
+before(async () => {
+  work = await mkdtemp(join(tmpdir(), "gantry-scaling-"));
+  // One period of 20 seconds is enough for an alarm, where AWS waits for 3 of them and for 15 minutes.
+  gantry = await startGantry({
+    open: true,
+    env: { GANTRY_CPU_OVERCOMMIT: "8", GANTRY_FARGATE_RUNTIME: "runc", GANTRY_SCALE_OUT_SECONDS: "60", GANTRY_SCALE_IN_SECONDS: "20" },
+  });
+  t = await openTasks(gantry, work);
+  scaling = new ApplicationAutoScalingClient(openClient(gantry));
+});
+after(async () => {
+  scaling?.destroy();
+  await gantry?.stop();
+  await rm(work, { recursive: true, force: true });
+});
+
+/** Each answer costs some milliseconds of CPU, and says who gave it. */
+const busy = sh(
+  `mkdir -p /www/cgi-bin && cat >/www/cgi-bin/work <<'END'
+#!/bin/sh
+i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done
+echo "Content-Type: text/plain"; echo; hostname -i
+END
+chmod +x /www/cgi-bin/work && echo well >/www/index.html && exec httpd -f -p 8080 -h /www`,
+);
+
+const service = async (): Promise<Service> => (await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }))).services![0]!;
+async function until(what: string, good: (now: Service) => boolean, ms: number): Promise<number> {
+  const begun = Date.now();
+  for (;;) {
+    const now = await service();
+    if (good(now)) return Date.now() - begun;
+    if (Date.now() - begun > ms)
+      assert.fail(`not within ${ms} ms: ${what}: ${JSON.stringify(now.events!.slice(0, 5))} ${JSON.stringify(await activities())}`);
+    await sleep(250);
+  }
+}
+const at = { ServiceNamespace: "ecs", ResourceId: "service/default/web", ScalableDimension: "ecs:service:DesiredCount" } as const;
+const activities = async () =>
+  (await scaling.send(new DescribeScalingActivitiesCommand({ ...at, IncludeNotScaledActivities: true }))).ScalingActivities!.map(
+    ({ Description, Cause, StatusCode }) => `${Description} ${StatusCode}: ${Cause}`,
+  );
+
+test("CPU rises, and it scales out; the load stops, and it scales in", { timeout: 240_000 }, async (context) => {
+  const balanced = await openBalanced(gantry);
+  const targetGroupArn = await balanced.targetGroup("web");
+  await balanced.listener(80, targetGroupArn);
+  await t.ecs.send(
+    new CreateServiceCommand({
+      serviceName: "web",
+      taskDefinition: await t.define([{ ...busy, portMappings: [{ containerPort: 8080 }] }], fargateSize),
+      desiredCount: 1,
+      launchType: "FARGATE",
+      loadBalancers: [{ targetGroupArn, containerName: "main", containerPort: 8080 }],
+      networkConfiguration: { awsvpcConfiguration: { subnets: balanced.subnets, securityGroups: [balanced.group] } },
+      monitoring: { metricConfigurations: [{ metricNames: ["CPUUtilization"], resolutionSeconds: 20 }] },
+    }),
+  );
+  await scaling.send(new RegisterScalableTargetCommand({ ...at, MinCapacity: 1, MaxCapacity: 2 }));
+  await scaling.send(
+    new PutScalingPolicyCommand({
+      ...at,
+      PolicyName: "cpu",
+      PolicyType: "TargetTrackingScaling",
+      TargetTrackingScalingPolicyConfiguration: {
+        // Low, so that a busy machine, where a small task gets less than its share, makes no difference.
+        TargetValue: 20,
+        ScaleOutCooldown: 0,
+        ScaleInCooldown: 0,
+        PredefinedMetricSpecification: { PredefinedMetricType: "ECSServiceAverageCPUUtilizationHighResolution" },
+      },
+    }),
+  );
+  await waitUntilServicesStable({ client: t.ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 }, { services: ["web"] });
+
+  const over = new AbortController();
+  const url = `http://${balanced.host}/cgi-bin/work`;
+  const load = execute("wrk", ["-t1", "-c4", "-d120s", "--timeout", "10s", url], { signal: over.signal }).catch(() => {});
+  const out = await until("two tasks run", ({ runningCount }) => runningCount === 2, 90_000);
+  const answered = new Set<string>();
+  for (let tries = 0; tries < 100 && answered.size < 2; tries++) {
+    answered.add((await (await fetch(url)).text()).trim());
+    await sleep(200);
+  }
+  assert.equal(answered.size, 2, "the load is shared");
+  over.abort();
+  await load;
+
+  const inwards = await until("one task is wanted", ({ desiredCount }) => desiredCount === 1, 90_000);
+  context.diagnostic(`out after ${out} ms, in after ${inwards} ms`);
+  const told = (await activities()).toReversed().map((text) => text.replace(/-[0-9a-f-]{36} /, " "));
+  const alarm = (which: string) => `monitor alarm TargetTracking-service/default/web-Alarm${which} in state ALARM triggered policy cpu`;
+  assert.ok(told.includes(`Setting desired count to 2. Successful: ${alarm("High")}`), told.join("\n"));
+  assert.ok(
+    told.some((text) => text.startsWith("Setting desired count to 1. ") && text.endsWith(alarm("Low"))),
+    told.join("\n"),
+  );
+});
