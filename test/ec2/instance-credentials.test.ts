@@ -348,7 +348,15 @@ describe("an instance's agent", () => {
     await iam.send(new Iam.PutUserPolicyCommand({ UserName: "registrar", PolicyName: "p", PolicyDocument: allow("ecs:*") }));
     const { AccessKey } = await iam.send(new Iam.CreateAccessKeyCommand({ UserName: "registrar" }));
     const keys = { accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! };
-    await assert.rejects(register(keys, { attributes: [{ name: "gantry.instances", value: "true" }] }), denied);
-    await register(keys, { attributes: [{ name: "gantry.instances", value: "false" }] });
+    const { containerInstanceArn } = await register(keys, { attributes: [{ name: "gantry.instances", value: "true" }] });
+    const stranger = await connect(keys, "default", containerInstanceArn!);
+    try {
+      // The machine with the fewest instances takes the next one: were it asked, it would be this.
+      for (let i = 0; i < 3; i++) await identityOf(await launch());
+      assert.ok(stranger.frames.length > 0);
+      assert.ok(stranger.frames.every(({ type }) => !type.startsWith("Instance")));
+    } finally {
+      stranger.close();
+    }
   });
 });

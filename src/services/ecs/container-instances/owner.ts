@@ -29,8 +29,8 @@ export function nextOwner(principal: Principal, before: Pick<ContainerInstanceRe
 }
 
 /**
- * What an agent may not say of its machine. A local EC2 instance's registers that instance and no other; and only the server's own machine takes in what has credentials of others (local
- * instances, and from agents that were given credentials for less: Fargate's tasks and load balancers).
+ * What an agent may not say of its machine. A local EC2 instance's registers that instance and no other; and neither it nor that of a machine that joined takes in what has credentials of others:
+ * local instances, Fargate's tasks, load balancers.
  */
 export function checkClaims(
   principal: Principal,
@@ -38,15 +38,13 @@ export function checkClaims(
   attributes: readonly { readonly name?: string | undefined; readonly value?: string | undefined }[],
 ): void {
   const { identity } = principal;
-  if (!identity) return;
-  const agent = identity.kind === "Agent" ? identity : undefined;
-  if (agent?.instanceRegion !== undefined && instanceId !== agent.node) throw notIts(principal, "instanceIdentityDocument");
-  const claims = (name: string) => attributes.some((each) => each.name === name && each.value !== undefined && each.value !== "false");
-  const isServers = agent !== undefined && agent.machine === undefined && agent.instanceRegion === undefined;
-  const hosts = [instancesAttribute, ...(agent && !isServers ? [hostAttribute, fargateAttribute] : [])];
-  const claimed = isServers ? undefined : hosts.find(claims);
-  if (claimed !== undefined) throw notIts(principal, claimed);
+  if (identity?.kind !== "Agent" || (identity.machine === undefined && identity.instanceRegion === undefined)) return;
+  if (identity.instanceRegion !== undefined && instanceId !== identity.node) throw notIts(principal, "instanceIdentityDocument");
+  const claimed = attributes.find(({ name = "", value }) => ofTheServer.has(name) && value !== undefined && value !== "false");
+  if (claimed) throw notIts(principal, claimed.name!);
 }
+
+const ofTheServer: ReadonlySet<string> = new Set([instancesAttribute, hostAttribute, fargateAttribute]);
 
 const notIts = ({ arn }: Principal, what: string) =>
   new ApiError(
