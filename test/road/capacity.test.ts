@@ -11,7 +11,9 @@ import {
   AutoScalingClient,
   CreateAutoScalingGroupCommand,
   DescribeAutoScalingGroupsCommand,
+  type AutoScalingGroup,
   DescribeScalingActivitiesCommand,
+  TerminateInstanceInAutoScalingGroupCommand,
 } from "@aws-sdk/client-auto-scaling";
 import {
   AuthorizeSecurityGroupIngressCommand,
@@ -30,6 +32,7 @@ import {
   CreateClusterCommand,
   CreateServiceCommand,
   DescribeContainerInstancesCommand,
+  DescribeServicesCommand,
   DescribeTasksCommand,
   ListContainerInstancesCommand,
   ListTasksCommand,
@@ -88,6 +91,36 @@ async function until<T>(what: string, look: () => Promise<T | undefined>, second
     if (found !== undefined) return found;
   }
   throw new Error(`not within ${seconds} s: ${what}`);
+}
+
+/** An instance with a task is taken away: it drains while another comes in its place, and goes when the task runs there and has stopped here. The service has its two all the time. */
+async function drainsFirst(cluster: string, group: () => Promise<AutoScalingGroup>): Promise<void> {
+  const { ecs } = t;
+  const began = Date.now();
+  const { taskArns } = await ecs.send(new ListTasksCommand({ cluster }));
+  const { tasks: before } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns! }));
+  const [task] = before!;
+  const containerInstances = [task!.containerInstanceArn!];
+  const host = async () => (await ecs.send(new DescribeContainerInstancesCommand({ cluster, containerInstances }))).containerInstances![0];
+  const InstanceId = (await host())!.ec2InstanceId!;
+  await autoscaling.send(new TerminateInstanceInAutoScalingGroupCommand({ InstanceId, ShouldDecrementDesiredCapacity: false }));
+  const seen: string[] = [];
+  await until("its end", async () => {
+    // In this order: a task that stops only after its instance began to go is found out.
+    const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [InstanceId] }));
+    const machine = Reservations![0]!.Instances![0]!.State!.Name;
+    const lifecycle = (await group()).Instances!.find((each) => each.InstanceId === InstanceId)?.LifecycleState;
+    const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: ["web"] }));
+    const { tasks } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: [task!.taskArn!] }));
+    const last = tasks![0]!.lastStatus;
+    const now = `${machine} ${lifecycle} ${(await host())?.status} ${last}`;
+    if (now !== seen.at(-1)) seen.push(now);
+    assert.ok(services![0]!.runningCount! >= 2, `${services![0]!.runningCount} run: ${seen.join(", ")}`);
+    if (machine !== "running") assert.equal(last, "STOPPED", seen.join(", "));
+    return machine === "terminated" ? true : undefined;
+  });
+  process.stderr.write(`drained and replaced in ${((Date.now() - began) / 1000).toFixed(1)} s: ${seen.join(", ")}\n`);
+  assert.ok(seen.includes("running Terminating:Wait DRAINING RUNNING"), seen.join(", "));
 }
 
 test("from zero to two instances and back, with SSH by a security group", { timeout: 170_000 }, async () => {
@@ -248,6 +281,8 @@ test("from zero to two instances and back, with SSH by a security group", { time
   await sleep(500);
   await assert.rejects(ssh, /timed out|Connection/);
 
+  await drainsFirst(cluster, group);
+
   const down = Date.now();
   await ecs.send(new UpdateServiceCommand({ cluster, service: "web", desiredCount: 0 }));
   await until("no instance is left", async () => ((await group()).Instances!.length === 0 ? true : undefined));
@@ -258,7 +293,7 @@ test("from zero to two instances and back, with SSH by a security group", { time
     ["terminated"],
   );
   const { Activities } = await autoscaling.send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: "nodes" }));
-  assert.equal(Activities!.filter(({ StatusCode }) => StatusCode === "Successful").length, 4);
+  assert.equal(Activities!.filter(({ StatusCode }) => StatusCode === "Successful").length, 6);
   assert.deepEqual((await ecs.send(new ListContainerInstancesCommand({ cluster }))).containerInstanceArns, []);
   assert.doesNotMatch(readFileSync("/proc/mounts", "utf8"), new RegExp(`${gantry.home}/instances`));
   assert.equal(

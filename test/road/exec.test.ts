@@ -260,6 +260,13 @@ test("./gantry exec: streams, an end of input, exit codes", async () => {
   assert.deepEqual([failed.code, failed.stdout, failed.stderr], [9, `${sum}  -\n`, "wrong\n"]);
 });
 
+test("./gantry exec: the end of an input that waits for its reader", async () => {
+  // The pipes on its way hold some 160 KiB, and the rest is too little for anybody to be told to wait.
+  await writeFile(join(work, "late"), randomBytes(200_000));
+  const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'sleep 1; wc -c' <${join(work, "late")}`;
+  assert.equal((await execute("bash", ["-c", line], { env: gantry.env, timeout: 20_000 })).stdout.trim(), "200000");
+});
+
 test("./gantry exec: what goes in comes out, megabytes of it", async (t) => {
   const bytes = randomBytes(6_000_000);
   await writeFile(join(work, "in"), bytes);

@@ -72,7 +72,9 @@ export async function openProcess(
       async endInput() {
         if (inputOver) return;
         inputOver = true;
-        if (input.writableLength > 0) await Promise.race([new Promise<void>((resolve) => void input.once("drain", resolve)), exited]);
+        // Behind all that waits. `drain` comes only where a write was told that too much does.
+        const written = new Promise<void>((resolve) => void input.write(Buffer.alloc(0), () => resolve()));
+        await Promise.race([written, exited]);
         input.destroy();
         await unlessGone(containerd.tasks.closeIO({ containerId, execId, stdin: true })).catch(() => undefined);
       },
