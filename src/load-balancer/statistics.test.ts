@@ -14,7 +14,7 @@ test("a key stands for its times within one percent", () => {
       assert.equal(weight, 1);
     }),
   );
-  assert.equal(timeOf(keyOf(1234, "s"))!.weight, 16);
+  assert.equal(timeOf(keyOf(1234, "s"))!.weight, 32);
   for (const wrong of ["", "3.-12", "x", "2.123"]) assert.equal(timeOf(wrong), undefined, wrong);
 });
 

@@ -78,11 +78,11 @@ export function readTables(text: string): Map<string, Record<string, number>> {
 
 /** From this many requests a second on, one in `timedOneIn` is timed. */
 const timedAll = 1000;
-const timedOneIn = 16;
+const timedOneIn = 32;
 
 /**
  * Lines of a backend that count how long targets take to answer: a table's key is a time in microseconds, by the number of its digits and the first three of
- * them, so that a key stands for times that differ by 1 %; `s` before it: for sixteen. It costs HAProxy nothing between requests, outlives us, and is
+ * them, so that a key stands for times that differ by 1 %; `s` behind it: for thirty-two requests. It costs HAProxy nothing between requests, outlives us, and is
  * read once a minute, where a line of log for each request would cost a fifth of them (docs/decisions/0027).
  */
 export const timeLines: readonly string[] = [

@@ -190,6 +190,7 @@ describe("instances", () => {
       [[made[0]!.InstanceId]],
     );
     await ec2.send(new TerminateInstancesCommand({ InstanceIds: made.map(({ InstanceId }) => InstanceId!) }));
+    for (const { InstanceId } of made) await becomes(InstanceId!, "terminated");
   });
 
   test("what EC2 refuses, by its own codes", async () => {

@@ -24,6 +24,7 @@ import {
   DescribeInstancesCommand,
   DescribeSubnetsCommand,
   EC2Client,
+  ModifyInstanceMetadataOptionsCommand,
   RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
 import {
@@ -39,9 +40,11 @@ import {
   RegisterTaskDefinitionCommand,
   UpdateServiceCommand,
 } from "@aws-sdk/client-ecs";
+import { AddRoleToInstanceProfileCommand, CreateInstanceProfileCommand, CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { instanceOf } from "#agent/config.ts";
-import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { rootKeys, type RunningGantry, startGantry } from "../support/gantry.ts";
+import { openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 const run = promisify(execFile);
 let gantry: RunningGantry;
@@ -49,17 +52,26 @@ let work: string;
 let t: Tasks;
 let ec2: EC2Client;
 let autoscaling: AutoScalingClient;
+let sts: (credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string }) => STSClient;
 
 before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-capacity-"));
-  gantry = await startGantry({ open: true, env: { GANTRY_SCALE_IN_SECONDS: "1" } });
-  t = await openTasks(gantry, work);
-  const options = {
-    endpoint: gantry.endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    maxAttempts: 1,
-  };
+  gantry = await startGantry({ env: { GANTRY_SCALE_IN_SECONDS: "1" } });
+  const keys = await rootKeys(gantry);
+  t = await openTasks(gantry, work, keys);
+  const options = openClient(gantry, keys);
+  sts = (credentials) => new STSClient({ ...options, credentials });
+  const iam = new IAMClient(options);
+  const trust = { Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" };
+  await iam.send(
+    new CreateRoleCommand({
+      RoleName: "worker",
+      AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [trust] }),
+    }),
+  );
+  await iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: "nodes" }));
+  await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: "nodes", RoleName: "worker" }));
+  iam.destroy();
   ec2 = new EC2Client(options);
   autoscaling = new AutoScalingClient(options);
 });
@@ -130,6 +142,7 @@ test("from zero to two instances and back, with SSH by a security group", { time
         ImageId: Images![0]!.ImageId,
         InstanceType: "t3.small",
         KeyName: "admin",
+        IamInstanceProfile: { Name: "nodes" },
         SecurityGroupIds: [GroupId!],
         UserData: Buffer.from(`#!/bin/bash\necho ECS_CLUSTER=${cluster} >> /etc/ecs/ecs.config\n`).toString("base64"),
       },
@@ -237,19 +250,33 @@ test("from zero to two instances and back, with SSH by a security group", { time
   assert.match(await gantry.gantry("exec", "web", "--cluster", cluster, "--", "cat", "/tmp/w/index.html"), /^[0-9a-f]{12}\n$/);
 
   const [first] = instances;
-  const ssh = () =>
+  const ssh = (command = "hostname -f; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null || true") =>
     run("ssh", [
       ...["-i", join(work, "key"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"],
-      ...[
-        "-o",
-        "ConnectTimeout=3",
-        "-o",
-        "LogLevel=ERROR",
-        `ec2-user@${first!.PublicIpAddress}`,
-        "hostname -f; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null || true",
-      ],
+      ...["-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR", `ec2-user@${first!.PublicIpAddress}`, command],
     ]).then(({ stdout }) => stdout.trim().split("\n"));
   assert.deepEqual(await ssh(), [first!.PrivateDnsName, String(2048 * 1024 * 1024)]);
+  // Its instance profile, by version 2 of the metadata service.
+  const imds = "http://169.254.169.254/latest";
+  const withToken = `-H "X-aws-ec2-metadata-token: $(curl -sS -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' ${imds}/api/token)"`;
+  const given = JSON.parse((await ssh(`curl -sS ${withToken} ${imds}/meta-data/iam/security-credentials/worker`)).join("\n")) as Record<
+    string,
+    string
+  >;
+  const asWorker = sts({ accessKeyId: given.AccessKeyId!, secretAccessKey: given.SecretAccessKey!, sessionToken: given.Token! });
+  const { Arn } = await asWorker.send(new GetCallerIdentityCommand({}));
+  asWorker.destroy();
+  assert.equal(Arn, `arn:aws:sts::000000000000:assumed-role/worker/${first!.InstanceId}`);
+  // A container is one hop further: version 1 answers it, but the answer with a token does not come so far.
+  const inContainer = (command: string) => gantry.gantry("exec", "web", "--cluster", cluster, "--", "sh", "-c", command);
+  assert.match(await inContainer(`wget -qO- ${imds}/meta-data/instance-id`), /^i-[0-9a-f]{17}\s*$/);
+  const put = `printf 'PUT /latest/api/token HTTP/1.0\\r\\nX-aws-ec2-metadata-token-ttl-seconds: 60\\r\\n\\r\\n' | nc -w 2 169.254.169.254 80`;
+  assert.doesNotMatch(await inContainer(`${put}; echo over`), /200 OK/);
+  for (const { InstanceId } of instances)
+    await ec2.send(new ModifyInstanceMetadataOptionsCommand({ InstanceId, HttpPutResponseHopLimit: 2 }));
+  await sleep(500);
+  assert.match(await inContainer(put), /200 OK/);
+
   await ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions: [open(22)] }));
   await sleep(500);
   await assert.rejects(ssh, /timed out|Connection/);
