@@ -10,11 +10,13 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { MetricStore } from "#metrics/metric-store.ts";
 import { readPeriods } from "#metrics/read.ts";
+import { serverCommand } from "#cli/commands.ts";
 import { bundleOf } from "#model/metrics/bundle.ts";
+import { readConfig } from "#platform/config.ts";
 import { FakeClock } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { seededRandom } from "#platform/random.ts";
-import { freePort, median, report, repository, temporary } from "./support.ts";
+import { freePort, median, report, temporary } from "./support.ts";
 
 const seriesCount = 10_000;
 const seconds = Number(process.env.GANTRY_BENCH_SECONDS ?? "60");
@@ -27,9 +29,11 @@ await storage();
 async function ingest(): Promise<void> {
   await using home = await temporary("metrics");
   const port = await freePort();
-  const env = { ...process.env, GANTRY_HOME: home.path, GANTRY_PORT: String(port), GANTRY_OPEN: "1" };
-  const server = spawn("taskset", ["-c", "0", process.execPath, join(repository, "src/server/main.ts")], {
-    env,
+  const own = { GANTRY_HOME: home.path, GANTRY_PORT: String(port), GANTRY_OPEN: "1" };
+  // As `up` starts it.
+  const { file, args } = serverCommand(readConfig(own));
+  const server = spawn("taskset", ["-c", "0", file, ...args], {
+    env: { ...process.env, ...own },
     stdio: ["ignore", "ignore", "inherit"],
   });
   try {
