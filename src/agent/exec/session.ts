@@ -29,6 +29,8 @@ const mostInput = 1024 * 1024;
 const sizeWaitMs = 500;
 /** How long the last words wait for a client that is connected and one that is not. */
 const lastWordsMs = 30_000;
+/** How long a server that is away is told the end again. */
+const farewellMs = 60_000;
 
 export interface SessionOptions {
   readonly message: ExecSessionMessage;
@@ -90,6 +92,7 @@ export class ExecSession {
     switch (message.type) {
       case messageTypes.start:
         this.#publishing = true;
+        if (this.#farewell) this.#link.send(this.#farewell);
         if (this.#stage === "waiting") this.#shakeHands();
         else for (const again of this.#out.reconnected(clock.now())) this.#link.send(again);
         this.#resendLater();
@@ -97,6 +100,7 @@ export class ExecSession {
         return;
       case messageTypes.pause:
         this.paused();
+        if (this.#farewell) this.#link.send(this.#farewell);
         return;
       case messageTypes.closed:
         this.#leave();
@@ -113,6 +117,8 @@ export class ExecSession {
         const { acknowledge, messages } = this.#in.accept(message, this.#hasRoom());
         if (acknowledge) this.#link.send(acknowledgement(message, this.#stamp()));
         for (const each of messages) this.#take(each);
+        // It waits for no input that the process may never take.
+        if (!acknowledge && isTermination(message)) this.#finish("").catch(() => undefined);
         return;
       }
       default:
@@ -132,7 +138,7 @@ export class ExecSession {
     this.#leave();
   }
 
-  /** The process is ended, and the client told why. */
+  /** The process is ended, and the client told why: once the server has heard it, or could not for a minute. */
   end(reason: string): Promise<void> {
     return this.#finish(reason);
   }
@@ -302,6 +308,9 @@ export class ExecSession {
   }
 
   #finishing: Promise<void> | undefined;
+  /** That it is over, said on each connection until the server says so too. */
+  #farewell: Buffer | undefined;
+  #left: (() => void) | undefined;
 
   /** Once: what was written is delivered, the transcript closed, the server told. */
   #finish(output: string, exitCode?: number): Promise<void> {
@@ -311,7 +320,11 @@ export class ExecSession {
       else await this.#delivered();
       await this.#transcript?.finish(`Script done on ${new Date(clock.now()).toISOString()} [COMMAND_EXIT_CODE="${exitCode ?? ""}"]`);
       log.info({ exitCode, output }, "a session has ended");
-      this.#link.send(jsonMessage(messageTypes.complete, { Output: output }, this.#stamp()));
+      if (this.#stage === "over") return;
+      this.#farewell = jsonMessage(messageTypes.complete, { Output: output }, this.#stamp());
+      this.#link.send(this.#farewell);
+      const left = new Promise<void>((resolve) => (this.#left = resolve));
+      await Promise.race([left, sleep(clock, farewellMs)]);
       this.#leave();
     })();
     return this.#finishing;
@@ -341,6 +354,7 @@ export class ExecSession {
     this.#stage = "over";
     this.paused();
     this.#emptied?.();
+    this.#left?.();
     this.#link.close();
     void this.#end()
       .catch(() => undefined)
