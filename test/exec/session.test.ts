@@ -104,10 +104,16 @@ class World {
   readonly out = new Outbox(messageTypes.input, () => this.random.uuid());
   readonly #in = new Inbox();
   readonly #delayMs: number;
+  readonly #silent: boolean;
+  #seen = 0;
+  /** A client that reads nothing. */
+  stalled = false;
   readonly #links = new Links();
 
-  constructor(delayMs = 5) {
+  /** `silent`: the client is a plugin, which acknowledges nothing that it has had. */
+  constructor(delayMs = 5, silent = false) {
     this.#delayMs = delayMs;
+    this.#silent = silent;
   }
 
   #makeHub = () =>
@@ -236,7 +242,7 @@ class World {
     if (!hub) return void this.clock.after(200, this.#client);
     if (!hub.remembers(this.#id)) return void (this.over = { output: undefined });
     const wire = new Wire(this.clock, this.#delayMs, {
-      message: (bytes) => this.#receive(bytes),
+      message: (bytes) => this.#reads(wire, bytes),
       closed: () => void this.clock.after(150, this.#client),
     });
     this.wires.client = wire;
@@ -264,6 +270,12 @@ class World {
     this.say(payloadTypes.flag, payload);
   }
 
+  #reads(wire: Wire, bytes: Uint8Array): void {
+    if (!wire.up) return;
+    if (this.stalled) this.clock.after(100, () => this.#reads(wire, bytes));
+    else this.#receive(bytes);
+  }
+
   #receive(bytes: Uint8Array): void {
     const message = decodeMessage(bytes);
     if (!message || this.over) return;
@@ -271,7 +283,9 @@ class World {
     else if (message.type === messageTypes.closed) this.over = { output: (parseJson(message.payload) as { Output: string }).Output };
     else if (message.type === messageTypes.output) {
       const { acknowledge, messages } = this.#in.accept(message);
-      if (acknowledge) this.#write(acknowledgement(message, { now: this.clock.now(), id: this.random.uuid() }));
+      if (acknowledge && !(this.#silent && message.sequence < this.#seen))
+        this.#write(acknowledgement(message, { now: this.clock.now(), id: this.random.uuid() }));
+      this.#seen += messages.length;
       for (const { payloadType, payload } of messages)
         if (payloadType === payloadTypes.handshakeRequest)
           this.say(
@@ -289,8 +303,8 @@ class World {
   }
 }
 
-async function world<T>(use: (made: World) => Promise<T>, delayMs?: number): Promise<T> {
-  const made = new World(delayMs);
+async function world<T>(use: (made: World) => Promise<T>, delayMs?: number, silent?: boolean): Promise<T> {
+  const made = new World(delayMs, silent);
   await made.begin();
   try {
     return await use(made);
@@ -309,45 +323,50 @@ test("whenever connections break and the server is killed, in the last moment to
       fc.array(piece, { minLength: 1, maxLength: 6 }),
       fc.array(trouble, { maxLength: 5 }),
       fc.nat(40),
-      (outputs, inputs, troubles, delayMs) =>
-        world(async (made) => {
-          const { clock } = made;
-          made.stdin.on("data", (bytes: Buffer) => made.typed.push(bytes));
-          let at = 0;
-          for (const { afterMs, who, awayMs } of troubles) {
-            at += afterMs;
-            clock.after(at, () => (who === "server" ? void made.killServer(awayMs) : made.wires[who]?.terminate()));
-          }
-          const written: Buffer[] = [];
-          at = 0;
-          for (const { size, gapMs } of outputs)
-            clock.after((at += gapMs), () => {
-              written.push(Buffer.alloc(size, written.length));
-              made.stdout.write(written.at(-1)!);
-            });
-          const lastOutput = at;
-          const said: Buffer[] = [];
-          at = 0;
-          for (const { size, gapMs } of inputs)
-            clock.after((at += gapMs), () => {
-              said.push(Buffer.alloc(size, said.length + 100));
-              for (let from = 0; from < size; from += 8192) made.say(payloadTypes.output, said.at(-1)!.subarray(from, from + 8192));
-            });
-          clock.after(at + 1, () => made.flag(flags.disconnectToPort));
-          // As `cat` would: it ends at the end of its input, once everything was read.
-          await made.until(
-            () => made.inputEnded && clock.now() > lastOutput && made.stdout.readableLength === 0 && written.length === outputs.length,
-          );
-          made.exits(7);
-          await made.until(() => made.over !== undefined && made.gone);
-          assert.deepEqual(made.over, { output: "" });
-          assert.equal(made.exitCode, "7");
-          assert.ok(Buffer.concat(made.got).equals(Buffer.concat(written)), "the output");
-          assert.ok(Buffer.concat(made.typed).equals(Buffer.concat(said)), "the input");
-          assert.equal(made.gone, true);
-        }, delayMs),
+      fc.boolean(),
+      (outputs, inputs, troubles, delayMs, silent) =>
+        world(
+          async (made) => {
+            const { clock } = made;
+            made.stdin.on("data", (bytes: Buffer) => made.typed.push(bytes));
+            let at = 0;
+            for (const { afterMs, who, awayMs } of troubles) {
+              at += afterMs;
+              clock.after(at, () => (who === "server" ? void made.killServer(awayMs) : made.wires[who]?.terminate()));
+            }
+            const written: Buffer[] = [];
+            at = 0;
+            for (const { size, gapMs } of outputs)
+              clock.after((at += gapMs), () => {
+                written.push(Buffer.alloc(size, written.length));
+                made.stdout.write(written.at(-1)!);
+              });
+            const lastOutput = at;
+            const said: Buffer[] = [];
+            at = 0;
+            for (const { size, gapMs } of inputs)
+              clock.after((at += gapMs), () => {
+                said.push(Buffer.alloc(size, said.length + 100));
+                for (let from = 0; from < size; from += 8192) made.say(payloadTypes.output, said.at(-1)!.subarray(from, from + 8192));
+              });
+            clock.after(at + 1, () => made.flag(flags.disconnectToPort));
+            // As `cat` would: it ends at the end of its input, once everything was read.
+            await made.until(
+              () => made.inputEnded && clock.now() > lastOutput && made.stdout.readableLength === 0 && written.length === outputs.length,
+            );
+            made.exits(7);
+            await made.until(() => made.over !== undefined && made.gone);
+            assert.deepEqual(made.over, { output: "" });
+            assert.equal(made.exitCode, "7");
+            assert.ok(Buffer.concat(made.got).equals(Buffer.concat(written)), "the output");
+            assert.ok(Buffer.concat(made.typed).equals(Buffer.concat(said)), "the input");
+            assert.equal(made.gone, true);
+          },
+          delayMs,
+          silent,
+        ),
     ),
-    { numRuns: 40 },
+    { numRuns: 100 },
   );
 });
 
@@ -389,4 +408,46 @@ test("the end is told to a server that was away", async () => {
     assert.deepEqual(made.over, { output: "The agent of the task's machine stops." });
     assert.equal(made.hub!.active, 0);
   });
+});
+
+test("what a plugin has had before its connection broke holds nothing up", async () => {
+  await world(
+    async (made) => {
+      await made.clock.advance(1_000);
+      // All of it arrives, and no acknowledgement leaves.
+      made.stdout.write(Buffer.alloc(200_000, "a"));
+      await made.clock.advance(120);
+      assert.equal(Buffer.concat(made.got).length, 200_000);
+      made.wires.client!.terminate();
+      await made.clock.advance(200);
+      made.stdout.write(Buffer.alloc(400_000, "b"));
+      const began = made.clock.now();
+      await made.until(() => Buffer.concat(made.got).length === 600_000);
+      made.exits(0);
+      await made.until(() => made.over !== undefined);
+      assert.equal(Buffer.concat(made.got).length, 600_000);
+      assert.ok(made.clock.now() - began < 3_000, `${made.clock.now() - began} ms`);
+    },
+    50,
+    true,
+  );
+});
+
+test("a plugin that reads nothing for a minute, whose connection breaks meanwhile, misses nothing", async () => {
+  await world(
+    async (made) => {
+      await made.clock.advance(200);
+      made.stalled = true;
+      made.stdout.write(Buffer.alloc(100_000, "a"));
+      for (let broken = 0; broken < 2; broken++) {
+        await made.clock.advance(30_000);
+        made.wires.client!.terminate();
+      }
+      made.stalled = false;
+      await made.until(() => Buffer.concat(made.got).length === 100_000, 5_000);
+      assert.equal(Buffer.concat(made.got).length, 100_000);
+    },
+    5,
+    true,
+  );
 });

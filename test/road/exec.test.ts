@@ -206,7 +206,16 @@ async function open(arn: string, command: string, more: Partial<PluginOptions> &
     ...rest,
   });
   await plugin.open();
-  return { plugin, seen, size, sessionId, shows: (what: RegExp) => until(`${what}`, () => (what.test(seen.text) ? true : undefined)) };
+  let closed: string | undefined;
+  void plugin.closed.then((text) => (closed = text));
+  const shows = (what: RegExp) =>
+    until(`${what}`, () => {
+      if (what.test(seen.text)) return true;
+      if (closed !== undefined)
+        assert.fail(`${what} did not come, but ${JSON.stringify(closed)} after ${JSON.stringify(seen.text.slice(-500))}`);
+      return undefined;
+    });
+  return { plugin, seen, size, sessionId, shows };
 }
 
 /** Nothing of any session is left on the machine. */
@@ -500,7 +509,7 @@ describe("a session that goes on", () => {
   });
 
   test("the server is killed: the session is there again; then the agent is: it is over, and says why", async () => {
-    const { plugin, shows } = await open(task, "sh");
+    const { plugin, shows } = await open(task, "sh", { resumeRetries: 8 });
     await shows(/# /);
     plugin.type("VARIABLE=kept\r");
     const pidOf = async (part: string) => (await gantry.status()).parts.find(({ name }) => name === part)!.pid!;

@@ -191,8 +191,9 @@ export class ExecSession {
     this.#cancelResend = clock.after(Math.max(10, at - clock.now()), () => {
       this.#cancelResend = undefined;
       // Behind a full connection it would only wait once more.
-      const again = this.#link.backlog() < windowBytes ? this.#out.due(clock.now()) : undefined;
-      if (again) this.#link.send(again);
+      for (let again; this.#link.backlog() < windowBytes && (again = this.#out.due(clock.now()));) this.#link.send(again);
+      // Nothing to see, but to be acknowledged.
+      if (this.#out.wantsNew) this.#send(payloadTypes.output, Buffer.alloc(0));
       if (this.#out.waiting === 0) this.#emptied?.();
       this.pump();
       this.#resendLater();

@@ -252,6 +252,7 @@ export function createExecHub(options: {
         peer,
         () => session.client,
         (bytes) => {
+          if (session.agent !== peer) return false;
           if (isStreamData(bytes)) session.activeAt = clock.now();
           const message = decodeMessage(bytes);
           if (message?.type !== messageTypes.complete) return true;
@@ -282,6 +283,8 @@ export function createExecHub(options: {
         peer,
         () => session.agent,
         (bytes) => {
+          // What the agent hears on a new connection has come on it.
+          if (session.client !== peer) return false;
           if (isStreamData(bytes)) session.activeAt = clock.now();
           return true;
         },
