@@ -183,7 +183,6 @@ class World {
       },
       ended: new Promise((resolve) => (this.#ended = resolve)),
     };
-    const world = this;
     this.session = new ExecSession(
       {
         message,
@@ -200,30 +199,30 @@ class World {
         let closed = false;
         const connect = () => {
           if (closed) return;
-          if (!world.hub) return void world.clock.after(250, connect);
-          if (!world.hub.forAgent(message.sessionId, instance)) return own.lost("400");
-          const wire = new Wire(world.clock, world.#delayMs, {
+          if (!this.hub) return void this.clock.after(250, connect);
+          if (!this.hub.forAgent(message.sessionId, instance)) return own.lost("400");
+          const wire = new Wire(this.clock, this.#delayMs, {
             message: (bytes) => own.receive(bytes),
-            closed() {
+            closed: () => {
               if (closed) return;
               own.paused();
-              world.clock.after(250, connect);
+              this.clock.after(250, connect);
             },
           });
-          world.wires.agent = wire;
-          world.hub.agent(message.sessionId, wire);
+          this.wires.agent = wire;
+          this.hub.agent(message.sessionId, wire);
         };
-        world.clock.after(1, connect);
+        this.clock.after(1, connect);
         return {
-          send(bytes) {
-            if (closed || !world.wires.agent?.up) return false;
-            world.wires.agent.says(bytes);
+          send: (bytes) => {
+            if (closed || !this.wires.agent?.up) return false;
+            this.wires.agent.says(bytes);
             return true;
           },
           backlog: () => 0,
-          close() {
+          close: () => {
             closed = true;
-            world.wires.agent?.close();
+            this.wires.agent?.close();
           },
         };
       },
