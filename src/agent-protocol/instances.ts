@@ -36,11 +36,51 @@ export interface LocalInstance {
   readonly publicKey?: { readonly name: string; readonly material: string };
   /** Base64, as it was given. */
   readonly userData?: string;
-  readonly instanceProfile?: { readonly arn: string; readonly id: string };
-  readonly metadata: { readonly enabled: boolean; readonly tokenRequired: boolean; readonly tags: boolean };
+  readonly metadata: {
+    readonly enabled: boolean;
+    readonly tokenRequired: boolean;
+    readonly tags: boolean;
+    /** How many hops the answer with a token may go. */
+    readonly hopLimit: number;
+  };
   readonly tags: readonly { readonly key: string; readonly value: string }[];
   /** Milliseconds since the epoch. */
   readonly launchedAt: number;
+}
+
+/**
+ * Ours, which standard agents drop: who this machine's local instances are, whole each time; at the start of a connection before their states, after each change, and well before any of it ends.
+ * An instance that is not named has nothing.
+ */
+export interface InstanceCredentialsMessage {
+  readonly messageId: string;
+  readonly instances: readonly InstanceIdentity[];
+}
+
+export interface InstanceIdentity {
+  readonly instanceId: string;
+  /** Of the ECS agent in the instance: an agent's rights, for this instance only. */
+  readonly agent: SessionKeys;
+  /** Absent: it has no instance profile. */
+  readonly profile?: InstanceProfile;
+}
+
+export interface SessionKeys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  /** ISO 8601, both. */
+  readonly issued: string;
+  readonly expiration: string;
+}
+
+export interface InstanceProfile {
+  readonly arn: string;
+  readonly id: string;
+  /** IAM knows it; one that was deleted, or made again under its name, is not found. */
+  readonly found: boolean;
+  /** The role that it holds, if any; without credentials: EC2 cannot become it. */
+  readonly role?: { readonly name: string; readonly credentials?: SessionKeys };
 }
 
 /** From the agent: all instances that it has, whole, at the start of a connection and after each change. One that is not named is not there. */

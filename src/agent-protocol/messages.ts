@@ -11,7 +11,7 @@ import type {
   ServiceConnectStateMessage,
   ServiceConnectSubscription,
 } from "./service-connect.ts";
-import type { InstanceReportMessage, InstanceStateMessage } from "./instances.ts";
+import type { InstanceCredentialsMessage, InstanceReportMessage, InstanceStateMessage } from "./instances.ts";
 import type { ElasticNetworkInterface, VpcStateMessage } from "./vpc.ts";
 
 export type * from "./vpc.ts";
@@ -273,6 +273,7 @@ export type FromServer =
   | Frame<"LoadBalancerStateMessage", LoadBalancerStateMessage>
   | Frame<"ServiceConnectStateMessage", ServiceConnectStateMessage>
   | Frame<"InstanceStateMessage", InstanceStateMessage>
+  | Frame<"InstanceCredentialsMessage", InstanceCredentialsMessage>
   | Frame<"ExecSessionMessage", ExecSessionMessage>
   | Frame<
       | "CloseMessage"

@@ -77,6 +77,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     dynamicPorts: config.dynamicPorts,
     metadataPort: () => metadataPort,
     instanceMetadataPort: bridged ? instancePort : undefined,
+    isInstance: config.ec2Instance !== undefined,
     memory: journal,
     random,
     clock,
@@ -224,6 +225,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       serviceConnect: (message) => connect.update(message),
       exec: (message) => exec.start(message),
       instances: (list) => instances.update(list),
+      instanceCredentials: (list) => instances.identify(list),
       cluster,
       instance,
     });

@@ -22,8 +22,19 @@ export interface Principal {
     | { readonly kind: "AssumedRole"; readonly roleName: string; readonly roleArn: string; readonly sessionName: string }
     /** `userName`: whose credentials asked for the token; undefined for the root user's. */
     | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string }
-    /** Gantry's agent on the machine `node`, which may do what a container instance of `cluster` may (src/identity/agents.ts), and become the machine's role: its ARN. */
-    | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly roleArn: string; readonly instanceRole?: string }
+    /**
+     * Gantry's agent on the machine `node`, which may do what a container instance of `cluster` (`*`: any) may (src/identity/agents.ts), and become the machine's role: its ARN.
+     * `machine`: it joined by a token; `instanceRegion`: it is the local EC2 instance `node` of that region.
+     */
+    | {
+        readonly kind: "Agent";
+        readonly node: string;
+        readonly cluster: string;
+        readonly roleArn: string;
+        readonly instanceRole?: string;
+        readonly machine?: string;
+        readonly instanceRegion?: string;
+      }
     /** e.g. `ecs-tasks.amazonaws.com`. */
     | { readonly kind: "AWSService"; readonly service: string }
     /** Nobody signed: operations of `ServiceRegistration.anonymous` only. */

@@ -26,6 +26,10 @@ const isRoad = (file: string) => /^test\/road\//.test(file);
 /** Files that mostly wait, for a client that asks every ten seconds or for two minutes to be over: they go beside all others. */
 const isPatient = (file: string) => /^test\/(terraform\/|road\/(services|scaling))/.test(file);
 
+/** Pure computation, minutes of it, in virtual time: behind whatever else wants the processor, and beside all others. */
+const isBackground = (file: string) => /^test\/simulation\//.test(file);
+const lowerPriority = `--import=${new URL("low-priority.ts", import.meta.url).href}`;
+
 /** `gantry test`: type check, lint, every test file; the last line is `N passed, N failed[, N skipped]`. */
 export async function test(words: readonly string[]): Promise<number> {
   const totals: Totals = { passed: 0, failed: 0, skipped: [], failures: [] };
@@ -44,20 +48,25 @@ export async function test(words: readonly string[]): Promise<number> {
   for await (const file of glob("{src,test}/**/*.test.ts", { cwd: root }))
     if (words.length === 0 || words.some((word) => file.includes(word))) files.push(file);
   files.sort();
-  const kinds = Map.groupBy(files, (file) =>
-    isPatient(file) ? "patient" : isAlone(file) ? "alone" : isHeavy(file) ? "heavy" : isRoad(file) ? "road" : "light",
-  );
+  const kinds = Map.groupBy(files, (file) => {
+    if (isPatient(file)) return "patient";
+    if (isAlone(file)) return "alone";
+    if (isHeavy(file)) return "heavy";
+    if (isRoad(file)) return "road";
+    return isBackground(file) ? "background" : "light";
+  });
   type Kind = typeof kinds extends Map<infer K, unknown> ? K : never;
-  const run = (kind: Kind, concurrency: number) => runFiles(totals, kinds.get(kind) ?? [], concurrency);
+  const run = (kind: Kind, concurrency: number, execArgv: readonly string[] = []) =>
+    runFiles(totals, kinds.get(kind) ?? [], concurrency, execArgv);
   await run("alone", 1);
-  const patient = run("patient", 2);
+  const beside = Promise.all([run("patient", 2), run("background", 1, [lowerPriority])]);
   await run("light", 2);
   const roads = [...(kinds.get("road") ?? [])];
   const lane = async () => {
     for (let file = roads.shift(); file !== undefined; file = roads.shift()) await runFiles(totals, [file], 1);
   };
   await Promise.all([run("heavy", 1).then(lane), lane()]);
-  await patient;
+  await beside;
   // Whoever ends a process does not wait for the kernel to take it away.
   let left: readonly string[] = [];
   for (let tries = 0; tries < 20; tries++) {
@@ -102,14 +111,14 @@ async function check(totals: Totals, name: string, tool: string, args: readonly 
   result(totals, name, code === 0, text);
 }
 
-async function runFiles(totals: Totals, files: readonly string[], concurrency: number): Promise<void> {
+async function runFiles(totals: Totals, files: readonly string[], concurrency: number, execArgv: readonly string[] = []): Promise<void> {
   if (files.length === 0) return;
   const stream = runTests({
     files: files.map((file) => `${root}${file}`),
     cwd: root,
     concurrency,
-    timeout: 6 * 60_000,
-    execArgv: ["--disable-warning=ExperimentalWarning"],
+    timeout: 12 * 60_000,
+    execArgv: ["--disable-warning=ExperimentalWarning", ...execArgv],
   });
   await new Promise<void>((resolve) => {
     const leaf = (file: string | undefined) => (file ?? "").replace(root, "");

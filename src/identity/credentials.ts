@@ -3,7 +3,9 @@ import { type CredentialSource, type HeldCredentials, type KeyUse, rootPrincipal
 import type { Tag } from "#model/ecs-records.ts";
 import { iamArn, iamKeys, parseIamArn } from "#model/iam-keys.ts";
 import { type AccessKeyRecord, iamSecretScope, type PolicyRecord, type RoleRecord, type UserRecord } from "#model/iam-records.ts";
+import type { InstanceRecord } from "#model/instance-records.ts";
 import { machineKeys } from "#model/machine-records.ts";
+import { vpcKeys } from "#model/vpc-keys.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Store } from "#store/store.ts";
@@ -89,6 +91,12 @@ export function identityCredentials({ store, sealer, log }: IdentityDeps): Crede
     return [...policies, ...managed];
   }
 
+  /** From the moment that it is to be terminated, an instance speaks for nobody. */
+  async function isThere(account: string, region: string, instanceId: string): Promise<boolean> {
+    const record = await get<InstanceRecord>(vpcKeys.one({ account, region }, "instance", instanceId));
+    return record !== undefined && record.desired !== "terminated" && record.terminatedAt === undefined;
+  }
+
   /** The principal of a session whose holder is still there. */
   async function principalOf(session: Session): Promise<Principal | undefined> {
     const { account, holder, accessKeyId } = session;
@@ -109,6 +117,7 @@ export function identityCredentials({ store, sealer, log }: IdentityDeps): Crede
       }
       case "Agent":
         if (holder.machine !== undefined && !(await get(machineKeys.machine(holder.machine)))) return undefined;
+        if (holder.instanceRegion !== undefined && !(await isThere(account, holder.instanceRegion, holder.node))) return undefined;
         return { ...base, identity: { ...holder, roleArn: agentRoleArn(account) }, session: terms };
       case "FederatedUser": {
         const { name, userName, userId } = holder;

@@ -22,8 +22,19 @@ export type SessionHolder =
   /** GetSessionToken's. */
   | { readonly kind: "User"; readonly userName: string; readonly userId: string }
   | { readonly kind: "Root" }
-  /** The agent of a machine: see agents.ts. `machine`: it joined by a token, and holds as long as its MachineRecord stands. */
-  | { readonly kind: "Agent"; readonly node: string; readonly cluster: string; readonly instanceRole?: string; readonly machine?: string }
+  /**
+   * The agent of a machine: see agents.ts. `machine`: it joined by a token, and holds as long as its MachineRecord stands. `instanceRegion`: `node` is a local EC2 instance of
+   * that region, and it holds until that is terminated.
+   */
+  | {
+      readonly kind: "Agent";
+      readonly node: string;
+      /** `*`: its machine decides, as an instance's user data does. */
+      readonly cluster: string;
+      readonly instanceRole?: string;
+      readonly machine?: string;
+      readonly instanceRegion?: string;
+    }
   /** GetFederationToken's; without `userName` the root user asked. */
   | { readonly kind: "FederatedUser"; readonly name: string; readonly userName?: string; readonly userId?: string };
 

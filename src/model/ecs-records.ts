@@ -71,7 +71,7 @@ export interface ContainerInstanceRecord {
   readonly tags: readonly Tag[];
   /** Who registered it: an account for its root user, else a user's or role's id, with the session's name where that is the machine's. Never shown. */
   readonly owner?: string;
-  /** Raised by each write of the API: the API's `version`. */
+  /** Raised by each write of the API. The API's `version` adds the changes of the allocation and the connection, which come here when those records go. */
   readonly version: number;
 }
 
@@ -92,6 +92,8 @@ export interface Resources {
 export interface AllocationRecord {
   /** By task id: every task of the instance that is not STOPPED. */
   readonly tasks: Readonly<Record<string, AllocatedTask>>;
+  /** How often a task took or freed something since the record is there. */
+  readonly changes?: number;
   /** When Spot tasks were last asked to leave for others: for a while no new ones come. */
   readonly reclaimedAt?: number;
 }
@@ -112,6 +114,8 @@ export interface ConnectionRecord {
   readonly since: number;
   /** It is known, not only supposed, that nothing runs on its machine any more. */
   readonly gone?: true;
+  /** How often `connected` has changed. */
+  readonly changes?: number;
 }
 
 export interface TaskServiceRegistry {

@@ -27,6 +27,7 @@ export const iamKeys = {
   lastUsed: (id: string) => `/iam-last-used/${id}`,
   /** `{}`: put, without comparing it, with every change of IAM's records of an account. Its revision tells whether what was made of them still holds. */
   changed: (account: string) => `/iam-changed/${account}`,
+  changes: "/iam-changed/",
 };
 
 /** `arn:aws:iam::<account>:<resource>`; `account` is `aws` in the ARNs of AWS's own policies. */

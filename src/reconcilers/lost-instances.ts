@@ -78,7 +78,10 @@ export function createConnectionRecords(options: {
         const instance = await unit.get<ContainerInstanceRecord>(key);
         const connected = links.get(key) !== undefined;
         if (!instance || instance.status === "INACTIVE") {
-          if (record) unit.delete(recordKey);
+          if (!record) return;
+          unit.delete(recordKey);
+          const version = (instance?.version ?? 0) + (record.changes ?? 0) + 1;
+          if (instance) unit.put(key, { ...instance, version } satisfies ContainerInstanceRecord);
           return;
         }
         const gone = !connected && links.isGone(key);
@@ -86,7 +89,8 @@ export function createConnectionRecords(options: {
         if (known || (!connected && !gone && inGrace() && !links.seen(key))) return;
         const away = record?.connected === false ? record.since : links.lastSign(key);
         const since = (connected ? undefined : away) ?? clock.now();
-        unit.put(recordKey, { connected, since, ...(gone ? { gone } : {}) } satisfies ConnectionRecord);
+        const changes = (record?.changes ?? 0) + (connected === (record?.connected ?? false) ? 0 : 1);
+        unit.put(recordKey, { connected, since, ...(gone ? { gone } : {}), changes } satisfies ConnectionRecord);
       });
     },
   });

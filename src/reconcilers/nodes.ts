@@ -59,6 +59,14 @@ export interface FargateNode extends NodePlace {
   readonly id: string;
 }
 
+/** The API's `version`: it rises with each change that ECS tells EventBridge of. Source: ECS API Reference, ContainerInstance. */
+export function versionOf(
+  instance: ContainerInstanceRecord,
+  { allocation, connection }: { readonly allocation: AllocationRecord | undefined; readonly connection: ConnectionRecord | undefined },
+): number {
+  return instance.version + (allocation?.changes ?? 0) + (connection?.changes ?? 0);
+}
+
 /** A machine, with where it is registered. */
 export interface Machine {
   readonly instance: ContainerInstanceRecord;

@@ -3,7 +3,7 @@ import type { AllocationRecord, TaskObservation, TaskRecord } from "#model/ecs-r
 import { obstacleOn } from "#scheduler/place.ts";
 import type { Node, PlacementRequest } from "#scheduler/types.ts";
 import type { Unit } from "#store/unit.ts";
-import { writeStop } from "./task-writes.ts";
+import { forgetAllocation, writeStop } from "./task-writes.ts";
 
 /**
  * FARGATE_SPOT: tasks that leave when others need their room. They get SIGTERM at once and have two minutes.
@@ -107,7 +107,7 @@ export async function reopenForSpot(
     const allocation = await unit.get<AllocationRecord>(key);
     if (allocation?.reclaimedAt === undefined || isBarred(allocation, now)) continue;
     const { reclaimedAt: _, ...rest } = allocation;
-    if (Object.keys(rest.tasks).length === 0) unit.delete(key);
+    if (Object.keys(rest.tasks).length === 0) await forgetAllocation(unit, key, ecsKeys.containerInstance(place, place.cluster, id), rest);
     else unit.put(key, rest satisfies AllocationRecord);
   }
 }

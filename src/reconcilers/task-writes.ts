@@ -47,7 +47,8 @@ export async function writeNewTask(unit: Unit, scope: Scope, planned: TaskRecord
     ...(task.node ? { key: taskKey } : {}),
     ...(task.capacityProviderName === spotProvider ? { spot: true } : {}),
   };
-  unit.put(key, { ...allocation, tasks: { ...allocation?.tasks, [task.id]: share } } satisfies AllocationRecord);
+  const changes = (allocation?.changes ?? 0) + 1;
+  unit.put(key, { ...allocation, tasks: { ...allocation?.tasks, [task.id]: share }, changes } satisfies AllocationRecord);
   unit.put(taskKey, task);
   return task;
 }
@@ -146,6 +147,16 @@ async function release(unit: Unit, scope: Scope, task: TaskRecord): Promise<void
   const allocation = await unit.get<AllocationRecord>(key);
   if (!allocation || !(task.id in allocation.tasks)) return;
   const { [task.id]: _, ...tasks } = allocation.tasks;
-  if (Object.keys(tasks).length === 0 && allocation.reclaimedAt === undefined) unit.delete(key);
-  else unit.put(key, { ...allocation, tasks } satisfies AllocationRecord);
+  const next: AllocationRecord = { ...allocation, tasks, changes: (allocation.changes ?? 0) + 1 };
+  if (Object.keys(tasks).length === 0 && allocation.reclaimedAt === undefined)
+    await forgetAllocation(unit, key, instanceKeyOf(scope, task), next);
+  else unit.put(key, next);
+}
+
+/** Nothing is taken any more. The instance keeps what its version had risen by. */
+export async function forgetAllocation(unit: Unit, key: string, instanceKey: string, { changes = 0 }: AllocationRecord): Promise<void> {
+  unit.delete(key);
+  const instance = await unit.get<ContainerInstanceRecord>(instanceKey);
+  if (instance && changes > 0)
+    unit.put(instanceKey, { ...instance, version: instance.version + changes } satisfies ContainerInstanceRecord);
 }

@@ -40,7 +40,7 @@ export function createParts(given: ServerDeps): readonly ServerPart[] {
     createIam(deps),
     createEc2(deps),
     createAutoScaling(deps),
-    createApplicationAutoScaling(deps, cloudwatch),
+    createApplicationAutoScaling(deps, cloudwatch, ecs),
     createEcr(deps),
     ecs,
     createElbv2(deps),

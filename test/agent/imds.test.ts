@@ -18,7 +18,7 @@ const facts: InstanceFacts = {
   mac: "02:00:00:00:00:07",
   architecture: "x86_64",
   startedAt: Date.UTC(2026, 0, 2, 3, 4, 5),
-  roleArn: "arn:aws:iam::000000000000:role/machines/worker",
+  profile: { arn: "arn:aws:iam::000000000000:instance-profile/worker", id: "AIPAX", found: true, role: "worker" },
 };
 const secret: InstanceCredentials = {
   accessKeyId: "ASIAX",

@@ -58,7 +58,7 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     privateDnsName: "ip-10-0-1-5.ec2.internal",
     publicKey: { name: "key", material: readFileSync(join(keys, "key.pub"), "utf8") },
     userData: Buffer.from("#!/bin/bash\necho ECS_CLUSTER=blue >> /etc/ecs/ecs.config\nhostname > /var/user-data\n").toString("base64"),
-    metadata: { enabled: true, tokenRequired: false, tags: false },
+    metadata: { enabled: true, tokenRequired: false, tags: false, hopLimit: 1 },
     tags: [],
     launchedAt: Date.now(),
     ...changes,
@@ -72,6 +72,27 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
   let message = 0;
   const tell = (socket: WebSocket, type: string, body: object) =>
     socket.send(JSON.stringify({ type, message: { messageId: `t${++message}`, ...body } }));
+  const keysOf = (name: string) => ({
+    accessKeyId: `ASIA${name}`,
+    secretAccessKey: `secret-of-${name}`,
+    sessionToken: `token-of-${name}`,
+    issued: "2026-01-01T00:00:00Z",
+    expiration: "2999-01-01T00:00:00Z",
+  });
+  const profile = {
+    arn: "arn:aws:iam::000000000000:instance-profile/nodes",
+    id: "AIPAX",
+    found: true,
+    role: { name: "worker", credentials: keysOf("ROLE") },
+  };
+  const identify = (socket: WebSocket, profiled?: typeof profile) =>
+    tell(socket, "InstanceCredentialsMessage", {
+      instances: [{ instanceId: id, agent: keysOf("AGENT"), ...(profiled ? { profile: profiled } : {}) }],
+    });
+  const instances = (socket: WebSocket, list: readonly LocalInstance[]) => {
+    identify(socket, profile);
+    tell(socket, "InstanceStateMessage", { instances: list });
+  };
   const vpcs = (socket: WebSocket, ...interfaces: VpcInterface[]) => tell(socket, "VpcStateMessage", { vpcs: [vpcOf("t", interfaces)] });
   const namespace = () => `gantry-${instanceOf(machine.home)}-${vpcOf("t", []).vpcId}`;
   const ssh = (command: string) =>
@@ -90,7 +111,7 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     let host = machine.plane.acs!;
     vpcs(host, eni);
     const began = Date.now();
-    tell(host, "InstanceStateMessage", { instances: [instance()] });
+    instances(host, [instance()]);
     await is("running", ({ ready }) => ready);
     const boot = Date.now() - began;
     const registration = await until("its registration", () =>
@@ -119,23 +140,54 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
       "ip-10-0-1-5\nip-10-0-1-5\nec2-user",
     );
 
+    // Its agent signs as itself, not as the machine's.
+    assert.match(registration.authorization, /Credential=ASIAAGENT\//);
+    const imds = (path: string, curl = "") =>
+      ssh(`curl -sS -o /tmp/answer -w '%{http_code} ' ${curl} http://169.254.169.254/latest/${path}; cat /tmp/answer`);
+    assert.equal(await imds("meta-data/instance-id"), `200 ${id}`);
+    const token = `-H "X-aws-ec2-metadata-token: $(curl -sS -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)"`;
+    const credentials = JSON.parse((await imds("meta-data/iam/security-credentials/worker", token)).replace(/^200 /, "")) as object;
+    assert.deepEqual(credentials, {
+      Code: "Success",
+      LastUpdated: "2026-01-01T00:00:00Z",
+      Type: "AWS-HMAC",
+      AccessKeyId: "ASIAROLE",
+      SecretAccessKey: "secret-of-ROLE",
+      Token: "token-of-ROLE",
+      Expiration: "2999-01-01T00:00:00Z",
+    });
+    assert.equal(await ssh("cat /run/gantry/agent-credentials /run/gantry/profile.json 2>&1 | grep -c 'Permission denied'"), "2");
+    // Changed while it runs: other credentials, other options, no profile.
+    identify(host, { ...profile, role: { name: "worker", credentials: keysOf("LATER") } });
+    await eventually("the next credentials", async () =>
+      (await imds("meta-data/iam/security-credentials/worker", token)).includes('"ASIALATER"'),
+    );
+    identify(host);
+    await eventually("no profile", async () => (await imds("meta-data/iam/info", token)).startsWith("404 "));
+    const strict = { enabled: true, tokenRequired: true, tags: true, hopLimit: 1 };
+    tell(host, "InstanceStateMessage", { instances: [instance({ metadata: strict, tags: [{ key: "Name", value: "one" }] })] });
+    await eventually("version 1 is refused", async () => (await imds("meta-data/instance-id")).startsWith("401 "));
+    assert.equal(await imds("meta-data/tags/instance/Name", token), "200 one");
+    tell(host, "InstanceStateMessage", { instances: [instance({ metadata: { ...strict, enabled: false } })] });
+    await eventually("it is turned off", async () => (await imds("meta-data/instance-id", token)).startsWith("403 "));
+
     await machine.killAgent();
     assert.equal(await ssh("hostname"), "ip-10-0-1-5");
     await machine.startAgent();
     host = machine.plane.acs!;
     vpcs(host, eni);
-    tell(host, "InstanceStateMessage", { instances: [instance()] });
+    instances(host, [instance()]);
     await is("running", ({ ready }) => ready);
     assert.equal(await ssh("cat /var/user-data"), "ip-10-0-1-5");
 
-    tell(host, "InstanceStateMessage", { instances: [instance({ desired: "stopped" })] });
+    instances(host, [instance({ desired: "stopped" })]);
     await is("stopped");
     assert.equal(cgroups(), "0");
-    tell(host, "InstanceStateMessage", { instances: [instance({ boot: 2 })] });
+    instances(host, [instance({ boot: 2 })]);
     await is("running", ({ ready, boot: number }) => ready && number === 2);
     assert.equal(await ssh("cat /var/user-data; cat /etc/ecs/ecs.config"), "ip-10-0-1-5\nECS_CLUSTER=blue");
 
-    tell(host, "InstanceStateMessage", { instances: [] });
+    instances(host, []);
     await until("it is gone", () => (seen().length === 0 ? true : undefined));
     assert.equal(cgroups(), "0");
     assert.deepEqual(readdirSync(join(machine.home, "instances")), []);
@@ -159,16 +211,16 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     for (const [at, ms] of [20, 120, 300, 700].entries()) {
       const boot = 10 + at;
       vpcs(socket, eni);
-      tell(socket, "InstanceStateMessage", { instances: [instance({ boot })] });
+      instances(socket, [instance({ boot })]);
       await sleep(ms);
       socket = await restart();
       vpcs(socket, eni);
-      tell(socket, "InstanceStateMessage", { instances: [instance({ boot })] });
+      instances(socket, [instance({ boot })]);
       await is("running", (report) => report.ready && report.boot === boot);
-      tell(socket, "InstanceStateMessage", { instances: [] });
+      instances(socket, []);
       await sleep(ms / 4);
       socket = await restart();
-      tell(socket, "InstanceStateMessage", { instances: [] });
+      instances(socket, []);
       const reported = () => machine.plane.frames.some(({ type }) => type === "InstanceReportMessage");
       await until("it is gone", () => (reported() && seen().length === 0 && cgroups() === "0" ? true : undefined));
       assert.deepEqual(list(join(machine.home, "instances")), []);
@@ -177,6 +229,14 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     assert.equal(await machine.endAgent("SIGUSR2"), 0);
   });
 });
+
+async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    if (await holds()) return;
+    await sleep(50);
+  }
+  throw new Error(`waited in vain: ${what}`);
+}
 
 /** What the instance's processes hold for themselves. */
 async function memory(home: string): Promise<number> {

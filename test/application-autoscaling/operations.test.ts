@@ -45,7 +45,8 @@ before(async () => {
   server = await startServer({
     parts: (deps) => {
       const watched = createCloudWatch(deps);
-      return (parts = [watched, createEcs(deps), createApplicationAutoScaling(deps, watched)]) as [typeof watched];
+      const own = createEcs(deps);
+      return (parts = [watched, own, createApplicationAutoScaling(deps, watched, own)]) as [typeof watched];
     },
   });
   scaling = new ApplicationAutoScalingClient(server.sdk());

@@ -272,6 +272,17 @@ test("ECS tells of each change of a task, counting up, and of its instance", asy
         .integerValue,
   );
   assert.ok(new Set(remaining).size > 1, "what remains changes");
+  // Whoever copies the state by events knows the newest by its version, which is the API's.
+  const { containerInstanceArns } = await ecs.send(new Ecs.ListContainerInstancesCommand({}));
+  const { containerInstances } = await ecs.send(new Ecs.DescribeContainerInstancesCommand({ containerInstances: containerInstanceArns }));
+  for (const { containerInstanceArn, version } of containerInstances!) {
+    const own = instances
+      .map(({ detail }) => detail as Record<string, unknown>)
+      .filter((each) => each["containerInstanceArn"] === containerInstanceArn);
+    const versions = own.map((each) => Number(each["version"]));
+    assert.equal(new Set(versions).size, versions.length, versions.join());
+    if (versions.length > 0) assert.equal(Math.max(...versions), version);
+  }
 });
 
 test("ECS tells of services: their deployments, and when they are steady", async () => {

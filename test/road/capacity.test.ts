@@ -11,7 +11,9 @@ import {
   AutoScalingClient,
   CreateAutoScalingGroupCommand,
   DescribeAutoScalingGroupsCommand,
+  type AutoScalingGroup,
   DescribeScalingActivitiesCommand,
+  TerminateInstanceInAutoScalingGroupCommand,
 } from "@aws-sdk/client-auto-scaling";
 import {
   AuthorizeSecurityGroupIngressCommand,
@@ -22,6 +24,7 @@ import {
   DescribeInstancesCommand,
   DescribeSubnetsCommand,
   EC2Client,
+  ModifyInstanceMetadataOptionsCommand,
   RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
 import {
@@ -29,6 +32,7 @@ import {
   CreateClusterCommand,
   CreateServiceCommand,
   DescribeContainerInstancesCommand,
+  DescribeServicesCommand,
   DescribeTasksCommand,
   ListContainerInstancesCommand,
   ListTasksCommand,
@@ -36,9 +40,11 @@ import {
   RegisterTaskDefinitionCommand,
   UpdateServiceCommand,
 } from "@aws-sdk/client-ecs";
+import { AddRoleToInstanceProfileCommand, CreateInstanceProfileCommand, CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { instanceOf } from "#agent/config.ts";
-import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { rootKeys, type RunningGantry, startGantry } from "../support/gantry.ts";
+import { openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 const run = promisify(execFile);
 let gantry: RunningGantry;
@@ -46,17 +52,26 @@ let work: string;
 let t: Tasks;
 let ec2: EC2Client;
 let autoscaling: AutoScalingClient;
+let sts: (credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string }) => STSClient;
 
 before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-capacity-"));
-  gantry = await startGantry({ open: true, env: { GANTRY_SCALE_IN_SECONDS: "1" } });
-  t = await openTasks(gantry, work);
-  const options = {
-    endpoint: gantry.endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    maxAttempts: 1,
-  };
+  gantry = await startGantry({ env: { GANTRY_SCALE_IN_SECONDS: "1" } });
+  const keys = await rootKeys(gantry);
+  t = await openTasks(gantry, work, keys);
+  const options = openClient(gantry, keys);
+  sts = (credentials) => new STSClient({ ...options, credentials });
+  const iam = new IAMClient(options);
+  const trust = { Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" };
+  await iam.send(
+    new CreateRoleCommand({
+      RoleName: "worker",
+      AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [trust] }),
+    }),
+  );
+  await iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: "nodes" }));
+  await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: "nodes", RoleName: "worker" }));
+  iam.destroy();
   ec2 = new EC2Client(options);
   autoscaling = new AutoScalingClient(options);
 });
@@ -78,6 +93,36 @@ async function until<T>(what: string, look: () => Promise<T | undefined>, second
   throw new Error(`not within ${seconds} s: ${what}`);
 }
 
+/** An instance with a task is taken away: it drains while another comes in its place, and goes when the task runs there and has stopped here. The service has its two all the time. */
+async function drainsFirst(cluster: string, group: () => Promise<AutoScalingGroup>): Promise<void> {
+  const { ecs } = t;
+  const began = Date.now();
+  const { taskArns } = await ecs.send(new ListTasksCommand({ cluster }));
+  const { tasks: before } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns! }));
+  const [task] = before!;
+  const containerInstances = [task!.containerInstanceArn!];
+  const host = async () => (await ecs.send(new DescribeContainerInstancesCommand({ cluster, containerInstances }))).containerInstances![0];
+  const InstanceId = (await host())!.ec2InstanceId!;
+  await autoscaling.send(new TerminateInstanceInAutoScalingGroupCommand({ InstanceId, ShouldDecrementDesiredCapacity: false }));
+  const seen: string[] = [];
+  await until("its end", async () => {
+    // In this order: a task that stops only after its instance began to go is found out.
+    const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [InstanceId] }));
+    const machine = Reservations![0]!.Instances![0]!.State!.Name;
+    const lifecycle = (await group()).Instances!.find((each) => each.InstanceId === InstanceId)?.LifecycleState;
+    const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: ["web"] }));
+    const { tasks } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: [task!.taskArn!] }));
+    const last = tasks![0]!.lastStatus;
+    const now = `${machine} ${lifecycle} ${(await host())?.status} ${last}`;
+    if (now !== seen.at(-1)) seen.push(now);
+    assert.ok(services![0]!.runningCount! >= 2, `${services![0]!.runningCount} run: ${seen.join(", ")}`);
+    if (machine !== "running") assert.equal(last, "STOPPED", seen.join(", "));
+    return machine === "terminated" ? true : undefined;
+  });
+  process.stderr.write(`drained and replaced in ${((Date.now() - began) / 1000).toFixed(1)} s: ${seen.join(", ")}\n`);
+  assert.ok(seen.includes("running Terminating:Wait DRAINING RUNNING"), seen.join(", "));
+}
+
 test("from zero to two instances and back, with SSH by a security group", { timeout: 170_000 }, async () => {
   const { ecs } = t;
   const cluster = "elastic";
@@ -97,6 +142,7 @@ test("from zero to two instances and back, with SSH by a security group", { time
         ImageId: Images![0]!.ImageId,
         InstanceType: "t3.small",
         KeyName: "admin",
+        IamInstanceProfile: { Name: "nodes" },
         SecurityGroupIds: [GroupId!],
         UserData: Buffer.from(`#!/bin/bash\necho ECS_CLUSTER=${cluster} >> /etc/ecs/ecs.config\n`).toString("base64"),
       },
@@ -204,22 +250,38 @@ test("from zero to two instances and back, with SSH by a security group", { time
   assert.match(await gantry.gantry("exec", "web", "--cluster", cluster, "--", "cat", "/tmp/w/index.html"), /^[0-9a-f]{12}\n$/);
 
   const [first] = instances;
-  const ssh = () =>
+  const ssh = (command = "hostname -f; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null || true") =>
     run("ssh", [
       ...["-i", join(work, "key"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"],
-      ...[
-        "-o",
-        "ConnectTimeout=3",
-        "-o",
-        "LogLevel=ERROR",
-        `ec2-user@${first!.PublicIpAddress}`,
-        "hostname -f; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null || true",
-      ],
+      ...["-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR", `ec2-user@${first!.PublicIpAddress}`, command],
     ]).then(({ stdout }) => stdout.trim().split("\n"));
   assert.deepEqual(await ssh(), [first!.PrivateDnsName, String(2048 * 1024 * 1024)]);
+  // Its instance profile, by version 2 of the metadata service.
+  const imds = "http://169.254.169.254/latest";
+  const withToken = `-H "X-aws-ec2-metadata-token: $(curl -sS -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' ${imds}/api/token)"`;
+  const given = JSON.parse((await ssh(`curl -sS ${withToken} ${imds}/meta-data/iam/security-credentials/worker`)).join("\n")) as Record<
+    string,
+    string
+  >;
+  const asWorker = sts({ accessKeyId: given.AccessKeyId!, secretAccessKey: given.SecretAccessKey!, sessionToken: given.Token! });
+  const { Arn } = await asWorker.send(new GetCallerIdentityCommand({}));
+  asWorker.destroy();
+  assert.equal(Arn, `arn:aws:sts::000000000000:assumed-role/worker/${first!.InstanceId}`);
+  // A container is one hop further: version 1 answers it, but the answer with a token does not come so far.
+  const inContainer = (command: string) => gantry.gantry("exec", "web", "--cluster", cluster, "--", "sh", "-c", command);
+  assert.match(await inContainer(`wget -qO- ${imds}/meta-data/instance-id`), /^i-[0-9a-f]{17}\s*$/);
+  const put = `printf 'PUT /latest/api/token HTTP/1.0\\r\\nX-aws-ec2-metadata-token-ttl-seconds: 60\\r\\n\\r\\n' | nc -w 2 169.254.169.254 80`;
+  assert.doesNotMatch(await inContainer(`${put}; echo over`), /200 OK/);
+  for (const { InstanceId } of instances)
+    await ec2.send(new ModifyInstanceMetadataOptionsCommand({ InstanceId, HttpPutResponseHopLimit: 2 }));
+  await sleep(500);
+  assert.match(await inContainer(put), /200 OK/);
+
   await ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions: [open(22)] }));
   await sleep(500);
   await assert.rejects(ssh, /timed out|Connection/);
+
+  await drainsFirst(cluster, group);
 
   const down = Date.now();
   await ecs.send(new UpdateServiceCommand({ cluster, service: "web", desiredCount: 0 }));
@@ -231,7 +293,7 @@ test("from zero to two instances and back, with SSH by a security group", { time
     ["terminated"],
   );
   const { Activities } = await autoscaling.send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: "nodes" }));
-  assert.equal(Activities!.filter(({ StatusCode }) => StatusCode === "Successful").length, 4);
+  assert.equal(Activities!.filter(({ StatusCode }) => StatusCode === "Successful").length, 6);
   assert.deepEqual((await ecs.send(new ListContainerInstancesCommand({ cluster }))).containerInstanceArns, []);
   assert.doesNotMatch(readFileSync("/proc/mounts", "utf8"), new RegExp(`${gantry.home}/instances`));
   assert.equal(

@@ -287,6 +287,17 @@ describe("side by side", { concurrency: 4 }, () => {
     assert.deepEqual([failed.code, failed.stdout, failed.stderr], [9, `${sum}  -\n`, "wrong\n"]);
   });
 
+  test("./gantry exec: the end of an input that waits for its reader", async () => {
+    // The pipes on its way hold some of it; of one of these sizes the rest is too little for anybody to be told to wait.
+    const counts = [120, 160, 200, 240].map(async (thousands) => {
+      const file = join(work, `late-${thousands}`);
+      await writeFile(file, randomBytes(thousands * 1000));
+      const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'sleep 2; wc -c' <${file}`;
+      return (await execute("bash", ["-c", line], { env: gantry.env, timeout: 20_000 })).stdout.trim();
+    });
+    assert.deepEqual(await Promise.all(counts), ["120000", "160000", "200000", "240000"]);
+  });
+
   test("./gantry exec: a reader that leaves ends it, however much the command writes", async () => {
     const line = `${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'while :; do echo 0123456789; done' | head -n 1`;
     const { stdout } = await execute("bash", ["-c", line], { env: gantry.env, timeout: 30_000 });

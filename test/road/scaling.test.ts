@@ -1,4 +1,4 @@
-/** Issue 7 on real containers: a service under wrk, behind a load balancer, scales out by the CPU that it burns, and in when the load is over. */
+/** Issue 7 on real containers: a service under wrk, behind a load balancer, scales out by the CPU that it burns, and in when the load is over; another by its requests. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,9 +13,9 @@ import {
   RegisterScalableTargetCommand,
 } from "@aws-sdk/client-application-auto-scaling";
 import { CreateServiceCommand, DescribeServicesCommand, type Service, waitUntilServicesStable } from "@aws-sdk/client-ecs";
-import { openBalanced } from "../support/balanced.ts";
+import { type Balanced, openBalanced } from "../support/balanced.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { fargateSize, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, httpd, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
 const execute = promisify(execFile);
 let gantry: RunningGantry;
@@ -49,6 +49,7 @@ END
 chmod +x /www/cgi-bin/work && echo well >/www/index.html && exec httpd -f -p 8080 -h /www`,
 );
 
+const network = (balanced: Balanced) => ({ awsvpcConfiguration: { subnets: balanced.subnets, securityGroups: [balanced.group] } });
 const service = async (): Promise<Service> => (await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }))).services![0]!;
 async function until(what: string, good: (now: Service) => boolean, ms: number): Promise<number> {
   const begun = Date.now();
@@ -61,10 +62,54 @@ async function until(what: string, good: (now: Service) => boolean, ms: number):
   }
 }
 const at = { ServiceNamespace: "ecs", ResourceId: "service/default/web", ScalableDimension: "ecs:service:DesiredCount" } as const;
-const activities = async () =>
-  (await scaling.send(new DescribeScalingActivitiesCommand({ ...at, IncludeNotScaledActivities: true }))).ScalingActivities!.map(
-    ({ Description, Cause, StatusCode }) => `${Description} ${StatusCode}: ${Cause}`,
+const activities = async (name = "web") => {
+  const asked = { ...at, ResourceId: `service/default/${name}`, IncludeNotScaledActivities: true };
+  return (await scaling.send(new DescribeScalingActivitiesCommand(asked))).ScalingActivities!.map(({ Description, Cause, StatusCode }) =>
+    `${Description} ${StatusCode}: ${Cause}`.replace(/-[0-9a-f-]{36} /, " "),
   );
+};
+
+/** A service of its own beside the other, so that both wait at once: some hundred requests within a moment, for one task that is to have twenty a minute. */
+async function startCounted(balanced: Balanced): Promise<{ ask(): Promise<void>; scaledOut(): Promise<void> }> {
+  const targetGroupArn = await balanced.targetGroup("counted");
+  await balanced.listener(81, targetGroupArn);
+  await t.ecs.send(
+    new CreateServiceCommand({
+      serviceName: "counted",
+      taskDefinition: await t.define([{ ...httpd("counted"), portMappings: [{ containerPort: 8080 }] }], fargateSize),
+      desiredCount: 1,
+      launchType: "FARGATE",
+      loadBalancers: [{ targetGroupArn, containerName: "main", containerPort: 8080 }],
+      networkConfiguration: network(balanced),
+    }),
+  );
+  const ResourceId = "service/default/counted";
+  const ResourceLabel = `${balanced.loadBalancerArn.split(":loadbalancer/")[1]}/${targetGroupArn.split(":").at(-1)}`;
+  await scaling.send(new RegisterScalableTargetCommand({ ...at, ResourceId, MinCapacity: 1, MaxCapacity: 2 }));
+  await scaling.send(
+    new PutScalingPolicyCommand({
+      ...{ ...at, ResourceId, PolicyName: "requests", PolicyType: "TargetTrackingScaling" },
+      TargetTrackingScalingPolicyConfiguration: {
+        TargetValue: 20,
+        PredefinedMetricSpecification: { PredefinedMetricType: "ALBRequestCountPerTarget", ResourceLabel },
+      },
+    }),
+  );
+  return {
+    async ask() {
+      for (let sent = 0; sent < 200; sent++) assert.equal((await fetch(`http://${balanced.host}:81/`)).status, 200);
+    },
+    async scaledOut() {
+      const alarm = "monitor alarm TargetTracking-service/default/counted-AlarmHigh in state ALARM triggered policy requests";
+      const wanted = `Setting desired count to 2. Successful: ${alarm}`;
+      let told: string[] = [];
+      // Requests are published when their minute ends.
+      for (const end = Date.now() + 90_000; Date.now() < end; await sleep(250))
+        if ((told = await activities("counted")).includes(wanted)) return;
+      assert.fail(`requests did not scale it out: ${told.join("\n")}`);
+    },
+  };
+}
 
 test("CPU rises, and it scales out; the load stops, and it scales in", { timeout: 240_000 }, async (context) => {
   const balanced = await openBalanced(gantry);
@@ -77,7 +122,7 @@ test("CPU rises, and it scales out; the load stops, and it scales in", { timeout
       desiredCount: 1,
       launchType: "FARGATE",
       loadBalancers: [{ targetGroupArn, containerName: "main", containerPort: 8080 }],
-      networkConfiguration: { awsvpcConfiguration: { subnets: balanced.subnets, securityGroups: [balanced.group] } },
+      networkConfiguration: network(balanced),
       monitoring: { metricConfigurations: [{ metricNames: ["CPUUtilization"], resolutionSeconds: 20 }] },
     }),
   );
@@ -96,7 +141,9 @@ test("CPU rises, and it scales out; the load stops, and it scales in", { timeout
       },
     }),
   );
-  await waitUntilServicesStable({ client: t.ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 }, { services: ["web"] });
+  const counted = await startCounted(balanced);
+  await waitUntilServicesStable({ client: t.ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 }, { services: ["web", "counted"] });
+  await counted.ask();
 
   const over = new AbortController();
   const url = `http://${balanced.host}/cgi-bin/work`;
@@ -113,11 +160,14 @@ test("CPU rises, and it scales out; the load stops, and it scales in", { timeout
 
   const inwards = await until("one task is wanted", ({ desiredCount }) => desiredCount === 1, 90_000);
   context.diagnostic(`out after ${out} ms, in after ${inwards} ms`);
-  const told = (await activities()).toReversed().map((text) => text.replace(/-[0-9a-f-]{36} /, " "));
+  const told = (await activities()).toReversed();
   const alarm = (which: string) => `monitor alarm TargetTracking-service/default/web-Alarm${which} in state ALARM triggered policy cpu`;
   assert.ok(told.includes(`Setting desired count to 2. Successful: ${alarm("High")}`), told.join("\n"));
   assert.ok(
     told.some((text) => text.startsWith("Setting desired count to 1. ") && text.endsWith(alarm("Low"))),
     told.join("\n"),
   );
+  const since = Date.now();
+  await counted.scaledOut();
+  context.diagnostic(`waited ${Date.now() - since} ms more for the requests' own`);
 });

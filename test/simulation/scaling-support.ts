@@ -9,7 +9,7 @@ import { Accumulator } from "#model/metrics/bundle.ts";
 import { silentLogger } from "#platform/log.ts";
 import { ActionDispatcher } from "#reconcilers/alarms/actions.ts";
 import { AlarmEvaluator } from "#reconcilers/alarms/evaluator.ts";
-import { createApplicationAutoScaling } from "#services/application-autoscaling/index.ts";
+import { type Counting, createApplicationAutoScaling } from "#services/application-autoscaling/index.ts";
 import { createWriter } from "#store/unit.ts";
 import { scope } from "./records.ts";
 import type { World } from "./world.ts";
@@ -60,7 +60,7 @@ export class Load {
 /** Alarms and scaling beside the simulated ECS: CloudWatch's reconcilers upon the points that the test puts. */
 export const scalingBeside =
   (metrics: () => MetricStore, pace: Partial<ServerDeps["config"]> = {}) =>
-  (given: ServerDeps): readonly ServerPart[] => {
+  (given: ServerDeps, ecs: Counting): readonly ServerPart[] => {
     const deps = { ...given, config: { ...given.config, ...pace } };
     const writer = createWriter(deps.store);
     const actions = new ActionDispatcher({ ...deps, writer });
@@ -75,7 +75,7 @@ export const scalingBeside =
           await actions.stop();
         },
       },
-      createApplicationAutoScaling(deps, { actions, metrics }),
+      createApplicationAutoScaling(deps, { actions, metrics }, ecs),
     ];
   };
 

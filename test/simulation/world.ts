@@ -54,7 +54,7 @@ export interface WorldOptions {
   /** Services that get a load balancer: by their names. */
   readonly balanced?: readonly string[];
   /** Parts of the server beside ECS; their operations are called `<service>:<operation>`. */
-  readonly beside?: (deps: ServerDeps) => readonly ServerPart[];
+  readonly beside?: (deps: ServerDeps, ecs: Part) => readonly ServerPart[];
   /** Each server that has started. */
   readonly started?: (part: Part) => void;
   /** Each write, before it is in the picture. Throws where it must not be. */
@@ -178,7 +178,7 @@ export class World {
       log: silentLogger,
     };
     const part = createEcs({ ...deps, callHook: this.#callHook });
-    const beside = this.#options.beside?.(deps) ?? [];
+    const beside = this.#options.beside?.(deps, part) ?? [];
     const handlers: Record<string, Handler> = {};
     for (const registration of part.registrations ?? []) Object.assign(handlers, registration.handlers);
     for (const { service, handlers: of } of beside.flatMap(({ registrations }) => registrations ?? []))

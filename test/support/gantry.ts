@@ -1,6 +1,6 @@
 /** A whole Gantry for a test, started by the same commands a user types, with a home and a port of its own. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +21,12 @@ export interface RunningGantry {
   status(): Promise<GantryStatus>;
   /** `down --all`, and the state removed. */
   stop(): Promise<void>;
+}
+
+/** The root user's keys, of a Gantry that checks signatures. */
+export async function rootKeys({ home }: Pick<RunningGantry, "home">): Promise<{ accessKeyId: string; secretAccessKey: string }> {
+  const identity = JSON.parse(await readFile(join(home, "identity.json"), "utf8")) as Record<string, string>;
+  return { accessKeyId: identity.rootAccessKeyId!, secretAccessKey: identity.rootSecretAccessKey! };
 }
 
 export interface GantryStatus {

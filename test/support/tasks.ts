@@ -64,11 +64,11 @@ export const fargateSize = {
   requiresCompatibilities: ["FARGATE" as const],
   executionRoleArn: "arn:aws:iam::000000000000:role/execution",
 };
-/** What every client of a Gantry in --open mode is made with. */
-export const openClient = (gantry: RunningGantry) => ({
+/** What every client of a Gantry is made with: in --open mode any keys do. */
+export const openClient = (gantry: RunningGantry, credentials = { accessKeyId: "test", secretAccessKey: "test" }) => ({
   endpoint: gantry.endpoint,
   region: "us-east-1",
-  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  credentials,
   maxAttempts: 1,
 });
 
@@ -86,12 +86,16 @@ export async function makeRoot(directory: string): Promise<string> {
   return tar;
 }
 
-export async function openTasks(gantry: RunningGantry, directory: string): Promise<Tasks> {
-  const options = openClient(gantry);
+export async function openTasks(
+  gantry: RunningGantry,
+  directory: string,
+  credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string },
+): Promise<Tasks> {
+  const options = openClient(gantry, credentials);
   const ecs = new ECSClient(options);
   const logs = new CloudWatchLogsClient(options);
   const image = `localhost:${gantry.port}/box:1`;
-  await pushRoot(await makeRoot(directory), image, gantry);
+  await pushRoot(await makeRoot(directory), image, credentials ? { ...gantry, credentials } : gantry);
   await logs.send(new CreateLogGroupCommand({ logGroupName: logGroup }));
 
   const define: Tasks["define"] = async (containers, fields = {}) => {

@@ -8,7 +8,7 @@ import type {
 import type { ExecSessionMessage } from "#agent-protocol/exec/contents.ts";
 import type { LoadBalancerStateMessage } from "#agent-protocol/load-balancers.ts";
 import type { ServiceConnectStateMessage } from "#agent-protocol/service-connect.ts";
-import type { InstanceStateMessage, LocalInstance } from "#agent-protocol/instances.ts";
+import type { InstanceCredentialsMessage, InstanceIdentity, InstanceStateMessage, LocalInstance } from "#agent-protocol/instances.ts";
 import type { VpcState, VpcStateMessage } from "#agent-protocol/vpc.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Engine } from "../task/engine.ts";
@@ -30,6 +30,8 @@ export function createAcsHandler(deps: {
   exec(message: ExecSessionMessage): void;
   /** All local instances of this machine, as they are to be. */
   instances(instances: readonly LocalInstance[]): void;
+  /** Who they are. */
+  instanceCredentials(identities: readonly InstanceIdentity[]): void;
   cluster(): string;
   instance(): string;
 }): AcsHandler {
@@ -122,6 +124,13 @@ export function createAcsHandler(deps: {
           const { messageId, sessionId, taskArn } = message as ExecSessionMessage;
           if (!messageId || !taskArn || !/^[A-Za-z0-9-]{1,96}$/.test(sessionId)) return;
           deps.exec(message as ExecSessionMessage);
+          return;
+        }
+        case "InstanceCredentialsMessage": {
+          const { messageId, instances } = message as InstanceCredentialsMessage;
+          if (!messageId || !Array.isArray(instances)) return;
+          deps.instanceCredentials(instances);
+          ack(socket, messageId);
           return;
         }
         case "InstanceStateMessage": {

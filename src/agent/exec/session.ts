@@ -25,6 +25,7 @@ const windowBytes = 256 * 1024;
 const pieceBytes = 8 * 1024;
 /** What was typed and not taken by the process. */
 const mostInput = 1024 * 1024;
+const enoughInput = 128 * 1024;
 /** The plugin tells its terminal's size as soon as the handshake is over. */
 const sizeWaitMs = 500;
 /** How long the last words wait for a client that is connected and one that is not. */
@@ -69,6 +70,7 @@ export class ExecSession {
   #process: ContainerProcess | undefined;
   #transcript: Transcript | undefined;
   /** What came before the process was there. */
+  readonly #owed: ChannelMessage[] = [];
   #held: ChannelMessage[] = [];
   #heldBytes = 0;
   #size: TerminalSize | undefined;
@@ -115,7 +117,7 @@ export class ExecSession {
       }
       case messageTypes.input: {
         const { acknowledge, messages } = this.#in.accept(message, this.#hasRoom());
-        if (acknowledge) this.#link.send(acknowledgement(message, this.#stamp()));
+        if (acknowledge) this.#acknowledge(message);
         for (const each of messages) this.#take(each);
         // It waits for no input that the process may never take.
         if (!acknowledge && isTermination(message)) this.#finish("").catch(() => undefined);
@@ -123,6 +125,18 @@ export class ExecSession {
       }
       default:
     }
+  }
+
+  /** While the process has much to take, the client hears of it later, and waits. Refused, every single message would have to be sent again in its time. */
+  #acknowledge(message: ChannelMessage): void {
+    this.#owed.push(message);
+    this.#acknowledgeOwed();
+  }
+
+  #acknowledgeOwed(): void {
+    const stdin = this.#process?.stdin;
+    if (stdin ? stdin.writable && stdin.writableLength > enoughInput : this.#heldBytes > enoughInput) return;
+    for (const message of this.#owed.splice(0)) this.#link.send(acknowledgement(message, this.#stamp()));
   }
 
   /** The client or the server is away. */
@@ -266,6 +280,7 @@ export class ExecSession {
     this.#process = process;
     for (const stream of [process.stdout, process.stderr]) stream?.on("readable", () => this.pump());
     process.stdin.on("error", () => {});
+    process.stdin.on("close", () => this.#acknowledgeOwed());
     const held = this.#held;
     this.#held = [];
     for (const message of held) this.#toProcess(process, message);
@@ -281,7 +296,7 @@ export class ExecSession {
     const { payloadType, payload } = message;
     if (payloadType === payloadTypes.output) {
       try {
-        process.stdin.write(this.#cipher ? this.#cipher.decrypt(payload) : Buffer.from(payload));
+        process.stdin.write(this.#cipher ? this.#cipher.decrypt(payload) : Buffer.from(payload), () => this.#acknowledgeOwed());
       } catch (error) {
         this.#fail(error);
       }

@@ -129,7 +129,7 @@ function bucketSink({ logging, sessionId, buckets }: TranscriptOptions, bucket: 
   return async (lines: readonly string[]) => appendFileSync(file, lines.map((line) => `${line}\n`).join(""), { mode: 0o640 });
 }
 
-/** Takes pieces of a terminal's output, gives whole lines to the sink in order, at most once a second. */
+/** Takes pieces of a terminal's output, gives whole lines to the sink in order, once a second, or at once when many wait. */
 class Lines implements Transcript {
   readonly #options: TranscriptOptions;
   readonly #sink: (lines: readonly string[]) => Promise<void>;
@@ -186,13 +186,18 @@ class Lines implements Transcript {
   }
 
   #later(): void {
-    if (this.#cancel || this.#writing || this.#over || this.#lines.length === 0) return;
-    this.#cancel = this.#options.clock.after(flushMs, () => {
-      this.#cancel = undefined;
-      this.#writing = this.#flush().finally(() => {
-        this.#writing = undefined;
-        this.#later();
-      });
+    if (this.#writing || this.#over || this.#lines.length === 0) return;
+    // Waiting for its second, it would let a megabyte a second through.
+    if (this.#waiting > mostWaiting / 2 && this.#failingSince === undefined) this.#write();
+    else this.#cancel ??= this.#options.clock.after(flushMs, () => this.#write());
+  }
+
+  #write(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#writing = this.#flush().finally(() => {
+      this.#writing = undefined;
+      this.#later();
     });
   }
 

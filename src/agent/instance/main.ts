@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { arch } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { InstanceIdentity } from "#agent-protocol/instances.ts";
 import { systemClock } from "#platform/clock.ts";
 import { createLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
@@ -9,10 +10,12 @@ import { startAgent } from "../agent.ts";
 import { readAgentConfig } from "../config.ts";
 import { placesOfContainerd } from "../containerd/daemon.ts";
 import { makeSpread } from "../containerd/spread.ts";
-import { apiSocket, instanceHome, sharedDirectory, type InstanceFile } from "../instances/files.ts";
+import { watchCredentials } from "../credentials.ts";
+import { apiSocket, identityFiles, instanceHome, sharedDirectory, type InstanceFile } from "../instances/files.ts";
 import { startRelay } from "../instances/relay.ts";
 import { openMachine } from "../machine.ts";
-import { identityDocument, startMetadata } from "./metadata.ts";
+import { identityDocument } from "../metadata/imds-tree.ts";
+import { factsOf, startMetadata } from "./metadata.ts";
 import { ecsConfigOf, registeredMemory } from "./ecs-config.ts";
 import { runUserData } from "./user-data.ts";
 
@@ -22,11 +25,31 @@ import { runUserData } from "./user-data.ts";
  */
 const log = createLogger("agent");
 
+/** Undefined: the instance has none now. */
+function profile(): InstanceIdentity["profile"] {
+  let text: string;
+  try {
+    text = readFileSync(join(sharedDirectory, identityFiles.profile), "utf8");
+  } catch {
+    return undefined;
+  }
+  return JSON.parse(text) as InstanceIdentity["profile"];
+}
+
 async function main(): Promise<void> {
-  const { instance, apiPort, credentials } = JSON.parse(readFileSync(join(sharedDirectory, "instance.json"), "utf8")) as InstanceFile;
+  const file = () => JSON.parse(readFileSync(join(sharedDirectory, "instance.json"), "utf8")) as InstanceFile;
+  const { instance, apiPort } = file();
   const architecture = arch() === "arm64" ? "arm64" : "x86_64";
   await startRelay({ host: "127.0.0.1", port: apiPort }, { path: apiSocket });
-  await startMetadata(instance, credentials, architecture);
+  const known = join(sharedDirectory, identityFiles.agent);
+  await startMetadata({
+    instance: () => file().instance,
+    profile,
+    architecture,
+    now: () => systemClock.now(),
+  });
+  // A host whose own agent began anew has it when the server has told it again. User data finds its role from the first.
+  while (!existsSync(known)) await delay(20);
   const endpoint = `http://127.0.0.1:${apiPort}`;
   await runUserData(instance.userData, {
     PATH: process.env.PATH,
@@ -37,23 +60,23 @@ async function main(): Promise<void> {
   });
   const own = ecsConfigOf(existsSync("/etc/ecs/ecs.config") ? readFileSync("/etc/ecs/ecs.config", "utf8") : "");
   const attributes = JSON.parse(own.ECS_INSTANCE_ATTRIBUTES || "{}") as Record<string, string>;
-  const config = readAgentConfig({
+  const given = readAgentConfig({
     ...own,
     GANTRY_HOME: instanceHome,
     GANTRY_CONTAINERD_SOCKET: placesOfContainerd(instanceHome).socket,
     ECS_BACKEND_HOST: endpoint,
     AWS_DEFAULT_REGION: instance.region,
-    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-    AWS_SESSION_TOKEN: credentials.sessionToken,
+    AWS_ACCESS_KEY_ID: undefined,
+    AWS_SHARED_CREDENTIALS_FILE: known,
     GANTRY_AVAILABILITY_ZONE: instance.availabilityZone,
     GANTRY_FARGATE: "false",
     GANTRY_INSTANCE_CPU: String(Math.round(instance.vcpus * 1024)),
     GANTRY_INSTANCE_MEMORY_MIB: String(registeredMemory(instance.memoryMiB)),
-    GANTRY_INSTANCE_IDENTITY: identityDocument(instance, architecture),
+    GANTRY_INSTANCE_IDENTITY: identityDocument(factsOf(instance, undefined, architecture)),
     // Neither load balancers nor instances within instances.
     ECS_INSTANCE_ATTRIBUTES: JSON.stringify({ ...attributes, "gantry.load-balancers": "false", "gantry.instances": "false" }),
   });
+  const config = { ...given, credentials: watchCredentials(known, systemClock, log) };
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   await makeSpread([join(config.dataDir, "tasks")]);
   const deps = { clock: systemClock, random: systemRandom, log };

@@ -1,7 +1,6 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { LocalInstance } from "#agent-protocol/instances.ts";
-import type { AwsCredentials } from "../config.ts";
+import type { InstanceIdentity, LocalInstance } from "#agent-protocol/instances.ts";
 import { containerdConfig } from "../containerd/daemon.ts";
 
 /** What an instance finds of itself at /run/gantry: `shared` in its directory. */
@@ -9,8 +8,15 @@ export interface InstanceFile {
   readonly instance: LocalInstance;
   /** Port on the instance's own loopback at which Gantry's API is: as on the machine, so that `localhost:4566/name` is the same image. */
   readonly apiPort: number;
-  readonly credentials: AwsCredentials;
 }
+
+/** Who the instance is, beside its InstanceFile: there from its boot, or as soon as this machine has been told. */
+export const identityFiles = {
+  /** What its agent signs with, in the form of AWS's shared credentials file. */
+  agent: "agent-credentials",
+  /** `InstanceProfile`, JSON; absent: it has none. */
+  profile: "profile.json",
+};
 
 /** Where Gantry is in an instance, as on a machine of its own. */
 export const instanceHome = "/var/lib/gantry";
@@ -20,7 +26,7 @@ export const apiSocket = "/run/gantry-api/api.sock";
 /** Everything that the boot script reads. The instance's directory is the root user's alone. */
 export function writeInstanceFiles(
   directory: string,
-  { instance, apiPort, credentials }: InstanceFile,
+  { instance, apiPort }: InstanceFile,
   host: {
     readonly home: string;
     /** Directory of the API's socket. */
@@ -39,7 +45,7 @@ export function writeInstanceFiles(
     mkdirSync(each, { recursive: true, mode: 0o755 });
   const write = (name: string, text: string, mode = 0o644) => writeFileSync(join(shared, name), text, { mode });
   const hostname = instance.privateDnsName.split(".")[0]!;
-  write("instance.json", JSON.stringify({ instance, apiPort, credentials } satisfies InstanceFile), 0o600);
+  write("instance.json", JSON.stringify({ instance, apiPort } satisfies InstanceFile), 0o600);
   write("containerd.toml", containerdConfig(instanceHome).text);
   write(
     "boot.env",
@@ -80,6 +86,32 @@ export function writeInstanceFiles(
   for (const [name, text] of Object.entries(accounts())) write(`etc/${name}`, text, name === "shadow" ? 0o600 : 0o644);
   write("home/.ssh/authorized_keys", instance.publicKey ? `${instance.publicKey.material.trim()}\n` : "", 0o600);
   write("home/.profile", "[ -f /etc/profile.d/gantry.sh ] && . /etc/profile.d/gantry.sh\n");
+}
+
+/** What has changed of an instance that runs: the next question to its metadata service sees it. */
+export function updateInstanceFile(directory: string, file: InstanceFile): void {
+  replace(directory, "instance.json", JSON.stringify(file));
+}
+
+/** An instance of which nothing is known keeps what it has: that ends by itself. */
+export function writeIdentity(directory: string, { agent, profile }: InstanceIdentity): void {
+  if (profile) replace(directory, identityFiles.profile, JSON.stringify(profile));
+  else rmSync(join(directory, "shared", identityFiles.profile), { force: true });
+  const { accessKeyId, secretAccessKey, sessionToken } = agent;
+  replace(
+    directory,
+    identityFiles.agent,
+    `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\naws_session_token = ${sessionToken}\n`,
+  );
+}
+
+/** The instance's root can write there too: what it may have put in the way is never followed. */
+function replace(directory: string, name: string, text: string): void {
+  const path = join(directory, "shared", name);
+  const draft = `${path}.new`;
+  rmSync(draft, { recursive: true, force: true });
+  writeFileSync(draft, text, { mode: 0o600, flag: "wx" });
+  renameSync(draft, path);
 }
 
 /** The host's system accounts, without its users and without anybody's password. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { access, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { InstanceReport, InstanceReportMessage, LocalInstance } from "#agent-protocol/instances.ts";
+import type { InstanceIdentity, InstanceReport, InstanceReportMessage, LocalInstance } from "#agent-protocol/instances.ts";
 import type { Clock } from "#platform/clock.ts";
 import { sleep } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
@@ -10,7 +10,7 @@ import type { AgentConfig } from "../config.ts";
 import { socketDirectory } from "../containerd/daemon.ts";
 import type { Network } from "../network/network.ts";
 import type { Attachment } from "../task/state.ts";
-import { writeInstanceFiles } from "./files.ts";
+import { updateInstanceFile, writeIdentity, writeInstanceFiles } from "./files.ts";
 import {
   endMachine,
   instanceMain,
@@ -39,6 +39,8 @@ export interface Instances {
   adopt(): void;
   start(): Promise<void>;
   update(instances: readonly LocalInstance[]): void;
+  /** Who the instances are, whole; before they are to be. Kept in memory and in the instances themselves. */
+  identify(identities: readonly InstanceIdentity[]): void;
   connected(send: (message: InstanceReportMessage) => void): void;
   disconnected(): void;
   /** Instances run on. */
@@ -82,6 +84,7 @@ export function createInstances(options: {
   const api = join(socketDirectory(config.home), "instances");
   const all = new Map<string, Own>();
   const over = new AbortController();
+  let identities: ReadonlyMap<string, InstanceIdentity> = new Map();
   let relay: Promise<Relay> | undefined;
   let send: ((message: InstanceReportMessage) => void) | undefined;
   let told = "";
@@ -89,6 +92,15 @@ export function createInstances(options: {
 
   const directoryOf = (id: string) => join(root, id);
   const cgroupOf = (id: string) => `/gantry-${config.instance}/instances/${id}`;
+
+  const apiPort = Number(new URL(config.endpoint).port) || 80;
+  const attempt = (id: string, work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      log.warn({ err: error, instance: id }, "what the instance is to know of itself could not be written");
+    }
+  };
 
   const write = (own: Own, kept: Kept): Kept => {
     own.kept = kept;
@@ -159,6 +171,21 @@ export function createInstances(options: {
     console: await readConsole(directoryOf(id)),
   });
 
+  /** Into the files of an instance that has some. */
+  function identifyOne(id: string): void {
+    const identity = identities.get(id);
+    const directory = directoryOf(id);
+    if (identity && existsSync(join(directory, "shared", "instance.json"))) writeIdentity(directory, identity);
+  }
+
+  /** What it is called, may be asked and by whom can change while it runs. */
+  function refresh(own: Own, wanted: LocalInstance): void {
+    const { kept } = own;
+    if (!kept?.machine || JSON.stringify(kept.instance) === JSON.stringify(wanted)) return;
+    updateInstanceFile(directoryOf(wanted.instanceId), { instance: wanted, apiPort });
+    write(own, { ...kept, instance: wanted });
+  }
+
   const allocate = ({ instanceId, networkInterface }: LocalInstance): Attachment => network.allocateOwn(instanceId, networkInterface);
 
   async function boot(id: string, own: Own, wanted: LocalInstance, signal: AbortSignal): Promise<void> {
@@ -170,10 +197,9 @@ export function createInstances(options: {
     await openRelay();
     await network.attach(attachment, signal);
     await endMachine(directory, cgroupOf(id));
-    const port = Number(new URL(config.endpoint).port) || 80;
     writeInstanceFiles(
       directory,
-      { instance: wanted, apiPort: port, credentials: config.credentials },
+      { instance: wanted, apiPort },
       {
         home: config.home,
         api,
@@ -184,12 +210,14 @@ export function createInstances(options: {
       },
     );
     signal.throwIfAborted();
+    identifyOne(id);
     const machine = await startMachine(directory, attachment.namespace!, {
       cgroup: cgroupOf(id),
       vcpus: wanted.vcpus,
       memoryMiB: wanted.memoryMiB,
     });
     write(own, { ...kept, machine });
+    if (own.wanted?.boot === wanted.boot) attempt(id, () => refresh(own, own.wanted!));
     say(own, { instanceId: id, state: "running", boot: wanted.boot, ready: false });
     log.info({ instance: id, type: wanted.instanceType, ms: clock.now() - since }, "the instance is started");
   }
@@ -287,11 +315,18 @@ export function createInstances(options: {
         const wanted = named.get(id);
         const same = wanted && own.wanted && own.wanted.desired === wanted.desired && own.wanted.boot === wanted.boot;
         own.wanted = wanted;
-        if (same && own.kept?.boot === wanted.boot) continue;
+        if (same && own.kept?.boot === wanted.boot) {
+          if (wanted.desired === "running") attempt(wanted.instanceId, () => refresh(own, wanted));
+          continue;
+        }
         own.interrupt.abort();
         own.interrupt = new AbortController();
         wake(id, own);
       }
+    },
+    identify(given) {
+      identities = new Map(given.map((each) => [each.instanceId, each]));
+      for (const id of identities.keys()) attempt(id, () => identifyOne(id));
     },
     connected(sender) {
       send = sender;

@@ -15,8 +15,10 @@ export interface ImdsOptions {
   credentials(): Promise<InstanceCredentials | undefined>;
   /** `optional`: version 1 answers too. */
   readonly tokens: "required" | "optional";
-  /** How many hops a token's answer may go: 1 is the machine itself, 2 a container behind a bridge. */
+  /** How many hops a token's answer may go: 1 is the machine itself, 2 a container behind a bridge. What needs no token goes any way, as with EC2. */
   readonly hopLimit: number;
+  /** Default true. Else all is forbidden. This and the two above may be getters: each request asks anew. */
+  readonly enabled?: boolean;
   /** At least 32 bytes that nobody else has. */
   readonly key: Uint8Array;
   /** Milliseconds. */
@@ -24,7 +26,7 @@ export interface ImdsOptions {
 }
 
 export interface Imds {
-  /** `hops`: how far away the caller is. One that is too far gets no answer, as if the packet had died on its way. */
+  /** `hops`: how far away the caller is. One that is too far for a token gets no answer, as if the packet had died on its way. */
   handle(request: IncomingMessage, response: ServerResponse, hops: number): void;
 }
 
@@ -42,8 +44,12 @@ export function createImds(options: ImdsOptions): Imds {
     return expected.length === given.length && timingSafeEqual(expected, given) && Number(until) > now();
   };
 
-  const token = (request: IncomingMessage, response: ServerResponse): void => {
+  const token = (request: IncomingMessage, response: ServerResponse, hops: number): void => {
     if (request.method !== "PUT") return answer(response, 405);
+    if (hops > options.hopLimit) {
+      request.socket.destroy();
+      return;
+    }
     // Proxies that pass on what others ask say so.
     if (request.headers["x-forwarded-for"] !== undefined) return answer(response, 403);
     const ttl = String(request.headers[ttlHeader] ?? "");
@@ -67,17 +73,23 @@ export function createImds(options: ImdsOptions): Imds {
   return {
     handle(request, response, hops) {
       request.resume();
-      const [, version, ...path] = (request.url ?? "").split("?")[0]!.split("/");
-      if (hops > options.hopLimit) {
-        request.socket.destroy();
-        return;
-      }
+      if (options.enabled === false) return answer(response, 403);
+      const [, version = "", ...path] = decoded((request.url ?? "").split("?")[0]!).split("/");
       if (version === "") return answer(response, 200, "latest");
-      if (version !== "latest") return answer(response, 404);
-      if (path.join("/") === "api/token") return token(request, response);
+      if (version !== "latest" && !/^\d{4}-\d\d-\d\d$/.test(version)) return answer(response, 404);
+      if (path.join("/") === "api/token") return token(request, response, hops);
       data(request, response, path).catch(() => answer(response, 500));
     },
   };
+}
+
+/** A path that cannot be read stays what it is, and is not found. */
+function decoded(path: string): string {
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
+  }
 }
 
 const titles: Readonly<Record<number, string>> = {
@@ -88,7 +100,12 @@ const titles: Readonly<Record<number, string>> = {
   405: "405 - Method Not Allowed",
 };
 
-function answer(response: ServerResponse, status: number, body?: string, headers: Readonly<Record<string, string>> = {}): void {
+function answer(
+  response: ServerResponse,
+  status: number,
+  body?: string | Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const text = body ?? titles[status] ?? "";
   response
     .writeHead(status, { "content-type": "text/plain", "content-length": Buffer.byteLength(text), server: "EC2ws", ...headers })

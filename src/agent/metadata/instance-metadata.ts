@@ -7,7 +7,7 @@ import { ownInterface } from "../control/registration.ts";
 import type { Journal } from "../journal.ts";
 import type { Engine } from "../task/engine.ts";
 import { createImds, createImdsServer } from "./imds.ts";
-import type { InstanceFacts } from "./imds-tree.ts";
+import type { InstanceFacts, ProfileFacts } from "./imds-tree.ts";
 import { createInstanceRole } from "./instance-role.ts";
 import type { HttpListeners } from "./listeners.ts";
 
@@ -31,6 +31,7 @@ export function createInstanceMetadata(
   const { config, engine, journal, clock, random, log } = deps;
   const startedAt = clock.now();
 
+  const roleArnIn = (account: string) => (role.startsWith("arn:") ? role : `arn:aws:iam::${account}:role/${role}`);
   const facts = (): InstanceFacts | undefined => {
     const [, , , region = "", account = ""] = deps.instance().split(":");
     if (account === "") return undefined;
@@ -46,16 +47,22 @@ export function createInstanceMetadata(
       mac,
       architecture: arch() === "arm64" ? "arm64" : "x86_64",
       startedAt,
-      roleArn: role.startsWith("arn:") ? role : `arn:aws:iam::${account}:role/${role}`,
+      profile: profileOf(roleArnIn(account)),
     };
   };
   let credentials: ReturnType<typeof createInstanceRole> | undefined;
   const imds = createImds({
     instance: facts,
     credentials: async () => {
-      const { roleArn, instanceId } = facts() ?? {};
-      if (roleArn === undefined) return undefined;
-      credentials ??= createInstanceRole({ ...config, roleArn, sessionName: () => instanceId || "instance", clock, log });
+      const { account, instanceId } = facts() ?? {};
+      if (account === undefined) return undefined;
+      credentials ??= createInstanceRole({
+        ...config,
+        roleArn: roleArnIn(account),
+        sessionName: () => instanceId || "instance",
+        clock,
+        log,
+      });
       return credentials();
     },
     tokens: config.metadataTokens,
@@ -70,4 +77,11 @@ export function createInstanceMetadata(
         state.containers.some(({ network }) => network?.mode === "bridge" && !network.released && network.address === source),
       );
   return createImdsServer(imds, (source) => (source.startsWith("127.") ? 1 : isBridged(source) ? 2 : undefined));
+}
+
+/** The machine has a role and no instance profile: it is shown as one of the role's name. */
+function profileOf(roleArn: string): ProfileFacts | undefined {
+  const [, account, role] = /^arn:[^:]+:iam::(\d+):role\/(?:.*\/)?([^/]+)$/.exec(roleArn) ?? [];
+  if (role === undefined) return undefined;
+  return { arn: `arn:aws:iam::${account}:instance-profile/${role}`, id: "AIPAGANTRYINSTANCEROLE", found: true, role };
 }

@@ -73,6 +73,8 @@ export interface NetworkOptions {
   metadataPort(): number;
   /** Of the instance metadata, where tasks in mode bridge may have it. */
   readonly instanceMetadataPort?: number | undefined;
+  /** This machine is a local EC2 instance, whose metadata service answers at EC2's own address. */
+  readonly isInstance?: boolean | undefined;
   /** The subnet that was chosen, kept over restarts. */
   readonly memory: { get(key: string): string | undefined; set(key: string, value: string | undefined): void };
   readonly random: Random;
@@ -311,6 +313,7 @@ export function createNetwork(options: NetworkOptions): Network {
         subnet: formatSubnet(poolOf().subnet),
         metadataPort: options.metadataPort(),
         instanceMetadataPort: options.instanceMetadataPort,
+        isInstance: options.isInstance,
         resolverPort,
         publicAddresses: vpcs.publicAddresses.current,
       };

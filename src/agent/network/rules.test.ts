@@ -12,3 +12,10 @@ test("the bridge is kept from the machine's instance metadata, or given the agen
   assert.match(tableText({ ...rules, instanceMetadataPort: 2 }, []), given);
   assert.doesNotMatch(tableText({ ...rules, instanceMetadataPort: 2 }, []), kept);
 });
+
+test("in an instance the metadata service answers the bridge itself, and no published port 80 comes before it", () => {
+  const text = tableText({ ...rules, isInstance: true }, []);
+  assert.doesNotMatch(text, /ip daddr 169\.254\.169\.254 tcp dport 80 (drop|redirect)/);
+  for (const chain of ["prerouting", "output"])
+    assert.match(text, new RegExp(`chain ${chain} \\{ type nat[^}]*ip daddr 169\\.254\\.169\\.254 accept[^}]*fib daddr type local dnat`));
+});

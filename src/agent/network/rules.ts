@@ -13,6 +13,8 @@ export interface RuleSet {
   readonly metadataPort: number;
   /** Of the instance metadata; absent: nobody on the bridge reaches that of the machine, whoever answers there. */
   readonly instanceMetadataPort?: number | undefined;
+  /** This machine answers at EC2's address itself, and judges who asks: no published port comes before it. */
+  readonly isInstance?: boolean | undefined;
   /** Of the VPCs' resolver; absent: none listens. */
   readonly resolverPort?: number;
   /** Public address to the interface's address in the subnet. */
@@ -24,7 +26,7 @@ export interface RuleSet {
  * without touching another's. Loopback clients reach a host port too: their address is masqueraded, and nobody on the bridge can send to 127.0.0.0/8.
  */
 export function tableText(
-  { table, bridge, subnet, metadataPort, instanceMetadataPort, resolverPort, publicAddresses = new Map() }: RuleSet,
+  { table, bridge, subnet, metadataPort, instanceMetadataPort, isInstance, resolverPort, publicAddresses = new Map() }: RuleSet,
   bindings: readonly Target[],
 ): string {
   const elements = (protocol: "tcp" | "udp") => {
@@ -34,6 +36,7 @@ export function tableText(
   const toPorts = ["tcp", "udp"]
     .map((protocol) => `fib daddr type local dnat ip to ${protocol} dport map @${protocol}_ports`)
     .join("\n    ");
+  const own = isInstance ? `    ip daddr ${instanceMetadata} accept\n` : "";
   return `add table ip ${table}
 delete table ip ${table}
 table ip ${table} {
@@ -43,15 +46,15 @@ table ip ${table} {
   map public_out { type ipv4_addr : ipv4_addr; ${publicElements("public_out", publicAddresses)} }
 ${balancerChains}  chain guard { type filter hook prerouting priority raw; policy accept;
     iifname "${bridge}" ip daddr 127.0.0.0/8 drop
-${instanceMetadataPort ? "" : `    iifname "${bridge}" ip daddr ${instanceMetadata} tcp dport 80 drop\n`}  }
+${instanceMetadataPort || isInstance ? "" : `    iifname "${bridge}" ip daddr ${instanceMetadata} tcp dport 80 drop\n`}  }
   chain prerouting { type nat hook prerouting priority dstnat; policy accept;
     iifname "${bridge}" ip daddr 169.254.170.2 tcp dport 80 redirect to :${metadataPort}
-${instanceMetadataPort ? `    iifname "${bridge}" ip daddr ${instanceMetadata} tcp dport 80 redirect to :${instanceMetadataPort}\n` : ""}${resolverPort ? `    iifname "${bridge}" ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 redirect to :${resolverPort}\n` : ""}    ip daddr @balancers accept
+${instanceMetadataPort ? `    iifname "${bridge}" ip daddr ${instanceMetadata} tcp dport 80 redirect to :${instanceMetadataPort}\n` : ""}${resolverPort ? `    iifname "${bridge}" ip daddr 169.254.169.253 meta l4proto { tcp, udp } th dport 53 redirect to :${resolverPort}\n` : ""}${own}    ip daddr @balancers accept
     dnat ip to ip daddr map @public_in
     ${toPorts}
   }
   chain output { type nat hook output priority -100; policy accept;
-    ip daddr @balancers accept
+${own}    ip daddr @balancers accept
     dnat ip to ip daddr map @public_in
     ${toPorts}
   }

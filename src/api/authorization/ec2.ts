@@ -1,4 +1,3 @@
-import { passRole } from "./pass-role.ts";
 import { each, type Input, none, type OperationRule, type Resources, type ServiceActions, textAt, valuesAt, type Where } from "./table.ts";
 
 /** What a new thing's tags take. */
@@ -40,7 +39,7 @@ export const ec2: ServiceActions = {
   operations: {
     ...each(
       none,
-      `DescribeAccountAttributes DescribeAddresses DescribeAddressesAttribute DescribeAvailabilityZones DescribeDhcpOptions
+      `DescribeAccountAttributes DescribeAddresses DescribeIamInstanceProfileAssociations DescribeAddressesAttribute DescribeAvailabilityZones DescribeDhcpOptions
       DescribeInternetGateways DescribeManagedPrefixLists DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaceAttribute
       DescribeNetworkInterfaces DescribePrefixLists DescribeRegions DescribeRouteTables DescribeSecurityGroupReferences
       DescribeSecurityGroupRules DescribeSecurityGroups DescribeStaleSecurityGroups DescribeSubnets DescribeTags DescribeVpcAttribute
@@ -49,7 +48,12 @@ export const ec2: ServiceActions = {
       DescribeKeyPairs DescribeLaunchTemplateVersions DescribeLaunchTemplates DescribeVolumes`,
     ),
     ...each("instance/{InstanceIds}", "TerminateInstances StopInstances StartInstances RebootInstances"),
-    ...each("instance/{InstanceId}", "DescribeInstanceAttribute ModifyInstanceAttribute ModifyInstanceMetadataOptions GetConsoleOutput"),
+    // The roles of profiles, and whose an association is: src/services/ec2/facts.ts.
+    ...each("instance/*", "DisassociateIamInstanceProfile ReplaceIamInstanceProfileAssociation"),
+    ...each(
+      "instance/{InstanceId}",
+      "AssociateIamInstanceProfile DescribeInstanceAttribute ModifyInstanceAttribute ModifyInstanceMetadataOptions GetConsoleOutput",
+    ),
     ...each(
       "launch-template/{LaunchTemplateId=*}",
       "CreateLaunchTemplateVersion ModifyLaunchTemplate DeleteLaunchTemplate DeleteLaunchTemplateVersions",
@@ -61,8 +65,6 @@ export const ec2: ServiceActions = {
     RunInstances: {
       on: "instance/* network-interface/* volume/* subnet/{SubnetId=*} security-group/{SecurityGroupIds=*} key-pair/{KeyName} launch-template/{LaunchTemplate.LaunchTemplateId}",
       keys: (input) => ({ "ec2:InstanceType": textAt(input, "InstanceType") }),
-      // Which role the profile holds only EC2 knows: whoever hands over a profile must be free to pass any.
-      also: (input, where) => (input["IamInstanceProfile"] === undefined ? [] : [passRole("*", where, "ec2.amazonaws.com")]),
       tagging: { action: "CreateTags", on: "instance/*" },
     },
     ...each(tagged, "CreateTags DeleteTags"),

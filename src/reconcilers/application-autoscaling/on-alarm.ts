@@ -21,6 +21,8 @@ export interface ScalerDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: () => MetricStore;
+  /** A service's tasks that run and are to, of whoever keeps count. Undefined: it does not know yet. */
+  readonly running: (scope: Scope, cluster: string, service: string) => number | undefined;
 }
 
 export const scalingQueue = ({ account, region }: Scope) => `application-autoscaling/${account}/${region}`;
@@ -40,7 +42,7 @@ export async function onAlarm(deps: ScalerDeps, notice: AlarmNotice): Promise<vo
     breach: notice.alarm.metric ? await breachOf(deps.metrics(), notice.alarm, now) : { threshold: 0, above: true, values: [] },
   };
   const others = await othersOf(deps, scope, resource, policy, now);
-  const running = await runningOf(store, scope, resource);
+  const running = await runningOf(deps, scope, resource);
   const cause = `monitor alarm ${notice.alarm.name} in state ${notice.state.value} triggered policy ${policy.name}`;
   const heardKey = heardBy(notice.alarm.name, policy.name);
   const outcome = await writer.run(scalingQueue(scope), async (unit) => {
@@ -92,8 +94,14 @@ async function othersOf({ store, metrics }: ScalerDeps, scope: Scope, resource: 
   return others;
 }
 
-/** Its tasks that run and are to. */
-export async function runningOf(store: Store, scope: Scope, { cluster, service }: Resource): Promise<number> {
+/** Its tasks that run and are to: reading all of the cluster's only while nobody has counted them yet. */
+export async function runningOf(
+  { store, running }: Pick<ScalerDeps, "store" | "running">,
+  scope: Scope,
+  { cluster, service }: Resource,
+): Promise<number> {
+  const counted = running(scope, cluster, service);
+  if (counted !== undefined) return counted;
   const { entries } = await store.list<TaskRecord>(ecsKeys.tasks(scope, cluster));
   const own = entries.filter(({ value: { group, desiredStatus } }) => group === `service:${service}` && desiredStatus === "RUNNING");
   const observed = await Promise.all(own.map(({ value }) => store.get<TaskObservation>(ecsKeys.taskObserved(scope, cluster, value.id))));

@@ -77,7 +77,7 @@ export function createScalingReconciler(deps: ScalerDeps): ScalingReconciler {
     const { scope, resource } = parseScalingKey(key)!;
     const open = (await store.get<ScalingStateRecord>(scalingKeys.state(scope, resource)))?.value.open;
     if (open === undefined) return undefined;
-    const running = await runningOf(store, scope, resource);
+    const running = await runningOf(deps, scope, resource);
     if (running !== service.desiredCount && (await store.get<ActivityRecord>(open))?.value.to === service.desiredCount) return settleMs;
     await writer.run(scalingQueue(scope), async (unit) => {
       const current = await unit.get<ServiceRecord>(ecsKeys.service(scope, resource.cluster, resource.service));

@@ -1,5 +1,5 @@
 import type { ChannelClosed, ExecLogging } from "#agent-protocol/exec/contents.ts";
-import { isStreamData, jsonMessage, messageTypes, decodeMessage, parseJson } from "#agent-protocol/exec/message.ts";
+import { isStreamData, jsonMessage, messageTypes, decodeMessage, parseJson, typeOf } from "#agent-protocol/exec/message.ts";
 import type { Scope } from "#model/ecs-keys.ts";
 import { execKeys, type ExecSessionRecord } from "#model/exec-records.ts";
 import type { Clock } from "#platform/clock.ts";
@@ -254,8 +254,9 @@ export function createExecHub(options: {
         (bytes) => {
           if (session.agent !== peer) return false;
           if (isStreamData(bytes)) session.activeAt = clock.now();
-          const message = decodeMessage(bytes);
-          if (message?.type !== messageTypes.complete) return true;
+          // What passes through is not looked into.
+          const message = typeOf(bytes) === messageTypes.complete ? decodeMessage(bytes) : undefined;
+          if (!message) return true;
           const { Output } = (parseJson(message.payload) ?? {}) as { Output?: unknown };
           background(end(id, typeof Output === "string" ? Output.slice(0, 4_096) : ""));
           return false;

@@ -7,6 +7,7 @@ import type { NetworkInterfaceRecord, SecurityGroupRecord, SubnetRecord, VpcReco
 import type { Unit } from "#store/unit.ts";
 import { releaseInterface, takeInterface, type InterfaceMaking } from "../vpc/interfaces.ts";
 import { newId } from "../vpc/ids.ts";
+import { findProfile, noSuchProfile } from "./profile.ts";
 
 /** What EC2 refuses to launch, by EC2's own codes; Auto Scaling shows them in its activities. Source: Amazon EC2 API Reference, "Error codes". */
 export class LaunchError extends Error {
@@ -49,6 +50,8 @@ export async function launchInstance(unit: Unit, scope: Scope, request: LaunchRe
     );
   if (spec.keyName !== undefined && !(await keyPairNamed(unit, scope, spec.keyName)))
     throw new LaunchError("InvalidKeyPair.NotFound", `The key pair '${spec.keyName}' does not exist`);
+  const profile = spec.instanceProfile && (await findProfile(unit, scope, spec.instanceProfile));
+  if (spec.instanceProfile && !profile) throw new LaunchError("InvalidParameterValue", noSuchProfile(spec.instanceProfile));
   const subnet = await subnetOf(unit, scope, spec);
   const { record, vpc } = await takeInterface(
     unit,
@@ -79,7 +82,7 @@ export async function launchInstance(unit: Unit, scope: Scope, request: LaunchRe
   const volumes = spec.volumes?.some(({ deviceName }) => deviceName === "/dev/xvda")
     ? spec.volumes
     : [{ deviceName: "/dev/xvda" }, ...(spec.volumes ?? [])];
-  const { instanceProfile: profile, metadata = {} } = spec;
+  const { metadata = {} } = spec;
   const instance: InstanceRecord = {
     id,
     reservationId: request.reservationId,
@@ -99,8 +102,8 @@ export async function launchInstance(unit: Unit, scope: Scope, request: LaunchRe
     ...(profile
       ? {
           instanceProfile: {
-            arn: profile.arn ?? `arn:aws:iam::${scope.account}:instance-profile/${profile.name}`,
-            id: `AIPA${random.hex(8).toUpperCase()}`,
+            arn: profile.arn,
+            id: profile.record.id,
             associationId: newId(random, "iip-assoc"),
           },
         }

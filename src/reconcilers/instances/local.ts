@@ -53,11 +53,11 @@ export function localInstanceOf(
     privateDnsName: name,
     ...(key ? { publicKey: { name: key.name, material: key.publicKey } } : {}),
     ...(record.userData === undefined ? {} : { userData: record.userData }),
-    ...(record.instanceProfile ? { instanceProfile: { arn: record.instanceProfile.arn, id: record.instanceProfile.id } } : {}),
     metadata: {
       enabled: record.metadata.httpEndpoint === "enabled",
       tokenRequired: record.metadata.httpTokens === "required",
       tags: record.metadata.instanceMetadataTags === "enabled",
+      hopLimit: record.metadata.hopLimit,
     },
     tags: record.metadata.instanceMetadataTags === "enabled" ? record.tags : [],
     launchedAt: record.launchedAt,

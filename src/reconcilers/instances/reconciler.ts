@@ -1,6 +1,7 @@
-import type { InstanceReport, InstanceReportMessage, LocalInstance } from "#agent-protocol/instances.ts";
+import type { InstanceIdentity, InstanceReport, InstanceReportMessage, LocalInstance } from "#agent-protocol/instances.ts";
 import { ecsKeys, parseEcsKey, type Scope } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
+import { iamKeys } from "#model/iam-keys.ts";
 import type { InstanceObservation, InstanceRecord, KeyPairRecord } from "#model/instance-records.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { NetworkInterfaceRecord, SubnetRecord, VpcRecord } from "#model/vpc-records.ts";
@@ -8,6 +9,7 @@ import { instanceTypes } from "#model/instance-types.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
+import type { Sealer } from "#platform/sealer.ts";
 import type { Entry, Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
 import { followChanges } from "../feed.ts";
@@ -15,6 +17,7 @@ import type { Link, Links } from "../links.ts";
 import { putInstance } from "../nodes.ts";
 import { clusterQueue } from "../task-writes.ts";
 import { changeVpc } from "../vpc/make-vpc.ts";
+import { createInstanceCredentials } from "./credentials.ts";
 import { runsInstances } from "./hosts.ts";
 import { finishTermination, terminate } from "./launch.ts";
 import { localInstanceOf } from "./local.ts";
@@ -50,6 +53,8 @@ export function createInstanceReconciler(options: {
   readonly random: Random;
   readonly log: Logger;
   readonly links: Links;
+  readonly sealer: Sealer;
+  readonly config: { readonly taskCredentialsSeconds: number };
   /** An instance's address has come or gone. */
   readonly changed?: () => void;
   /** Nothing runs any more on the machine of this container instance (its key). Called again with each look. */
@@ -62,7 +67,8 @@ export function createInstanceReconciler(options: {
   /** Connected machines that can run instances, with their memory. */
   const hosts = new Map<string, { readonly link: Link; readonly memoryMiB: number }>();
   const reports = new Map<string, ReadonlyMap<string, InstanceReport>>();
-  const told = new WeakMap<Link, string>();
+  const told = new WeakMap<Link, { identities: string; instances: string }>();
+  const credentials = createInstanceCredentials(options);
   let cancel: (() => void) | undefined;
   let cancelPass = () => {};
   let work: Promise<void> = Promise.resolve();
@@ -110,6 +116,7 @@ export function createInstanceReconciler(options: {
       } else if (record.node === undefined) await assign(scope, record);
       else await observe(scope, record);
     }
+    credentials.keep((id) => known.has(id));
     for (const host of hosts.keys()) await tell(host);
   }
 
@@ -233,16 +240,25 @@ export function createInstanceReconciler(options: {
     const { link } = hosts.get(host) ?? {};
     if (!link || links.get(host) !== link) return;
     const instances: LocalInstance[] = [];
+    const identities: InstanceIdentity[] = [];
     for (const { scope, record } of known.values()) {
       if (record.node !== host || record.terminatedAt !== undefined) continue;
       const local = await localOf(scope, record);
-      if (local) instances.push(local);
+      if (!local) continue;
+      instances.push(local);
+      identities.push(await credentials.of(scope, record));
     }
-    instances.sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
-    const text = JSON.stringify(instances);
-    if (told.get(link) === text || links.get(host) !== link) return;
-    link.send({ type: "InstanceStateMessage", message: { messageId: random.uuid(), instances } });
-    told.set(link, text);
+    const byId = (a: { readonly instanceId: string }, b: { readonly instanceId: string }) => (a.instanceId < b.instanceId ? -1 : 1);
+    instances.sort(byId);
+    identities.sort(byId);
+    if (links.get(host) !== link) return;
+    const before = told.get(link);
+    const now = { identities: JSON.stringify(identities), instances: JSON.stringify(instances) };
+    told.set(link, now);
+    // First who they are: an instance that boots has it.
+    if (before?.identities !== now.identities)
+      link.send({ type: "InstanceCredentialsMessage", message: { messageId: random.uuid(), instances: identities } });
+    if (before?.instances !== now.instances) link.send({ type: "InstanceStateMessage", message: { messageId: random.uuid(), instances } });
   }
 
   async function localOf(scope: Scope, record: InstanceRecord): Promise<LocalInstance | undefined> {
@@ -268,16 +284,29 @@ export function createInstanceReconciler(options: {
   }
 
   function periodically(): void {
-    cancelPass = clock.after(passMs, () => {
+    cancelPass = clock.after(Math.min(passMs, credentials.lookMs), () => {
       wake();
       periodically();
     });
   }
 
-  let following: Promise<void> = Promise.resolve();
+  let following: Promise<unknown> = Promise.resolve();
   return {
     start() {
-      following = followChanges({
+      // Profiles and their roles: any change of IAM's.
+      const iam = followChanges({
+        store,
+        clock,
+        log,
+        prefix: iamKeys.changes,
+        signal: abort.signal,
+        async behind() {
+          wake();
+          return (await store.list(iamKeys.changes)).revision;
+        },
+        changed: wake,
+      });
+      const ec2 = followChanges({
         store,
         clock,
         log,
@@ -288,6 +317,7 @@ export function createInstanceReconciler(options: {
           if (take(known, event.key, event.type === "put" ? event.entry.value : undefined)) wake();
         },
       });
+      following = Promise.all([iam, ec2]);
       periodically();
     },
     async stop() {

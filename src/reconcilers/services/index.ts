@@ -62,6 +62,8 @@ export class ServiceIndex {
   /** An agent that comes back within this time was never away: longer than it takes to start again. */
   readonly lostAfterMs: number;
   #revision = 0;
+  /** All that there is has been read. */
+  #whole = false;
   #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
 
   constructor(lostAfterMs: number) {
@@ -69,6 +71,7 @@ export class ServiceIndex {
   }
 
   clear(): void {
+    this.#whole = false;
     this.#clusters.clear();
     this.#owners.clear();
     this.fargate = newPool();
@@ -81,6 +84,7 @@ export class ServiceIndex {
   }
 
   reached(revision: number): void {
+    this.#whole = true;
     this.#revision = Math.max(this.#revision, revision);
     if (this.#waiting.length === 0) return;
     const due = this.#waiting.filter((each) => each.revision <= this.#revision);
@@ -94,6 +98,16 @@ export class ServiceIndex {
 
   service(scope: Scope, cluster: string, name: string): ServiceEntry | undefined {
     return this.cluster(scope, cluster)?.services.get(name);
+  }
+
+  /** A service's tasks that run and are to. Undefined: what there is has not all been read. */
+  running(scope: Scope, cluster: string, name: string): number | undefined {
+    if (!this.#whole) return undefined;
+    const found = this.cluster(scope, cluster);
+    let count = 0;
+    for (const { id, desiredStatus } of found?.services.get(name)?.tasks.values() ?? [])
+      if (desiredStatus === "RUNNING" && found!.observed.get(id)?.lastStatus === "RUNNING") count++;
+    return count;
   }
 
   *services(): Iterable<ServiceEntry> {

@@ -5,7 +5,7 @@ import type { ApplicationAutoscalingOperations } from "#api/generated/applicatio
 import type { Handlers } from "#api/handlers.ts";
 import { tagFacts } from "#api/tag-facts.ts";
 import type { MetricStore } from "#metrics/metric-store.ts";
-import { scalingKeys } from "#model/application-autoscaling/keys.ts";
+import { scalingKeys, type Scope } from "#model/application-autoscaling/keys.ts";
 import type { ActivityRecord } from "#model/application-autoscaling/records.ts";
 import type { AlarmActions } from "#reconcilers/alarms/actions.ts";
 import { createScalingReconciler } from "#reconcilers/application-autoscaling/reconciler.ts";
@@ -24,13 +24,18 @@ export interface Watched {
   metrics(): MetricStore;
 }
 
+/** What ECS's part lends: how many tasks of a service run and are to. Undefined: not known yet. */
+export interface Counting {
+  running(scope: Scope, cluster: string, service: string): number | undefined;
+}
+
 export interface ApplicationAutoScalingPart extends ServerPart {
   /** Tests: what was asked so far is done. */
   idle(): Promise<void>;
 }
 
 /** Application Auto Scaling of ECS services. Source: Application Auto Scaling API Reference. */
-export function createApplicationAutoScaling(given: ServerDeps, watched: Watched): ApplicationAutoScalingPart {
+export function createApplicationAutoScaling(given: ServerDeps, watched: Watched, counting: Counting): ApplicationAutoScalingPart {
   const { store, config } = given;
   const log = given.log.child({ part: "application-autoscaling" });
   const deps: ScalingDeps = {
@@ -39,7 +44,7 @@ export function createApplicationAutoScaling(given: ServerDeps, watched: Watched
     writer: createWriter(store),
     pace: { highPeriods: Math.max(1, Math.round(config.scaleOutSeconds / 60)), lowSeconds: config.scaleInSeconds },
   };
-  const reconciler = createScalingReconciler({ ...deps, metrics: () => watched.metrics() });
+  const reconciler = createScalingReconciler({ ...deps, metrics: () => watched.metrics(), running: (...of) => counting.running(...of) });
   watched.actions.onAlarm("arn:aws:autoscaling:", (notice) => reconciler.onAlarm(notice), { repeat: true });
   const handlers = {
     RegisterScalableTarget: changing(deps, registerTarget),

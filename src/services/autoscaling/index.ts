@@ -5,6 +5,7 @@ import type { Handlers } from "#api/handlers.ts";
 import { createGroupReconciler } from "#reconcilers/autoscaling/reconciler.ts";
 import { createWriter } from "#store/unit.ts";
 import { asking, type Change, changing, type Question } from "./context.ts";
+import { autoscalingFacts } from "./facts.ts";
 import * as groups from "./groups.ts";
 import * as hooks from "./hooks.ts";
 import * as instances from "./instances.ts";
@@ -41,6 +42,7 @@ export function createAutoScaling(serverDeps: ServerDeps): ServerPart & { idle()
     DescribeTags: ask(views.describeTags),
   } satisfies Handlers<AutoscalingOperations>;
   return {
+    resources: [autoscalingFacts(deps.store)],
     registrations: [{ service: "autoscaling", handlers: handlers as Readonly<Record<string, Handler>> }],
     idle: () => reconciler.idle(),
     async start() {

@@ -1,8 +1,6 @@
 import type { Handler, ServerPart } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
-import { tagFacts } from "#api/tag-facts.ts";
-import { vpcKeys } from "#model/vpc-keys.ts";
-import { kindOf, typeOf } from "./kinds.ts";
+import { ec2Facts } from "./facts.ts";
 import type { Ec2Operations } from "#api/generated/ec2.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { createWriter } from "#store/unit.ts";
@@ -12,6 +10,7 @@ import * as elastic from "./elastic-ips.ts";
 import * as endpoints from "./endpoints/endpoints.ts";
 import * as endpointServices from "./endpoints/services.ts";
 import * as instances from "./instances/describe.ts";
+import * as profiles from "./instances/profiles.ts";
 import * as lifecycle from "./instances/lifecycle.ts";
 import { runInstances } from "./instances/run.ts";
 import * as types from "./instances/types.ts";
@@ -129,6 +128,10 @@ export function createEc2(serverDeps: ServerDeps): ServerPart {
     ModifyInstanceAttribute: change(lifecycle.modifyInstanceAttribute),
     ModifyInstanceMetadataOptions: change(lifecycle.modifyInstanceMetadataOptions),
     DescribeInstanceCreditSpecifications: ask(lifecycle.describeInstanceCreditSpecifications),
+    AssociateIamInstanceProfile: change(profiles.associateIamInstanceProfile),
+    ReplaceIamInstanceProfileAssociation: change(profiles.replaceIamInstanceProfileAssociation),
+    DisassociateIamInstanceProfile: change(profiles.disassociateIamInstanceProfile),
+    DescribeIamInstanceProfileAssociations: ask(profiles.describeIamInstanceProfileAssociations),
     GetConsoleOutput: ask(instances.getConsoleOutput),
     DescribeVolumes: ask(instances.describeVolumes),
     DescribeInstanceTypes: ask(types.describeInstanceTypes),
@@ -152,11 +155,8 @@ export function createEc2(serverDeps: ServerDeps): ServerPart {
     DeleteTags: change(tags.deleteTags),
     DescribeTags: ask(tags.describeTags),
   } satisfies Handlers<Ec2Operations>;
-  /** By the id alone, which says its kind. */
-  const resources = tagFacts(deps.store, "ec2", ({ account, region, resource }) => {
-    const id = resource.slice(resource.indexOf("/") + 1);
-    const kind = kindOf(id);
-    return kind && typeOf(kind) === resource.slice(0, resource.indexOf("/")) ? vpcKeys.one({ account, region }, kind, id) : undefined;
-  });
-  return { resources: [resources], registrations: [{ service: "ec2", handlers: handlers as Readonly<Record<string, Handler>> }] };
+  return {
+    resources: [ec2Facts(deps.store)],
+    registrations: [{ service: "ec2", handlers: handlers as Readonly<Record<string, Handler>> }],
+  };
 }

@@ -3,6 +3,7 @@ import type { ServerDeps } from "#api/deps.ts";
 import type { EcsOperations } from "#api/generated/ecs.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import type { CallHook } from "#reconcilers/services/hooks.ts";
+import type { Scope } from "#model/ecs-keys.ts";
 import { createCapacityReconciler } from "#reconcilers/capacity/reconciler.ts";
 import { createMeter } from "#reconcilers/meter/meter.ts";
 import { createWriter } from "#store/unit.ts";
@@ -47,11 +48,17 @@ import { createEcsServices } from "./services/index.ts";
 import { createEcsTasks, type EcsTasks } from "./tasks/index.ts";
 import { ServiceIndex } from "#reconcilers/services/index.ts";
 
+export interface Ecs extends EcsTasks {
+  /** A service's tasks that run and are to. Undefined: not all has been read yet. */
+  running(scope: Scope, cluster: string, service: string): number | undefined;
+}
+
 /** Amazon ECS: clusters, definitions and instances here; tasks and the agents' doors in tasks/, services in services/. `callHook`: what lifecycle hooks call, instead of the configured URLs. */
-export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHook }): EcsTasks {
+export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHook }): Ecs {
   const deps: EcsDeps & { readonly callHook?: CallHook } = { ...serverDeps, writer: createWriter(serverDeps.store) };
   const tasks = createEcsTasks(serverDeps, deps.writer);
-  const services = createEcsServices(deps, new ServiceIndex(deps.config.lostSeconds * 1000));
+  const index = new ServiceIndex(deps.config.lostSeconds * 1000);
+  const services = createEcsServices(deps, index);
   const capacity = createCapacityReconciler({
     ...deps,
     log: deps.log.child({ part: "capacity" }),
@@ -112,6 +119,7 @@ export function createEcs(serverDeps: ServerDeps & { readonly callHook?: CallHoo
   } satisfies Handlers<EcsOperations>;
   return {
     ...tasks,
+    running: (scope, cluster, service) => index.running(scope, cluster, service),
     registrations: [
       {
         service: "ecs",

@@ -1,7 +1,7 @@
 import { instancesAttribute } from "#agent-protocol/instances.ts";
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
-import type { ClusterRecord, ConnectionRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
-import { fargateNodeWrite, isFargateNode } from "#reconcilers/nodes.ts";
+import type { AllocationRecord, ClusterRecord, ConnectionRecord, ContainerInstanceRecord } from "#model/ecs-records.ts";
+import { fargateNodeWrite, isFargateNode, versionOf } from "#reconcilers/nodes.ts";
 import type { Store, Write } from "#store/store.ts";
 import { newCluster } from "./clusters/clusters.ts";
 
@@ -20,7 +20,9 @@ export async function survivingMachines(store: Store, now: number): Promise<read
     if (!writes.some((write) => "put" in write && write.put === cluster?.key) && cluster)
       writes.push({ put: cluster.key, value: newCluster(parsed.scope, value.cluster, now) });
     if (isFargateNode(value)) writes.push(fargateNodeWrite(parsed.scope, value));
-    writes.push({ put: key, value: { ...value, status: "ACTIVE", version: value.version + 1 } satisfies ContainerInstanceRecord });
+    const allocation = await store.get<AllocationRecord>(ecsKeys.allocation(parsed.scope, value.cluster, value.id));
+    const version = versionOf(value, { allocation: allocation?.value, connection: connection.value }) + 1;
+    writes.push({ put: key, value: { ...value, status: "ACTIVE", version } satisfies ContainerInstanceRecord });
   }
   return writes;
 }

@@ -1,5 +1,9 @@
 import { ApiError, type Principal } from "#api/contract.ts";
+import { instancesAttribute } from "#agent-protocol/instances.ts";
+import { hostAttribute } from "#agent-protocol/load-balancers.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
+import { fargateAttribute } from "#reconcilers/nodes.ts";
+import type { MachineIdentity } from "./identity-document.ts";
 
 /**
  * An instance belongs to whoever registered it first: an agent, a user, a role's session that is named after its machine (EC2's and Systems Manager's are),
@@ -23,6 +27,31 @@ export function nextOwner(principal: Principal, before: Pick<ContainerInstanceRe
   if (before?.owner !== undefined && !speaksFor(principal, before)) throw notYours(principal, "ecs:RegisterContainerInstance");
   return before?.owner ?? ownerOf(principal);
 }
+
+/**
+ * What an agent may not say of its machine. A local EC2 instance's registers that instance and no other; and neither it nor that of a machine that joined takes in what has credentials of others:
+ * local instances, Fargate's tasks, load balancers.
+ */
+export function checkClaims(
+  principal: Principal,
+  { instanceId }: Pick<MachineIdentity, "instanceId">,
+  attributes: readonly { readonly name?: string | undefined; readonly value?: string | undefined }[],
+): void {
+  const { identity } = principal;
+  if (identity?.kind !== "Agent" || (identity.machine === undefined && identity.instanceRegion === undefined)) return;
+  if (identity.instanceRegion !== undefined && instanceId !== identity.node) throw notIts(principal, "instanceIdentityDocument");
+  const claimed = attributes.find(({ name = "", value }) => ofTheServer.has(name) && value !== undefined && value !== "false");
+  if (claimed) throw notIts(principal, claimed.name!);
+}
+
+const ofTheServer: ReadonlySet<string> = new Set([instancesAttribute, hostAttribute, fargateAttribute]);
+
+const notIts = ({ arn }: Principal, what: string) =>
+  new ApiError(
+    "AccessDeniedException",
+    `User: ${arn} is not authorized to perform: ecs:RegisterContainerInstance because ${what} is not that of its own machine`,
+    400,
+  );
 
 /** `what`: the ARN of the task or instance, where the caller named it. */
 export const notYours = ({ arn }: Principal, action: string, what = "") =>

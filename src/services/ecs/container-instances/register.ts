@@ -15,7 +15,8 @@ import { checkTags } from "../tasks/tags.ts";
 import { checkAttributes } from "./attributes.ts";
 import { machineIdentity } from "./identity-document.ts";
 import { instanceIn } from "./instance-name.ts";
-import { nextOwner } from "./owner.ts";
+import { checkOnlyOne } from "./one-only.ts";
+import { checkClaims, nextOwner } from "./owner.ts";
 import { instanceView, readInstanceState } from "./view.ts";
 
 /** The SDK's model lacks the token that agents send. */
@@ -37,6 +38,8 @@ export async function registerContainerInstance(
   checkAttributes(input.attributes);
   const resources = resourcesOf(input.totalResources);
   const machine = machineIdentity(input.instanceIdentityDocument);
+  checkClaims(context.principal, machine, input.attributes ?? []);
+  await checkOnlyOne(deps.store, scope, context.principal, input.containerInstanceArn);
   const record = await deps.writer.run("ecs-clusters", async (unit) => {
     const clusterKey = ecsKeys.cluster(scope, cluster);
     const known = await unit.get<ClusterRecord>(clusterKey);

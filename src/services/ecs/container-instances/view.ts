@@ -1,7 +1,7 @@
 import type { ContainerInstance, Resource } from "@aws-sdk/client-ecs";
 import { ecsKeys, type Scope } from "#model/ecs-keys.ts";
 import type { AllocationRecord, ConnectionRecord, ContainerInstanceRecord, Resources, TaskObservation } from "#model/ecs-records.ts";
-import { capacityProviderOf } from "#reconcilers/nodes.ts";
+import { capacityProviderOf, versionOf } from "#reconcilers/nodes.ts";
 import type { Store } from "#store/store.ts";
 
 /** What other writers know of an instance. */
@@ -44,7 +44,7 @@ export function instanceView(record: ContainerInstanceRecord, state: InstanceSta
     containerInstanceArn: record.arn,
     ec2InstanceId: record.ec2InstanceId,
     ...(provider ? { capacityProviderName: provider } : {}),
-    version: record.version,
+    version: versionOf(record, state),
     versionInfo: { ...record.versionInfo },
     remainingResources: resourceList(remaining),
     registeredResources: resourceList(total),

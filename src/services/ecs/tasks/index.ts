@@ -106,6 +106,8 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     random,
     log,
     links,
+    sealer: deps.sealer,
+    config,
     changed: () => balancers.addressesChanged(),
     gone(instance) {
       if (links.setGone(instance)) reconcilers.connectionChanged(instance);
