@@ -135,6 +135,9 @@ test("twenty minutes without a word, and not a moment less: sizes and acknowledg
   assert.equal(closing(agent), closing(client));
   const record = (await hub.find(scope, session.id))!;
   assert.equal(record.output, closing(client));
+  // A client that was away may still come to hear it.
+  assert.equal(hub.byToken(hub.tokenOf(record), session.id)!.output, record.output);
+  await clock.advance(60_000);
   assert.equal(hub.byToken(hub.tokenOf(record), session.id), undefined);
 });
 

@@ -99,6 +99,8 @@ export interface PluginOptions {
   display(bytes: Uint8Array): void;
   /** Default: at once. */
   readonly handlerReadyAfterMs?: number;
+  /** Default, and the plugin's: 5, about five seconds; more where a busy machine may need longer to start a server. */
+  readonly resumeRetries?: number;
   /** Test's hand: what arrives may be held back (a terminal that does not read). */
   readonly gate?: () => Promise<void> | undefined;
 }
@@ -181,11 +183,12 @@ export class Plugin {
     this.#socket?.terminate();
   }
 
-  /** GetResumeSessionParams, then Reconnect: five attempts. */
+  /** GetResumeSessionParams, then Reconnect: once, and five times again (retry.ExponentialRetryer); each request as often as the SDK for Go does it. */
   async #resume(): Promise<void> {
     const { endpoint, region, sessionId } = this.options;
-    const ssm = new SSMClient({ endpoint, region, maxAttempts: 1 });
-    for (let attempt = 0; attempt < 5 && !this.#over; attempt++) {
+    const ssm = new SSMClient({ endpoint, region, maxAttempts: 4 });
+    const { resumeRetries = 5 } = this.options;
+    for (let attempt = 0; attempt <= resumeRetries && !this.#over; attempt++) {
       try {
         const { TokenValue } = await ssm.send(new ResumeSessionCommand({ SessionId: sessionId }));
         if (!TokenValue) return this.#close(`Session: ${sessionId} timed out.\n`);

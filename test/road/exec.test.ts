@@ -138,7 +138,8 @@ async function run({
           image: `localhost:${gantry.port}/box:1`,
           memory: 32,
           stopTimeout: 2,
-          command: ["sleep", "600"],
+          // Ended at once when it is asked.
+          command: ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"],
           ...(user ? { user } : {}),
           ...(logGroup
             ? {
@@ -174,13 +175,17 @@ const describeTask = async (arn: string, cluster = "default") =>
   (await ecs.send(new Ecs.DescribeTasksCommand({ cluster, tasks: [arn] }))).tasks![0]!;
 
 /** Asks until the answer has changed: a terminal's new size is noticed within half a second, or later on a busy machine. */
-async function asks(ask: () => void, answered: () => boolean): Promise<void> {
-  await until("the new size", async () => {
+async function asks(ask: () => void, answered: () => boolean, seen: () => string): Promise<void> {
+  for (const end = Date.now() + 20_000; !answered(); await delay(400)) {
+    assert.ok(Date.now() < end, `the new size did not come: ${JSON.stringify(seen().slice(-1_000))}`);
     ask();
-    await delay(400);
-    return answered() ? true : undefined;
-  });
+    for (let looks = 0; looks < 8 && !answered(); looks++) await delay(50);
+    if (answered()) return;
+  }
 }
+
+/** A program that a control-C ends, and never its shell, which might not have begun it. */
+const endless = "sh -c 'echo be''gun; exec sleep 100'\r";
 
 /** A session as the CLI starts one, with the plugin in this process. */
 async function open(arn: string, command: string, more: Partial<PluginOptions> & { readonly cluster?: string } = {}) {
@@ -206,7 +211,16 @@ async function open(arn: string, command: string, more: Partial<PluginOptions> &
     ...rest,
   });
   await plugin.open();
-  return { plugin, seen, size, sessionId, shows: (what: RegExp) => until(`${what}`, () => (what.test(seen.text) ? true : undefined)) };
+  let closed: string | undefined;
+  void plugin.closed.then((text) => (closed = text));
+  const shows = (what: RegExp) =>
+    until(`${what}`, () => {
+      if (what.test(seen.text)) return true;
+      if (closed !== undefined)
+        assert.fail(`${what} did not come, but ${JSON.stringify(closed)} after ${JSON.stringify(seen.text.slice(-500))}`);
+      return undefined;
+    });
+  return { plugin, seen, size, sessionId, shows };
 }
 
 /** Nothing of any session is left on the machine. */
@@ -228,9 +242,10 @@ test("DescribeTasks shows the agent; the answer names the session; a shell, resi
   await asks(
     () => plugin.type("stty size\r"),
     () => seen.text.includes("\n43 132\r\n"),
+    () => seen.text,
   );
-  plugin.type("sleep 100\r");
-  await delay(300);
+  plugin.type(endless);
+  await shows(/\nbegun\r/);
   plugin.send(1, new Uint8Array([3]));
   plugin.type("echo on\r");
   await shows(/\non\r\n/);
@@ -238,37 +253,6 @@ test("DescribeTasks shows the agent; the answer names the session; a shell, resi
   assert.equal(await plugin.closed, `\n\nExiting session with sessionId: ${sessionId}.\n\n`);
   assert.equal(seen.text.includes("undefined"), false);
   assert.deepEqual(leftovers(), []);
-});
-
-test("./gantry exec: streams, an end of input, exit codes", async () => {
-  const id = task.split("/").at(-1)!;
-  const input = randomBytes(600_000).toString("base64");
-  const sum = createHash("md5").update(input).digest("hex");
-  const child = execute(
-    "bash",
-    ["-c", `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${id} -- sh -c 'md5sum; echo wrong >&2; exit 9'`],
-    {
-      env: gantry.env,
-      timeout: 60_000,
-    },
-  );
-  child.child.stdin!.end(input);
-  const failed = await child.then(
-    () => assert.fail("its exit code is 9"),
-    (error: { code: number; stdout: string; stderr: string }) => error,
-  );
-  assert.deepEqual([failed.code, failed.stdout, failed.stderr], [9, `${sum}  -\n`, "wrong\n"]);
-});
-
-test("./gantry exec: the end of an input that waits for its reader", async () => {
-  // The pipes on its way hold some of it; of one of these sizes the rest is too little for anybody to be told to wait.
-  const counts = [120, 160, 200, 240].map(async (thousands) => {
-    const file = join(work, `late-${thousands}`);
-    await writeFile(file, randomBytes(thousands * 1000));
-    const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'sleep 2; wc -c' <${file}`;
-    return (await execute("bash", ["-c", line], { env: gantry.env, timeout: 20_000 })).stdout.trim();
-  });
-  assert.deepEqual(await Promise.all(counts), ["120000", "160000", "200000", "240000"]);
 });
 
 test("./gantry exec: what goes in comes out, megabytes of it", async (t) => {
@@ -281,172 +265,219 @@ test("./gantry exec: what goes in comes out, megabytes of it", async (t) => {
   t.diagnostic(`${(bytes.length / 1000 / (Date.now() - began)).toFixed(1)} MB/s both ways, the start of the command line with it`);
 });
 
-test("./gantry exec in a terminal: raw, resized, its exit code", async () => {
-  const gantryCommand = new URL("../../gantry", import.meta.url).pathname;
-  const line = `stty cols 101 rows 31; tty=$(tty); (sleep 2.5; stty -F $tty cols 66 rows 22) & ${gantryCommand} exec ${task.split("/").at(-1)} -- sh`;
-  const child = spawn("script", ["-qfec", line, "/dev/null"], {
-    env: { ...process.env, ...gantry.env },
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  let text = "";
-  child.stdout.on("data", (piece: Buffer) => (text += piece.toString("latin1")));
-  const shows = (what: RegExp) => until(`${what} in ${JSON.stringify(text)}`, () => (what.test(text) ? true : undefined));
-  await shows(/# /);
-  child.stdin.write("stty size\r");
-  await shows(/\n31 101\r/);
-  child.stdin.write("sleep 100\r");
-  await delay(300);
-  child.stdin.write("\x03");
-  await asks(
-    () => child.stdin.write("stty size\r"),
-    () => /\n22 66\r/.test(text),
-  );
-  child.stdin.write("exit 5\r");
-  assert.equal(await new Promise((resolve) => child.once("exit", resolve)), 5);
-});
-
-test("./gantry exec of a service; errors in words", async () => {
-  const { taskDefinitionArn } = await describeTask(task);
-  await ecs.send(
-    new Ecs.CreateServiceCommand({ serviceName: "web", taskDefinition: taskDefinitionArn!, desiredCount: 1, enableExecuteCommand: true }),
-  );
-  const said = await until("the service's task", () =>
-    gantry.gantry("exec", "web", "--", "sh", "-c", "echo $OWN 'a  b'").catch(() => undefined),
-  );
-  assert.equal(said, "image a  b\n");
-  await assert.rejects(gantry.gantry("exec", "nothing"), /gantry: .*(Service not found|no task|ServiceNotFound)/);
-  await assert.rejects(gantry.gantry("exec", "web", "--", "no-such-program"), /no-such-program/);
-  await ecs.send(new Ecs.DeleteServiceCommand({ service: "web", force: true }));
-});
-
-describe("aws ecs execute-command", { skip: cli === undefined && "the AWS CLI is not installed" }, () => {
-  const command = (...words: string[]) =>
-    [...words, "--endpoint-url", gantry.endpoint, "--region", "us-east-1"].map((word) => `'${word}'`).join(" ");
-  const env = () => ({
-    ...process.env,
-    PATH: `${work}${delimiter}${process.env["PATH"]}`,
-    PLUGIN_SIZE_FILE: join(work, "size"),
-    AWS_PAGER: "",
-    HOME: work,
+// They wait more than they work.
+describe("side by side", { concurrency: 4 }, () => {
+  test("./gantry exec: streams, an end of input, exit codes", async () => {
+    const id = task.split("/").at(-1)!;
+    const input = randomBytes(600_000).toString("base64");
+    const sum = createHash("md5").update(input).digest("hex");
+    const child = execute(
+      "bash",
+      ["-c", `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${id} -- sh -c 'md5sum; echo wrong >&2; exit 9'`],
+      {
+        env: gantry.env,
+        timeout: 60_000,
+      },
+    );
+    child.child.stdin!.end(input);
+    const failed = await child.then(
+      () => assert.fail("its exit code is 9"),
+      (error: { code: number; stdout: string; stderr: string }) => error,
+    );
+    assert.deepEqual([failed.code, failed.stdout, failed.stderr], [9, `${sum}  -\n`, "wrong\n"]);
   });
 
-  test("the CLI hands over to the plugin: a shell with a size that changes, control-C, a command with quotes", async () => {
-    await writeFile(join(work, "size"), '{"cols":111,"rows":33}');
-    // In a terminal of its own, as from a keyboard.
-    const line = command(cli!, "ecs", "execute-command", "--task", task, "--container", "main", "--interactive", "--command", "/bin/sh");
-    const child = spawn("script", ["-qfec", line, "/dev/null"], { env: env(), stdio: ["pipe", "pipe", "inherit"] });
+  test("./gantry exec: the end of an input that waits for its reader", async () => {
+    // The pipes on its way hold some of it; of one of these sizes the rest is too little for anybody to be told to wait.
+    const counts = [120, 160, 200, 240].map(async (thousands) => {
+      const file = join(work, `late-${thousands}`);
+      await writeFile(file, randomBytes(thousands * 1000));
+      const line = `exec ${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'sleep 2; wc -c' <${file}`;
+      return (await execute("bash", ["-c", line], { env: gantry.env, timeout: 20_000 })).stdout.trim();
+    });
+    assert.deepEqual(await Promise.all(counts), ["120000", "160000", "200000", "240000"]);
+  });
+
+  test("./gantry exec: a reader that leaves ends it, however much the command writes", async () => {
+    const line = `${new URL("../../gantry", import.meta.url).pathname} exec ${task} -- sh -c 'while :; do echo 0123456789; done' | head -n 1`;
+    const { stdout } = await execute("bash", ["-c", line], { env: gantry.env, timeout: 30_000 });
+    assert.equal(stdout, "0123456789\n");
+  });
+
+  test("./gantry exec in a terminal: raw, resized, its exit code", async (t) => {
+    const gantryCommand = new URL("../../gantry", import.meta.url).pathname;
+    const line = `stty cols 101 rows 31; tty=$(tty); (sleep 2.5; stty -F $tty cols 66 rows 22) & ${gantryCommand} exec ${task.split("/").at(-1)} -- sh`;
+    const child = spawn("script", ["-qfec", line, "/dev/null"], {
+      env: { ...process.env, ...gantry.env },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    t.after(() => child.kill());
     let text = "";
     child.stdout.on("data", (piece: Buffer) => (text += piece.toString("latin1")));
-    const shows = (what: RegExp) => until(`${what} in ${text}`, () => (what.test(text) ? true : undefined), 30_000);
-    await shows(
-      /The Session Manager plugin was installed successfully[\s\S]*Starting session with SessionId: ecs-execute-command-[\s\S]*# /,
-    );
+    const shows = (what: RegExp) => until(`${what} in ${JSON.stringify(text)}`, () => (what.test(text) ? true : undefined));
+    await shows(/# /);
     child.stdin.write("stty size\r");
-    await shows(/33 111/);
-    await writeFile(join(work, "size"), '{"cols":55,"rows":12}');
+    await shows(/\n31 101\r/);
+    child.stdin.write(endless);
+    await shows(/\nbegun\r/);
+    child.stdin.write("\x03");
     await asks(
       () => child.stdin.write("stty size\r"),
-      () => /12 55/.test(text),
+      () => /\n22 66\r/.test(text),
+      () => text,
     );
-    child.stdin.write("sleep 100\r");
-    await delay(400);
-    child.stdin.write("\x03");
-    // A terminal throws away what is on its way when it sees a control-C.
-    await delay(300);
-    child.stdin.write("echo inter''rupted\r");
-    await shows(/interrupted/);
-    child.stdin.write("exit\r");
-    const code = await new Promise((resolve) => child.once("exit", resolve));
-    assert.equal(code, 0);
-    assert.match(text, /Exiting session with sessionId: ecs-execute-command-/);
-    const once = await execute(
-      "bash",
-      [
-        "-c",
-        `${command(cli!, "ecs", "execute-command", "--task", task, "--interactive", "--command", 'sh -c "echo one two; exit 3"')} </dev/null`,
-      ],
-      { env: env(), timeout: 30_000 },
-    );
-    assert.match(once.stdout, /\none two\r\n\n\nExiting session/);
-  });
-});
-
-describe("refusals", () => {
-  const refused = (input: Partial<Ecs.ExecuteCommandCommandInput>, by = ecs) =>
-    by.send(new Ecs.ExecuteCommandCommand({ task, command: "sh", interactive: true, ...input })).then(
-      () => assert.fail("it is refused"),
-      ({ name, message }: Error) => `${name}: ${message}`,
-    );
-
-  test("AWS's own errors", async () => {
-    const off = await run({ enabled: false });
-    const notEnabled =
-      /^InvalidParameterException: The execute command failed because execute command was not enabled when the task was run/;
-    assert.match(await refused({ task: off }), notEnabled);
-    assert.equal((await describeTask(off)).containers![0]!.managedAgents, undefined);
-    assert.match(await refused({ interactive: false }), /^InvalidParameterException: Interactive is the only mode supported currently\.$/);
-    assert.match(await refused({ cluster: "nowhere" }), /^ClusterNotFoundException: /);
-    assert.match(await refused({ task: "f".repeat(32) }), /^InvalidParameterException: The referenced task was not found/);
-    assert.match(await refused({ container: "other" }), /^InvalidParameterException: /);
-    const { plugin } = await open(task, "no-such-program");
-    assert.match(
-      await plugin.closed,
-      /SessionId: ecs-execute-command-\w+ : ----------ERROR-------\nUnable to start command: Failed to start pty: .*no-such-program/,
-    );
+    child.stdin.write("exit 5\r");
+    assert.equal(await new Promise((resolve) => child.once("exit", resolve)), 5);
   });
 
-  test("a principal needs ecs:ExecuteCommand on the task, and conditions hold", async () => {
-    const user = "exec";
-    await iam.send(new Iam.CreateUserCommand({ UserName: user }));
-    const { AccessKey } = await iam.send(new Iam.CreateAccessKeyCommand({ UserName: user }));
-    const theirs = client(
-      new Ecs.ECSClient(options({ accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! })),
+  test("./gantry exec of a service; errors in words", async () => {
+    const { taskDefinitionArn } = await describeTask(task);
+    await ecs.send(
+      new Ecs.CreateServiceCommand({ serviceName: "web", taskDefinition: taskDefinitionArn!, desiredCount: 1, enableExecuteCommand: true }),
     );
-    const policy = (...Statement: object[]) =>
-      iam.send(
-        new Iam.PutUserPolicyCommand({
-          UserName: user,
-          PolicyName: "p",
-          PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
-        }),
-      );
-    const Action = "ecs:ExecuteCommand";
-    assert.match(
-      await refused({}, theirs),
-      /^AccessDeniedException: .*ecs:ExecuteCommand on resource: arn:aws:ecs:us-east-1:000000000000:task\/default\//,
+    const said = await until("the service's task", () =>
+      gantry.gantry("exec", "web", "--", "sh", "-c", "echo $OWN 'a  b'").catch(() => undefined),
     );
-    const clusterArn = `arn:aws:ecs:us-east-1:${account}:cluster/default`;
-    await policy({
-      Effect: "Allow",
-      Action,
-      Resource: "*",
-      Condition: { StringEquals: { "ecs:cluster": clusterArn, "ecs:container-name": "main" } },
+    assert.equal(said, "image a  b\n");
+    await assert.rejects(gantry.gantry("exec", "nothing"), /gantry: .*(Service not found|no task|ServiceNotFound)/);
+    await assert.rejects(gantry.gantry("exec", "web", "--", "no-such-program"), /no-such-program/);
+    await ecs.send(new Ecs.DeleteServiceCommand({ service: "web", force: true }));
+  });
+
+  describe("aws ecs execute-command", { skip: cli === undefined && "the AWS CLI is not installed", concurrency: 1 }, () => {
+    const command = (...words: string[]) =>
+      [...words, "--endpoint-url", gantry.endpoint, "--region", "us-east-1"].map((word) => `'${word}'`).join(" ");
+    const env = () => ({
+      ...process.env,
+      PATH: `${work}${delimiter}${process.env["PATH"]}`,
+      PLUGIN_SIZE_FILE: join(work, "size"),
+      AWS_PAGER: "",
+      HOME: work,
     });
-    assert.match(await refused({ container: "other" }, theirs), /^AccessDeniedException/);
-    await theirs.send(new Ecs.ExecuteCommandCommand({ task, command: "true", container: "main", interactive: true }));
-    await policy({ Effect: "Allow", Action, Resource: "*", Condition: { StringEquals: { "ecs:ResourceTag/stage": "development" } } });
-    assert.match(await refused({ container: "main" }, theirs), /^AccessDeniedException/);
-    await policy(
-      { Effect: "Allow", Action, Resource: "*" },
-      { Effect: "Deny", Action, Resource: "*", Condition: { StringEquals: { "ecs:container-name": "main" } } },
-    );
-    // Leaving the name out is no way round.
-    assert.match(await refused({}, theirs), /^AccessDeniedException/);
+
+    test("the CLI hands over to the plugin: a shell with a size that changes, control-C, a command with quotes", async (t) => {
+      await writeFile(join(work, "size"), '{"cols":111,"rows":33}');
+      // In a terminal of its own, as from a keyboard.
+      const line = command(cli!, "ecs", "execute-command", "--task", task, "--container", "main", "--interactive", "--command", "/bin/sh");
+      const child = spawn("script", ["-qfec", line, "/dev/null"], { env: env(), stdio: ["pipe", "pipe", "inherit"] });
+      t.after(() => child.kill());
+      let text = "";
+      child.stdout.on("data", (piece: Buffer) => (text += piece.toString("latin1")));
+      const shows = (what: RegExp) => until(`${what} in ${text}`, () => (what.test(text) ? true : undefined), 30_000);
+      await shows(
+        /The Session Manager plugin was installed successfully[\s\S]*Starting session with SessionId: ecs-execute-command-[\s\S]*# /,
+      );
+      child.stdin.write("stty size\r");
+      await shows(/33 111/);
+      await writeFile(join(work, "size"), '{"cols":55,"rows":12}');
+      await asks(
+        () => child.stdin.write("stty size\r"),
+        () => /12 55/.test(text),
+        () => text,
+      );
+      child.stdin.write(endless);
+      await shows(/\nbegun\r/);
+      child.stdin.write("\x03");
+      // A terminal throws away what is on its way when it sees a control-C.
+      await delay(300);
+      child.stdin.write("echo inter''rupted\r");
+      await shows(/interrupted/);
+      child.stdin.write("exit\r");
+      const code = await new Promise((resolve) => child.once("exit", resolve));
+      assert.equal(code, 0);
+      assert.match(text, /Exiting session with sessionId: ecs-execute-command-/);
+      const once = await execute(
+        "bash",
+        [
+          "-c",
+          `${command(cli!, "ecs", "execute-command", "--task", task, "--interactive", "--command", 'sh -c "echo one two; exit 3"')} </dev/null`,
+        ],
+        { env: env(), timeout: 30_000 },
+      );
+      assert.match(once.stdout, /\none two\r\n\n\nExiting session/);
+    });
   });
 
-  test("a token is its session's own", async () => {
-    const answer = await ecs.send(new Ecs.ExecuteCommandCommand({ task, command: "cat", interactive: true }));
-    const other = await ecs.send(new Ecs.ExecuteCommandCommand({ task, command: "cat", interactive: true }));
-    const { WebSocket } = await import("ws");
-    for (const TokenValue of [other.session!.tokenValue!, "no", ""]) {
-      const socket = new WebSocket(answer.session!.streamUrl!);
-      socket.on("open", () => socket.send(JSON.stringify({ TokenValue })));
-      assert.equal(await new Promise((resolve) => socket.once("close", resolve)), 1008);
-    }
-    const ssm = client(new SSMClient(options()));
-    for (const { session } of [answer, other]) await ssm.send(new TerminateSessionCommand({ SessionId: session!.sessionId! }));
-    const history = await ssm.send(new DescribeSessionsCommand({ State: "History" }));
-    assert.equal(history.Sessions!.find(({ SessionId }) => SessionId === answer.session!.sessionId)!.Status, "Terminated");
+  describe("refusals", { concurrency: 1 }, () => {
+    const refused = (input: Partial<Ecs.ExecuteCommandCommandInput>, by = ecs) =>
+      by.send(new Ecs.ExecuteCommandCommand({ task, command: "sh", interactive: true, ...input })).then(
+        () => assert.fail("it is refused"),
+        ({ name, message }: Error) => `${name}: ${message}`,
+      );
+
+    test("AWS's own errors", async () => {
+      const off = await run({ enabled: false });
+      const notEnabled =
+        /^InvalidParameterException: The execute command failed because execute command was not enabled when the task was run/;
+      assert.match(await refused({ task: off }), notEnabled);
+      assert.equal((await describeTask(off)).containers![0]!.managedAgents, undefined);
+      assert.match(
+        await refused({ interactive: false }),
+        /^InvalidParameterException: Interactive is the only mode supported currently\.$/,
+      );
+      assert.match(await refused({ cluster: "nowhere" }), /^ClusterNotFoundException: /);
+      assert.match(await refused({ task: "f".repeat(32) }), /^InvalidParameterException: The referenced task was not found/);
+      assert.match(await refused({ container: "other" }), /^InvalidParameterException: /);
+      const { plugin } = await open(task, "no-such-program");
+      assert.match(
+        await plugin.closed,
+        /SessionId: ecs-execute-command-\w+ : ----------ERROR-------\nUnable to start command: Failed to start pty: .*no-such-program/,
+      );
+    });
+
+    test("a principal needs ecs:ExecuteCommand on the task, and conditions hold", async () => {
+      const user = "exec";
+      await iam.send(new Iam.CreateUserCommand({ UserName: user }));
+      const { AccessKey } = await iam.send(new Iam.CreateAccessKeyCommand({ UserName: user }));
+      const theirs = client(
+        new Ecs.ECSClient(options({ accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! })),
+      );
+      const policy = (...Statement: object[]) =>
+        iam.send(
+          new Iam.PutUserPolicyCommand({
+            UserName: user,
+            PolicyName: "p",
+            PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
+          }),
+        );
+      const Action = "ecs:ExecuteCommand";
+      assert.match(
+        await refused({}, theirs),
+        /^AccessDeniedException: .*ecs:ExecuteCommand on resource: arn:aws:ecs:us-east-1:000000000000:task\/default\//,
+      );
+      const clusterArn = `arn:aws:ecs:us-east-1:${account}:cluster/default`;
+      await policy({
+        Effect: "Allow",
+        Action,
+        Resource: "*",
+        Condition: { StringEquals: { "ecs:cluster": clusterArn, "ecs:container-name": "main" } },
+      });
+      assert.match(await refused({ container: "other" }, theirs), /^AccessDeniedException/);
+      await theirs.send(new Ecs.ExecuteCommandCommand({ task, command: "true", container: "main", interactive: true }));
+      await policy({ Effect: "Allow", Action, Resource: "*", Condition: { StringEquals: { "ecs:ResourceTag/stage": "development" } } });
+      assert.match(await refused({ container: "main" }, theirs), /^AccessDeniedException/);
+      await policy(
+        { Effect: "Allow", Action, Resource: "*" },
+        { Effect: "Deny", Action, Resource: "*", Condition: { StringEquals: { "ecs:container-name": "main" } } },
+      );
+      // Leaving the name out is no way round.
+      assert.match(await refused({}, theirs), /^AccessDeniedException/);
+    });
+
+    test("a token is its session's own", async () => {
+      const answer = await ecs.send(new Ecs.ExecuteCommandCommand({ task, command: "cat", interactive: true }));
+      const other = await ecs.send(new Ecs.ExecuteCommandCommand({ task, command: "cat", interactive: true }));
+      const { WebSocket } = await import("ws");
+      for (const TokenValue of [other.session!.tokenValue!, "no", ""]) {
+        const socket = new WebSocket(answer.session!.streamUrl!);
+        socket.on("open", () => socket.send(JSON.stringify({ TokenValue })));
+        assert.equal(await new Promise((resolve) => socket.once("close", resolve)), 1008);
+      }
+      const ssm = client(new SSMClient(options()));
+      for (const { session } of [answer, other]) await ssm.send(new TerminateSessionCommand({ SessionId: session!.sessionId! }));
+      const history = await ssm.send(new DescribeSessionsCommand({ State: "History" }));
+      assert.equal(history.Sessions!.find(({ SessionId }) => SessionId === answer.session!.sessionId)!.Status, "Terminated");
+    });
   });
 });
 
@@ -511,7 +542,7 @@ describe("a session that goes on", () => {
   });
 
   test("the server is killed: the session is there again; then the agent is: it is over, and says why", async () => {
-    const { plugin, shows } = await open(task, "sh");
+    const { plugin, shows } = await open(task, "sh", { resumeRetries: 8 });
     await shows(/# /);
     plugin.type("VARIABLE=kept\r");
     const pidOf = async (part: string) => (await gantry.status()).parts.find(({ name }) => name === part)!.pid!;
@@ -541,7 +572,7 @@ describe("a session that goes on", () => {
   });
 });
 
-describe("the audit", () => {
+describe("the audit", { concurrency: 3 }, () => {
   test("the transcript in the cluster's log group, the call in the trail, the stream encrypted by a KMS key", async () => {
     const { KeyMetadata } = await client(new KMSClient(options())).send(new CreateKeyCommand({}));
     await ecs.send(

@@ -21,10 +21,12 @@ interface Sent {
   attempts: number;
   /** An earlier connection carried it: the other side may have it. */
   carried: boolean;
+  /** When it first went, counted in messages, on this connection. */
+  order: number;
 }
 
-/** After so many times on a connection, which loses nothing, a message that an earlier one carried too is taken as received. */
-const attemptsOfCarried = 5;
+/** On this connection, before a message that an earlier one carried too is taken as received: the plugin drops the first output while it is not ready for it. */
+const attemptsOfCarried = 2;
 
 export class Outbox {
   readonly #type: string;
@@ -33,6 +35,9 @@ export class Outbox {
   readonly #sent = new Map<number, Sent>();
   #next = 0;
   #bytes = 0;
+  #order = 0;
+  /** The last in `order` that was acknowledged: a connection delivers in order, so that it has delivered all before. */
+  #heard = -1;
   #roundTrip = firstRoundTripMs;
   #variation = 0;
   #timeout = firstTimeoutMs;
@@ -65,7 +70,7 @@ export class Outbox {
       payloadType,
       payload,
     });
-    this.#sent.set(sequence, { sequence, bytes, sentAt: now, attempts: 1, carried: false });
+    this.#sent.set(sequence, { sequence, bytes, sentAt: now, attempts: 1, carried: false, order: this.#order++ });
     this.#bytes += bytes.length;
     return bytes;
   }
@@ -73,15 +78,19 @@ export class Outbox {
   acknowledged(sequence: number, now: number): void {
     const sent = this.#sent.get(sequence);
     if (!sent) return;
+    this.#heard = Math.max(this.#heard, sent.order);
     if (sent.attempts === 1) this.#measured(now - sent.sentAt);
     this.#forget(sent);
   }
 
-  /** The oldest message, when its time has come: the other side keeps the later ones. */
+  /**
+   * A message whose time has come; asked until there is none. It is the oldest, for the other side keeps the later ones; with a silent one it may be any that an earlier
+   * connection carried: it has some of these, and nobody knows which.
+   */
   due(now: number): Buffer | undefined {
-    for (const sent of this.#sent.values()) {
-      if (now < this.#dueAt(sent)) return undefined;
-      if (this.#silent && sent.carried && sent.attempts >= attemptsOfCarried) {
+    for (const sent of this.#again()) {
+      if (now < this.#dueAt(sent)) continue;
+      if (sent.carried && sent.attempts >= attemptsOfCarried && this.#proven(sent)) {
         this.#forget(sent);
         continue;
       }
@@ -94,16 +103,39 @@ export class Outbox {
 
   /** When `due` will have something. */
   dueAt(): number | undefined {
-    for (const sent of this.#sent.values()) return this.#dueAt(sent);
-    return undefined;
+    const times = this.#again().map((sent) => this.#dueAt(sent));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** The silent other side may have all that waits: only a message that is new to it will tell. */
+  get wantsNew(): boolean {
+    const sent = [...this.#sent.values()];
+    return (
+      this.#silent && sent.some((each) => each.attempts >= attemptsOfCarried && !this.#proven(each)) && sent.every(({ carried }) => carried)
+    );
   }
 
   /** All that is not acknowledged, in order: a new connection has seen nothing of it. */
   reconnected(now: number): readonly Buffer[] {
     return [...this.#sent.values()].map((sent) => {
-      Object.assign(sent, { sentAt: now, attempts: 1, carried: true });
+      Object.assign(sent, { sentAt: now, attempts: 1, carried: true, order: this.#order++ });
       return sent.bytes;
     });
+  }
+
+  /** What may be sent again: all carried ones come before what is new. */
+  #again(): readonly Sent[] {
+    const found: Sent[] = [];
+    for (const sent of this.#sent.values()) {
+      if (found.length > 0 && !(this.#silent && sent.carried)) break;
+      found.push(sent);
+    }
+    return found;
+  }
+
+  /** It has come on this connection, whatever was said of it. */
+  #proven({ order }: Sent): boolean {
+    return this.#silent && order < this.#heard;
   }
 
   #dueAt({ sentAt, attempts }: Sent): number {

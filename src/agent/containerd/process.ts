@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { closeSync, constants, openSync } from "node:fs";
+import { constants, openSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
@@ -7,14 +7,12 @@ import { promisify } from "node:util";
 import { RuntimeError, type ContainerProcess, type ProcessOptions, type TerminalSize } from "#agent/runtime.ts";
 import type { OciProcess, OciSpec } from "#agent/spec/oci.ts";
 import { inSandbox } from "#agent/spec/sandbox.ts";
-import { sleep, type Clock } from "#platform/clock.ts";
 import { isNotFound, jsonAny, runtimeError, unlessGone } from "./client.ts";
 import { containerSpec, type ExecOptions } from "./exec.ts";
+import { closed, readOut, streamOf, written } from "./fifo.ts";
 
 const run = promisify(execFile);
 const SIGKILL = 9;
-/** What a process that has ended left running may hold its streams open no longer than this. */
-const lingerMs = 2_000;
 const streamNames = ["stdin", "stdout", "stderr"] as const;
 
 /**
@@ -72,9 +70,7 @@ export async function openProcess(
       async endInput() {
         if (inputOver) return;
         inputOver = true;
-        // Behind all that waits. `drain` comes only where a write was told that too much does.
-        const written = new Promise<void>((resolve) => void input.write(Buffer.alloc(0), () => resolve()));
-        await Promise.race([written, exited]);
+        await Promise.race([written(input), exited]);
         input.destroy();
         await unlessGone(containerd.tasks.closeIO({ containerId, execId, stdin: true })).catch(() => undefined);
       },
@@ -135,28 +131,6 @@ function drain(path: string): () => void {
     return () => {};
   }
 }
-
-function streamOf(path: string, mode: number, kind: { readonly readable: boolean; readonly writable: boolean }): Socket {
-  const fd = openSync(path, mode | constants.O_NONBLOCK);
-  try {
-    // A listener, or an error of a stream that nobody needs any more would end the agent. What comes waits until somebody reads.
-    return new Socket({ fd, ...kind }).on("error", () => {});
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
-/** All that it wrote is read, however slowly; what it has left running may hold the streams open, but not for ever. */
-async function readOut(clock: Clock, over: Promise<unknown>, streams: readonly Socket[]): Promise<void> {
-  const bytes = () => streams.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
-  for (let before = -1; before !== bytes() || streams.some(({ readableLength }) => readableLength > 0);) {
-    before = bytes();
-    if (await Promise.race([over.then(() => true), sleep(clock, lingerMs).then(() => false)])) return;
-  }
-}
-
-const closed = (stream: Socket) => new Promise<void>((resolve) => void (stream.closed ? resolve() : stream.once("close", resolve)));
 
 /**
  * Root, whoever the container's own process is, with what root has in this container; in the container's environment and directory.

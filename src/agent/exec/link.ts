@@ -38,7 +38,8 @@ export function openLink(options: LinkOptions): SessionLink {
   const backoff = new Backoff(random, longestWaitMs);
   let socket: WebSocket | undefined;
   let closed = false;
-  let seen = clock.now();
+  /** Without a connection since. */
+  let away = clock.now();
   let cancel = () => {};
 
   const lose = (reason: string) => {
@@ -49,7 +50,7 @@ export function openLink(options: LinkOptions): SessionLink {
   };
   const again = (reason: string) => {
     if (closed) return;
-    if (clock.now() - seen > graceMs) return lose(reason);
+    if (clock.now() - away > graceMs) return lose(reason);
     cancel = clock.after(backoff.next(), () => void connect());
   };
 
@@ -76,8 +77,9 @@ export function openLink(options: LinkOptions): SessionLink {
       cancelPing = clock.after(pingMs, ping);
     };
     socket = made;
+    let opened = false;
     made.on("open", () => {
-      seen = clock.now();
+      opened = true;
       backoff.reset();
       ping();
     });
@@ -98,6 +100,7 @@ export function openLink(options: LinkOptions): SessionLink {
       cancelPing();
       if (socket !== made || closed) return;
       socket = undefined;
+      if (opened) away = clock.now();
       options.broken();
       again("its connection broke");
     });
@@ -107,7 +110,6 @@ export function openLink(options: LinkOptions): SessionLink {
   return {
     send(bytes) {
       if (socket?.readyState !== WebSocket.OPEN) return false;
-      seen = clock.now();
       socket.send(bytes, () => {
         if ((socket?.bufferedAmount ?? 0) === 0) options.drained();
       });

@@ -30,6 +30,8 @@ const enoughInput = 128 * 1024;
 const sizeWaitMs = 500;
 /** How long the last words wait for a client that is connected and one that is not. */
 const lastWordsMs = 30_000;
+/** How long a server that is away is told the end again. */
+const farewellMs = 60_000;
 
 export interface SessionOptions {
   readonly message: ExecSessionMessage;
@@ -92,6 +94,7 @@ export class ExecSession {
     switch (message.type) {
       case messageTypes.start:
         this.#publishing = true;
+        if (this.#farewell) this.#link.send(this.#farewell);
         if (this.#stage === "waiting") this.#shakeHands();
         else for (const again of this.#out.reconnected(clock.now())) this.#link.send(again);
         this.#resendLater();
@@ -99,6 +102,7 @@ export class ExecSession {
         return;
       case messageTypes.pause:
         this.paused();
+        if (this.#farewell) this.#link.send(this.#farewell);
         return;
       case messageTypes.closed:
         this.#leave();
@@ -115,6 +119,8 @@ export class ExecSession {
         const { acknowledge, messages } = this.#in.accept(message, this.#hasRoom());
         if (acknowledge) this.#acknowledge(message);
         for (const each of messages) this.#take(each);
+        // It waits for no input that the process may never take.
+        if (!acknowledge && isTermination(message)) this.#finish("").catch(() => undefined);
         return;
       }
       default:
@@ -146,7 +152,7 @@ export class ExecSession {
     this.#leave();
   }
 
-  /** The process is ended, and the client told why. */
+  /** The process is ended, and the client told why: once the server has heard it, or could not for a minute. */
   end(reason: string): Promise<void> {
     return this.#finish(reason);
   }
@@ -199,8 +205,9 @@ export class ExecSession {
     this.#cancelResend = clock.after(Math.max(10, at - clock.now()), () => {
       this.#cancelResend = undefined;
       // Behind a full connection it would only wait once more.
-      const again = this.#link.backlog() < windowBytes ? this.#out.due(clock.now()) : undefined;
-      if (again) this.#link.send(again);
+      for (let again; this.#link.backlog() < windowBytes && (again = this.#out.due(clock.now()));) this.#link.send(again);
+      // Nothing to see, but to be acknowledged.
+      if (this.#out.wantsNew) this.#send(payloadTypes.output, Buffer.alloc(0));
       if (this.#out.waiting === 0) this.#emptied?.();
       this.pump();
       this.#resendLater();
@@ -317,6 +324,9 @@ export class ExecSession {
   }
 
   #finishing: Promise<void> | undefined;
+  /** That it is over, said on each connection until the server says so too. */
+  #farewell: Buffer | undefined;
+  #left: (() => void) | undefined;
 
   /** Once: what was written is delivered, the transcript closed, the server told. */
   #finish(output: string, exitCode?: number): Promise<void> {
@@ -326,7 +336,11 @@ export class ExecSession {
       else await this.#delivered();
       await this.#transcript?.finish(`Script done on ${new Date(clock.now()).toISOString()} [COMMAND_EXIT_CODE="${exitCode ?? ""}"]`);
       log.info({ exitCode, output }, "a session has ended");
-      this.#link.send(jsonMessage(messageTypes.complete, { Output: output }, this.#stamp()));
+      if (this.#stage === "over") return;
+      this.#farewell = jsonMessage(messageTypes.complete, { Output: output }, this.#stamp());
+      this.#link.send(this.#farewell);
+      const left = new Promise<void>((resolve) => (this.#left = resolve));
+      await Promise.race([left, sleep(clock, farewellMs)]);
       this.#leave();
     })();
     return this.#finishing;
@@ -356,6 +370,7 @@ export class ExecSession {
     this.#stage = "over";
     this.paused();
     this.#emptied?.();
+    this.#left?.();
     this.#link.close();
     void this.#end()
       .catch(() => undefined)

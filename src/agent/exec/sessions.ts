@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { ExecSessionMessage } from "#agent-protocol/exec/contents.ts";
 import { jsonMessage, messageTypes } from "#agent-protocol/exec/message.ts";
-import type { Clock } from "#platform/clock.ts";
+import { sleep, type Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import { AwsError, type AwsClient, createAwsClient } from "../aws/client.ts";
@@ -39,6 +39,9 @@ export interface ExecSessionsOptions {
   cluster(): string;
   instance(): string;
 }
+
+/** Ending the processes, and telling a server that is there. */
+const closeMs = 8_000;
 
 export function createExecSessions(options: ExecSessionsOptions): ExecSessions {
   const { config, runtime, engine, clock, random } = options;
@@ -157,7 +160,8 @@ export function createExecSessions(options: ExecSessionsOptions): ExecSessions {
         refuse(sessionId, "The agent of the task's machine was started again, and the session's process was ended.");
     },
     async close() {
-      await Promise.all([...sessions.values()].map((session) => session.end("The agent of the task's machine stops.")));
+      const ended = [...sessions.values()].map((session) => session.end("The agent of the task's machine stops."));
+      if (ended.length > 0) await Promise.race([Promise.all(ended), sleep(clock, closeMs)]);
     },
   };
 }

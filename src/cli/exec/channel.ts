@@ -38,8 +38,10 @@ export interface Ended {
 
 const windowBytes = 256 * 1024;
 const pieceBytes = 8 * 1024;
+const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** A server that is started again is back before. */
 const patienceMs = 60_000;
+const refusedMs = 2_000;
 
 /** The client's end of a session: the plugin's protocol, with what is ours in it. */
 export class ExecChannel {
@@ -55,7 +57,8 @@ export class ExecChannel {
   #over = false;
   #ready = false;
   #timer: NodeJS.Timeout | undefined;
-  #connectedAt = Date.now();
+  /** Without an answer from the server since. */
+  #awaySince: number | undefined;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -110,8 +113,9 @@ export class ExecChannel {
     const socket = new WebSocket(opened.streamUrl, { perMessageDeflate: false, handshakeTimeout: 10_000, maxPayload: 2 << 20 });
     this.#socket = socket;
     socket.on("error", () => {});
+    let openedAt = Infinity;
     socket.on("open", () => {
-      this.#connectedAt = Date.now();
+      openedAt = Date.now();
       socket.send(
         JSON.stringify({
           MessageSchemaVersion: "1.0",
@@ -123,24 +127,34 @@ export class ExecChannel {
       );
       for (const again of this.#out.reconnected(Date.now())) socket.send(again);
     });
-    socket.on("message", (data) => this.#receive(data as Buffer));
+    socket.on("message", (data) => {
+      this.#awaySince = undefined;
+      this.#receive(data as Buffer);
+    });
     socket.on("close", () => {
       if (this.#over || this.#socket !== socket) return;
       this.#socket = undefined;
-      this.#again().catch((error: Error) => this.#lose(error));
+      const now = Date.now();
+      // One that is refused is closed sooner.
+      if (now - openedAt > refusedMs) this.#awaySince = undefined;
+      this.#awaySince ??= now;
+      this.#again(this.#awaySince).catch((error: Error) => this.#lose(error));
     });
   }
 
-  async #again(): Promise<void> {
+  async #again(since: number): Promise<void> {
+    if (Date.now() - since > patienceMs) throw new Error("the server does not take the session's connection");
+    if (Date.now() > since) await delay(200);
     for (let wait = 200; !this.#over; wait = Math.min(2_000, wait * 2)) {
       try {
         const token = await this.#options.resume();
-        if (token === undefined) return this.#finish("");
+        if (token === undefined)
+          return this.#finish(this.#exitCode === undefined ? "The session ended while the connection was broken." : "");
         this.#token = token;
         return this.#connect();
       } catch (error) {
-        if (Date.now() - this.#connectedAt > patienceMs) throw error;
-        await new Promise((resolve) => setTimeout(resolve, wait));
+        if (Date.now() - since > patienceMs) throw error;
+        await delay(wait);
       }
     }
   }

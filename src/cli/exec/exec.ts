@@ -77,7 +77,8 @@ async function talk(opened: Opened, resume: () => Promise<string | undefined>): 
     },
     output(stream, bytes) {
       const out = stream === "stdout" ? stdout : stderr;
-      const room = out.write(bytes);
+      // To a reader that has left nothing is written, and no drain would come.
+      const room = out.errored !== null || out.destroyed || out.write(bytes);
       if (!room) out.once("drain", () => channel.drained());
       return room;
     },
@@ -86,7 +87,11 @@ async function talk(opened: Opened, resume: () => Promise<string | undefined>): 
   const leave = () => channel.terminate();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, leave);
   // Who reads our output has left.
-  stdout.on("error", leave);
+  for (const out of [stdout, stderr])
+    out.on("error", () => {
+      leave();
+      channel.drained();
+    });
   try {
     const { exitCode, output } = await channel.ended;
     if (output !== "") stderr.write(`${terminal ? "\r\n" : ""}gantry: ${output}\n`);

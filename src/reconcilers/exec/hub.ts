@@ -1,4 +1,4 @@
-import type { ExecLogging } from "#agent-protocol/exec/contents.ts";
+import type { ChannelClosed, ExecLogging } from "#agent-protocol/exec/contents.ts";
 import { isStreamData, jsonMessage, messageTypes, decodeMessage, parseJson, typeOf } from "#agent-protocol/exec/message.ts";
 import type { Scope } from "#model/ecs-keys.ts";
 import { execKeys, type ExecSessionRecord } from "#model/exec-records.ts";
@@ -44,12 +44,14 @@ export interface ExecHub {
   open(session: NewSession): Promise<ExecSessionRecord | undefined>;
   /** What opens the client's websocket. */
   tokenOf(record: ExecSessionRecord): string;
-  /** The session of a token; undefined for one that is no good. */
+  /** The session of a token, also one that `remembers` tells of; undefined for one that is no good. */
   byToken(token: string, id: string): ExecSessionRecord | undefined;
   /** A session that has not ended, for an agent of its instance. */
   forAgent(id: string, instance: string): ExecSessionRecord | undefined;
   find(scope: Scope, id: string): Promise<ExecSessionRecord | undefined>;
   list(scope: Scope): Promise<readonly ExecSessionRecord[]>;
+  /** Whether a client may come back: the session lives, or has ended so lately that the client may not know why. */
+  remembers(id: string): boolean;
   /** Of a session that lives: whether its client is connected. */
   isConnected(id: string): boolean;
   agent(id: string, peer: Peer): void;
@@ -68,6 +70,8 @@ const idleOutput = "Your session timed out due to inactivity and has been termin
 const takeUpMs = 5_000;
 /** Longer than an agent tries to come back. */
 const agentGraceMs = 65_000;
+/** A client whose connection broke just at the end is told it when it is back. */
+const farewellMs = 60_000;
 const sweepMs = 5_000;
 const historyMs = 30 * 86_400_000;
 const pruneMs = 3_600_000;
@@ -85,6 +89,8 @@ export function createExecHub(options: {
 }): ExecHub {
   const { store, clock, random, sealer, log, links } = options;
   const sessions = new Map<string, Live>();
+  /** With their `output`, for a while. */
+  const ended = new Map<string, ExecSessionRecord>();
   let cancelSweep = () => {};
   let sweeping = false;
   let cancelPrune = () => {};
@@ -105,29 +111,34 @@ export function createExecHub(options: {
     if (!session || session.ended) return;
     session.ended = true;
     sessions.delete(id);
-    const { record, agent, client } = session;
+    const { agent, client } = session;
+    const record = { ...session.record, endedAt: clock.now(), output, ...(failed ? { failed } : {}) };
     log.info({ session: id, output }, "session ended");
-    const said = jsonMessage(
-      messageTypes.closed,
-      {
-        MessageType: "channel_closed",
-        MessageId: random.uuid(),
-        DestinationId: record.target,
-        SessionId: id,
-        SchemaVersion: 1,
-        CreatedDate: new Date(clock.now()).toISOString(),
-        Output: output,
-      },
-      stamp(),
-    );
-    for (const peer of [agent, client]) {
-      peer?.resume();
-      peer?.send(said);
-      // The plugin leaves by itself once it has read this.
-      clock.after(2_000, () => peer?.close(1000));
-    }
+    remember(record);
+    for (const peer of [agent, client]) if (peer) dismiss(peer, record);
     for (const wake of session.waiters) wake();
-    await write({ ...record, endedAt: clock.now(), output, ...(failed ? { failed } : {}) });
+    await write(record);
+  }
+
+  function remember(record: ExecSessionRecord): void {
+    ended.set(record.id, record);
+    clock.after(farewellMs, () => ended.delete(record.id));
+  }
+
+  function dismiss(peer: Peer, { id, target, output = "" }: ExecSessionRecord): void {
+    const said: ChannelClosed = {
+      MessageType: "channel_closed",
+      MessageId: random.uuid(),
+      DestinationId: target,
+      SessionId: id,
+      SchemaVersion: 1,
+      CreatedDate: new Date(clock.now()).toISOString(),
+      Output: output,
+    };
+    peer.resume();
+    peer.send(jsonMessage(messageTypes.closed, said, stamp()));
+    // The plugin leaves by itself once it has read this.
+    clock.after(2_000, () => peer.close(1000));
   }
 
   function sweep(): void {
@@ -174,7 +185,9 @@ export function createExecHub(options: {
   return {
     async start() {
       const { entries } = await store.list<ExecSessionRecord>(execKeys.root());
-      for (const { value } of entries) if (value.endedAt === undefined) live(value);
+      for (const { value } of entries)
+        if (value.endedAt === undefined) live(value);
+        else if (clock.now() - value.endedAt < farewellMs) remember(value);
       await prune();
       pruneLater();
     },
@@ -216,7 +229,7 @@ export function createExecHub(options: {
     tokenOf: ({ id, account, region }) => sealer.seal(tokenScope, { id, account, region }),
     byToken(token, id) {
       const sealed = sealer.open(tokenScope, token) as { id?: string } | undefined;
-      return sealed?.id === id ? sessions.get(id)?.record : undefined;
+      return sealed?.id === id ? (sessions.get(id)?.record ?? ended.get(id)) : undefined;
     },
     forAgent(id, instance) {
       const record = sessions.get(id)?.record;
@@ -224,17 +237,22 @@ export function createExecHub(options: {
     },
     find: async (scope, id) => (await store.get<ExecSessionRecord>(execKeys.session(scope, id)))?.value,
     list: async (scope) => (await store.list<ExecSessionRecord>(execKeys.sessions(scope))).entries.map(({ value }) => value),
+    remembers: (id) => sessions.has(id) || ended.has(id),
     isConnected: (id) => sessions.get(id)?.client !== undefined,
     agent(id, peer) {
       const session = sessions.get(id);
       if (!session) return peer.close(1008);
-      session.agent?.terminate();
+      const before = session.agent;
       session.agent = peer;
+      before?.terminate();
+      // What it waited for was the earlier connection.
+      session.client?.resume();
       session.agentGoneAt = undefined;
       relay(
         peer,
         () => session.client,
         (bytes) => {
+          if (session.agent !== peer) return false;
           if (isStreamData(bytes)) session.activeAt = clock.now();
           // What passes through is not looked into.
           const message = typeOf(bytes) === messageTypes.complete ? decodeMessage(bytes) : undefined;
@@ -255,6 +273,8 @@ export function createExecHub(options: {
     },
     client(id, peer) {
       const session = sessions.get(id);
+      const over = ended.get(id);
+      if (over) return dismiss(peer, over);
       if (!session) return peer.close(1008);
       const before = session.client;
       session.client = peer;
@@ -264,6 +284,8 @@ export function createExecHub(options: {
         peer,
         () => session.agent,
         (bytes) => {
+          // What the agent hears on a new connection has come on it.
+          if (session.client !== peer) return false;
           if (isStreamData(bytes)) session.activeAt = clock.now();
           return true;
         },
@@ -287,6 +309,7 @@ export function createExecHub(options: {
         session.ended = true;
         for (const peer of [session.agent, session.client]) peer?.terminate();
       }
+      ended.clear();
     },
   };
 }

@@ -45,7 +45,7 @@ export async function startSession(
   }
 }
 
-/** A session that has ended is answered without a token: the plugin takes that for its end. */
+/** A session that has ended is answered without a token: the plugin takes that for its end. Not one of the last minute, whose client may have lost the last words with its connection. */
 export async function resumeSession(
   { exec }: SessionDeps,
   { SessionId = "" }: ResumeSessionRequest,
@@ -53,7 +53,7 @@ export async function resumeSession(
 ): Promise<ResumeSessionResponse> {
   const record = await exec.hub.find(context, SessionId);
   if (!record) throw notThere(SessionId);
-  if (record.endedAt !== undefined) return { SessionId };
+  if (!exec.hub.remembers(SessionId)) return { SessionId };
   const { streamUrl, tokenValue } = exec.again(record, context);
   return { SessionId, StreamUrl: streamUrl, TokenValue: tokenValue };
 }
