@@ -41,6 +41,7 @@ test("every command has a help with an example", async () => {
     "demo",
     "down",
     "env",
+    "exec",
     "join",
     "keys",
     "leave",
