@@ -38,7 +38,7 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
     await machine.restart([one, two]);
     let heard = "";
     talk.stdout?.on("data", (data) => (heard += String(data)));
-    assert.equal(await machine.ask(two, "10.0.1.5", 80), "from ::ffff:10.0.2.6", "without a word of the control plane");
+    assert.equal(await machine.ask(two, "10.0.1.5", 80, { ms: 3_000 }), "from ::ffff:10.0.2.6", "without a word of the control plane");
     await eventually("the connection stands", async () => heard.includes("tick"));
     assert.match(await command("ip", ["route"]), /203\.0\.113\.90 dev/);
     assert.ok(!(await command("ip", ["netns"])).includes(lost.namespace ?? "?"), "what the journal does not know is gone");
@@ -51,7 +51,7 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
       // The kernel takes its time.
       await eventually("nothing passes", async () => (await machine.ask(two, "10.0.1.5", 80)) === "");
       await mend();
-      assert.equal(await machine.ask(two, "10.0.1.5", 80), "from ::ffff:10.0.2.6");
+      assert.equal(await machine.ask(two, "10.0.1.5", 80, { ms: 3_000 }), "from ::ffff:10.0.2.6");
     }
     for (const each of [one, two]) await machine.network.detach(each);
     await machine.network.updateVpcs([]);

@@ -68,7 +68,13 @@ async function until<T>(what: string, look: () => Promise<T | undefined>, second
     const found = await look();
     if (found !== undefined) return found;
   }
-  throw new Error(`not within ${seconds} s: ${what}`);
+  const { services = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: ["web", "site"] }));
+  const events = services.flatMap((service) =>
+    service.events!.slice(0, 8).map(({ createdAt, message }) => `${createdAt!.toISOString()} ${message}`),
+  );
+  const agents = [...(await instances())].map(([address, { agentConnected, status }]) => `${address} ${status} ${agentConnected}`);
+  const placed = [...(await tasksOn())].map(([address, ids]) => `${address} ${ids.join(" ")}`);
+  throw new Error(`${new Date().toISOString()} not within ${seconds} s: ${what}\n${[...agents, ...placed, ...events].join("\n")}`);
 }
 
 async function define(family: string, script: string, more: object = {}): Promise<void> {
@@ -287,6 +293,8 @@ describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_0
       const { alive } = await seen();
       return there.length === 4 && there.every((id) => alive.includes(id)) ? true : undefined;
     });
+    // Those of a machine that is back before they are replaced are the service's again, and it chooses which go.
+    await until("the old ones are replaced", async () => ((await tasksOn()).get(two.address)!.length === 0 ? true : undefined));
     const { alive } = await seen();
     assert.ok(
       old.every((id) => alive.includes(id)),

@@ -295,11 +295,15 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     for (const service of index.take(key, value)) wake(service);
     // An agent that is gone now may be gone for good a little later.
     const connection = parseEcsKey(key)?.kind === "connection" ? (value as ConnectionRecord | undefined) : undefined;
-    if (connection && !connection.connected && !connection.gone) {
-      clock.after(Math.max(0, connection.since + index.lostAfterMs - clock.now()), () => {
-        if (!abort.signal.aborted) for (const service of index.take(key, index.connection(key))) wake(service);
-      });
-    }
+    if (connection && !connection.connected && !connection.gone) lostLater(key, connection.since + index.lostAfterMs);
+  }
+
+  function lostLater(key: string, at: number): void {
+    if (abort.signal.aborted) return;
+    const wait = at - clock.now();
+    // Timers may come a moment too early, and the next look at everything is a minute away.
+    if (wait > 0) clock.after(wait, () => lostLater(key, at));
+    else for (const service of index.take(key, index.connection(key))) wake(service);
   }
 
   function fullPass(): void {
