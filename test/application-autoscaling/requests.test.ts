@@ -122,16 +122,19 @@ test("requests for each target, as the load balancers publish them, set off the 
     await clock.advance(2000);
   }
   const { Namespace, MetricName, Dimensions, Period, Statistic } = high(made);
-  const { Datapoints } = await cloudwatch.send(
-    new GetMetricStatisticsCommand({
-      ...{ Namespace, MetricName, Dimensions, Period, Statistics: [Statistic!] },
-      ...{ StartTime: new Date(began), EndTime: new Date(clock.now()) },
-    }),
-  );
-  assert.deepEqual(
-    Datapoints!.map(({ Sum }) => Sum!),
-    [150.5, 150.5, 150.5],
-  );
+  const sums = async () => {
+    const { Datapoints } = await cloudwatch.send(
+      new GetMetricStatisticsCommand({
+        ...{ Namespace, MetricName, Dimensions, Period, Statistics: [Statistic!] },
+        ...{ StartTime: new Date(began), EndTime: new Date(clock.now()) },
+      }),
+    );
+    return Datapoints!.map(({ Sum }) => Sum!);
+  };
+  // What was published is written in real time.
+  for (const by = Date.now() + 10_000; Date.now() < by && (await sums()).length < 3;)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(await sums(), [150.5, 150.5, 150.5]);
   let state: MetricAlarm;
   const end = Date.now() + 10_000;
   // The evaluator looks once a minute, and reads in real time.

@@ -352,7 +352,9 @@ class Life {
         const cramped =
           shiftsTraffic(service.deploymentConfiguration?.strategy) &&
           service.deployments!.some(({ taskDefinition }) => /ported:\d+$/.test(taskDefinition!));
-        const hopeless = cramped || (isBroken(service.taskDefinition!) && (primary?.rolloutState !== "IN_PROGRESS" || !breaker?.enable));
+        const outOfRoom = capacityFor(world, service) < service.desiredCount! && triesInVain(service);
+        const hopeless =
+          cramped || outOfRoom || (isBroken(service.taskDefinition!) && (primary?.rolloutState !== "IN_PROGRESS" || !breaker?.enable));
         const stuck = primary?.rolloutState === "FAILED";
         if (service.status !== "ACTIVE" || mended.has(name) || !(hopeless || stuck)) continue;
         const answer = await this.#call("UpdateService", { service: name, taskDefinition: "app:1", forceNewDeployment: true });
@@ -423,6 +425,10 @@ class Life {
 }
 
 /** As the waiters `services-stable` and `services-inactive` see it, and nothing is left over. */
+/** What it cannot place leaves the deployment before to be started again, at ever longer intervals, if that one's tasks cannot live. */
+const triesInVain = ({ deployments }: Service): boolean =>
+  deployments!.some(({ status, taskDefinition }) => status === "ACTIVE" && isBroken(taskDefinition!));
+
 function isSettled(world: World, service: Service): boolean {
   const live = world.picture.liveOf(service.serviceName!);
   if (service.status === "INACTIVE") return live.length === 0;
@@ -432,7 +438,7 @@ function isSettled(world: World, service: Service): boolean {
   if (service.runningCount !== count || live.length !== count) return false;
   const primary = service.deployments!.find(({ status }) => status === "PRIMARY");
   if (live.some(({ startedBy }) => startedBy !== primary?.id)) return false;
-  if (room < service.desiredCount!) return true;
+  if (room < service.desiredCount!) return !triesInVain(service);
   return service.deployments!.length === 1 && service.pendingCount === 0 && primary?.rolloutState === "COMPLETED";
 }
 
