@@ -1,4 +1,4 @@
-import { denialMessage, evaluate, type NamedPolicy, parsePolicy, type PolicySet } from "#model/policy/index.ts";
+import { denialMessage, evaluate, type NamedPolicy, type PolicySet } from "#model/policy/index.ts";
 import { needsOf } from "./authorization/index.ts";
 import type { Input, Need, Where } from "./authorization/table.ts";
 import {
@@ -11,6 +11,7 @@ import {
   requestContext,
 } from "./authorize-context.ts";
 import type { ApiError, Principal } from "./contract.ts";
+import { sessionPolicies } from "./session-policies.ts";
 import { commonErrors } from "./errors.ts";
 import type { Protocol } from "./schema.ts";
 
@@ -78,16 +79,14 @@ export interface Authorizer {
 export function createAuthorizer({ open, policies, resourcePolicies, resources }: AuthorizerOptions): Authorizer {
   const onResources = new Map(resourcePolicies.map((source) => [source.service, source]));
   const facts = new Map(resources.map((each) => [each.service, each]));
-  const sessionPolicies = createSessionPolicies();
 
   async function policiesOf(principal: Principal): Promise<PolicySet> {
     const service = principal.identity?.kind === "AWSService";
     const own = service || !principal.identity ? undefined : await policies?.policiesOf(principal);
-    const session = principal.session?.policies;
     return {
       identity: own?.identity ?? [],
       ...(own?.boundary && { boundary: own.boundary }),
-      ...(session && session.length > 0 && { session: session.map((text, index) => sessionPolicies(text, `session-${index + 1}`)) }),
+      ...sessionPolicies(principal),
     };
   }
 
@@ -185,22 +184,4 @@ function denied(protocol: Protocol, message: string, service: string): ApiError 
       `You are not authorized to perform this operation. ${message.replace(" on resource: *", "")}`,
     );
   return commonErrors.accessDenied(protocol, service === "sts" ? message.replace(/ because no .*$/, "") : message);
-}
-
-const mostSessionPolicies = 1000;
-
-/** Session policies come as text with each request: what was read once is kept. They were checked when the session was made. */
-function createSessionPolicies(): (text: string, name: string) => NamedPolicy {
-  const known = new Map<string, NamedPolicy>();
-  return (text, name) => {
-    let policy = known.get(text);
-    if (!policy) {
-      const { document, problem } = parsePolicy(text, "identity");
-      if (!document) throw new Error(`a session policy is not good: ${problem}`);
-      policy = { name, document };
-      if (known.size >= mostSessionPolicies) known.clear();
-      known.set(text, policy);
-    }
-    return policy;
-  };
 }

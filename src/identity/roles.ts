@@ -12,6 +12,7 @@ import {
 import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Store } from "#store/store.ts";
+import { sessionPolicies } from "#api/session-policies.ts";
 import { type Context, factsOf, principalContext, requestContext, tagContext } from "#api/authorize-context.ts";
 import { type PoliciesOfPrincipal, policySource } from "./policies-of.ts";
 import { issueSession, roleHolder, type SessionCredentials } from "./sessions.ts";
@@ -69,17 +70,6 @@ export function mayAssume(
     resourcePolicyRequired: true,
   };
   return { request, decision: evaluate(request, { ...policies, resource: [trustOf(role)] }) };
-}
-
-/** The session policies of who asks. */
-export function sessionPolicies({ identity, session }: Principal): { readonly session?: readonly NamedPolicy[] } {
-  if (!session || session.policies.length === 0 || identity?.kind === "Anonymous") return {};
-  const policies = session.policies.map((text, index): NamedPolicy => {
-    const { document, problem } = parsePolicy(text, "identity");
-    if (problem !== undefined) throw new Error(`a session policy cannot be read: ${problem}`);
-    return { name: `session-policy-${index + 1}`, document };
-  });
-  return { session: policies };
 }
 
 /** All that decides for who asks. */

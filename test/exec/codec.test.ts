@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { decodeMessage, encodeMessage } from "#agent-protocol/exec/message.ts";
-import { deserialize, serialize } from "./session-manager-plugin.ts";
+import { deserialize, serialize } from "./plugin-message.ts";
 
 test("both codecs agree", () => {
   fc.assert(
