@@ -357,8 +357,8 @@ describe("side by side", { concurrency: 4 }, () => {
 
     test("the CLI hands over to the plugin: a shell with a size that changes, control-C, a command with quotes", async (t) => {
       await writeFile(join(work, "size"), '{"cols":111,"rows":33}');
-      // In a terminal of its own, as from a keyboard.
-      const line = command(cli!, "ecs", "execute-command", "--task", task, "--container", "main", "--interactive", "--command", "/bin/sh");
+      // In a terminal of its own, as from a keyboard, and without a shell between it and the CLI: Debian's dash, which `script` takes without a SHELL, waits and then dies of the control-C.
+      const line = `exec ${command(cli!, "ecs", "execute-command", "--task", task, "--container", "main", "--interactive", "--command", "/bin/sh")}`;
       const child = spawn("script", ["-qfec", line, "/dev/null"], { env: env(), stdio: ["pipe", "pipe", "inherit"] });
       t.after(() => child.kill());
       let text = "";
