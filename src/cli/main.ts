@@ -200,6 +200,23 @@ program
   });
 
 program
+  .command("vulnerabilities <action> [source]")
+  .description("import what image scans compare with, in the OSV format; status says what is there and how old it is")
+  .option("--json", "status, for scripts")
+  .addHelpText(
+    "after",
+    "\nA source is a .zip or .json file, a directory of such, or an https URL. Records are added: a newer one takes the place of the one with its id.\nA running server needs no restart. docs/scanning.md says what is matched.\n\nExamples:\n  ./gantry vulnerabilities import https://osv-vulnerabilities.storage.googleapis.com/Debian/all.zip\n  ./gantry vulnerabilities import alpine.zip\n  ./gantry vulnerabilities status",
+  )
+  .action(async (action: string, source: string | undefined, options: { json?: boolean }) => {
+    const { importOf, vulnerabilityStatus } = await import("./vulnerabilities.ts");
+    const { home } = await running();
+    const tell = (text: string) => process.stderr.isTTY && process.stderr.write(`\x1b[2K${text}\r`);
+    if (action === "import" && source !== undefined) print(await importOf(home, source, Date.now(), tell));
+    else if (action === "status" && source === undefined) print(await vulnerabilityStatus(home, Date.now(), options.json ?? false));
+    else throw new Error(`vulnerabilities ${action}: the actions are status, and import with a file, a directory or a URL`);
+  });
+
+program
   .command("env")
   .description("print what AWS tools need to talk to this Gantry")
   .option("--json", "for scripts")

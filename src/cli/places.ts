@@ -7,7 +7,7 @@ export interface Places {
   readonly logs: string;
   /** What the supervisor runs: see SupervisorState. */
   readonly state: string;
-  /** Held by the one supervisor of this home: see lock.ts. */
+  /** Held by the one supervisor of this home: see src/platform/file-lock.ts. */
   readonly lock: string;
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { systemClock } from "#platform/clock.ts";
 import type { Config } from "#platform/config.ts";
 import { Child, type ChildState, type Part } from "./child.ts";
-import { takeLock } from "./lock.ts";
+import { takeLock } from "#platform/file-lock.ts";
 import { placesOf } from "./places.ts";
 import { endProcess, isAlive, nameProcess, type ProcessName } from "./processes.ts";
 

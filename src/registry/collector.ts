@@ -91,9 +91,11 @@ export function createCollector({ store, blobs, guard, clock, log }: CollectorDe
       const candidates = new Map<Digest, number>();
       for await (const { digest, size, modified } of blobs.list()) if (modified < olderThan) candidates.set(digest, size);
       if (candidates.size > 0) {
-        for await (const { key } of walk(store, everything)) {
+        for await (const { key, value } of walk(store, everything)) {
           const parsed = parseKey(key);
           if (parsed?.kind === "layers" || parsed?.kind === "images") candidates.delete(parsed.last);
+          const { findings } = parsed?.kind === "scans" ? (value as { readonly findings?: Digest }) : {};
+          if (findings) candidates.delete(findings);
         }
       }
       let [count, bytes] = [0, 0];

@@ -1,7 +1,7 @@
 import type { Store, Write } from "#store/store.ts";
 import type { Digest } from "./blobs/digest.ts";
 import { repositoryUnknown } from "./errors.ts";
-import { imageKey, imagesPrefix, referrerKey, repositoryKey, tagKey, tagsPrefix } from "./keys.ts";
+import { imageKey, imagesPrefix, referrerKey, repositoryKey, scanKey, tagKey, tagsPrefix } from "./keys.ts";
 import type { ImageRecord, RepositoryRecord, TagRecord } from "./records.ts";
 
 /** Images in one transaction. */
@@ -67,6 +67,7 @@ function removable(images: readonly ImageRecord[], digests: readonly Digest[]): 
 
 const keysOf = (repository: RepositoryRecord, { digest, subject }: ImageRecord, tags: readonly string[]): readonly string[] => [
   imageKey(repository, digest),
+  scanKey(repository, digest),
   ...tags.map((tag) => tagKey(repository, tag)),
   ...(subject === undefined ? [] : [referrerKey(repository, subject, digest)]),
 ];

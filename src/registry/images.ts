@@ -8,11 +8,12 @@ import { type Digest, digestOf } from "./blobs/digest.ts";
 import { imageDigestMismatch, layersMissing, referencedImagesMissing, RegistryError, repositoryUnknown, tagImmutable } from "./errors.ts";
 import { expireImages, type Held } from "./expire.ts";
 import type { Guard } from "./guard.ts";
-import { imageKey, imagesPrefix, layerKey, referrerKey, repositoryKey, tagKey, tagsPrefix } from "./keys.ts";
+import { imageKey, imagesPrefix, layerKey, referrerKey, repositoryKey, scanKey, tagKey, tagsPrefix } from "./keys.ts";
 import { imageSize, type Manifest, parseManifest, requiredBlobs } from "./manifest.ts";
 import { isImmutable, isTag } from "./names.ts";
 import type { ImageRecord, LayerRecord, ReferrerRecord, RepositoryRecord, TagRecord } from "./records.ts";
 import { queueOf } from "./repositories.ts";
+import { isScannedOnPush, scanRequest } from "./scanning.ts";
 
 /** Source: Amazon ECR service quotas, "Images per repository". */
 const imagesPerRepository = 100_000;
@@ -113,6 +114,7 @@ export function createImages({ store, writer, blobs, guard, clock, random, metri
       throw new RegistryError("ImageReferenced", message, { digest: image.digest, by: other.digest });
     }
     unit.delete(imageKey(current, image.digest));
+    unit.delete(scanKey(current, image.digest));
     if (image.subject) unit.delete(referrerKey(current, image.subject, image.digest));
     count(unit, current, -1);
   }
@@ -161,6 +163,7 @@ export function createImages({ store, writer, blobs, guard, clock, random, metri
           const image: ImageRecord = known ?? imageRecord(digest, bytes, manifest, largest, now());
           if (!known) {
             unit.put(imageKey(current, digest), image);
+            if (await isScannedOnPush(unit, current, manifest)) unit.put(scanKey(current, digest), scanRequest(current, digest, now()));
             if (manifest.subject) unit.put(referrerKey(current, manifest.subject.digest, digest), referrerRecord(image, manifest));
           }
           if (tag !== undefined) unit.put(tagKey(current, tag), { digest } satisfies TagRecord);

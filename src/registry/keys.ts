@@ -8,6 +8,8 @@
  *     /ecr/<account>/<region>/tags/<repository id>/<tag>            TagRecord
  *     /ecr/<account>/<region>/referrers/<repository id>/<subject>/<digest>  ReferrerRecord
  *     /ecr/<account>/<region>/layers/<repository id>/<digest>       LayerRecord
+ *     /ecr/<account>/<region>/scanning                              RegistryScanningRecord
+ *     /ecr/<account>/<region>/scans/<repository id>/<digest>        ScanRecord
  *     /ecr/<account>/<region>/lifecycle/<repository id>/evaluated   LifecycleRecord
  *     /ecr/<account>/<region>/lifecycle/<repository id>/preview     LifecyclePreviewRecord
  */
@@ -21,6 +23,7 @@ const base = ({ account, region }: RegistryId) => `${everything}${account}/${reg
 
 export const repositoriesPrefix = (registry: RegistryId) => `${base(registry)}/repositories/`;
 export const registryPolicyKey = (registry: RegistryId) => `${base(registry)}/policy`;
+export const registryScanningKey = (registry: RegistryId) => `${base(registry)}/scanning`;
 export const registryCatalogKey = (account: string) => `${base(publicRegistry(account))}/catalog`;
 export const repositoryKey = (registry: RegistryId, name: string) => `${repositoriesPrefix(registry)}${name}`;
 export const imagesPrefix = (repository: RepositoryRecord) => `${base(repository)}/images/${repository.id}/`;
@@ -33,6 +36,10 @@ export const referrerKey = (repository: RepositoryRecord, subject: Digest, diges
   `${referrersPrefix(repository, subject)}${digest}`;
 export const layersPrefix = (repository: RepositoryRecord) => `${base(repository)}/layers/${repository.id}/`;
 export const layerKey = (repository: RepositoryRecord, digest: Digest) => `${layersPrefix(repository)}${digest}`;
+export const scansPrefix = (repository: Pick<RepositoryRecord, "account" | "region" | "id">) =>
+  `${base(repository)}/scans/${repository.id}/`;
+export const scanKey = (repository: Pick<RepositoryRecord, "account" | "region" | "id">, digest: Digest) =>
+  `${scansPrefix(repository)}${digest}`;
 export const lifecyclePrefix = (repository: RepositoryRecord) => `${base(repository)}/lifecycle/${repository.id}/`;
 export const lifecycleKey = (repository: RepositoryRecord) => `${lifecyclePrefix(repository)}evaluated`;
 export const lifecyclePreviewKey = (repository: RepositoryRecord) => `${lifecyclePrefix(repository)}preview`;
@@ -40,8 +47,11 @@ export const lifecyclePreviewKey = (repository: RepositoryRecord) => `${lifecycl
 /** Whether a key is that of a RepositoryRecord. */
 export const isRepositoryKey = (key: string) => /^\/ecr\/\d{12}\/[^/]+\/repositories\//.test(key);
 
+/** Whether a key is that of a ScanRecord. */
+export const isScanKey = (key: string) => /^\/ecr\/\d{12}\/[^/]+\/scans\//.test(key);
+
 /** What a key of the registry names: its kind, and for all but repositories the repository's id and the last part. */
 export function parseKey(key: string): { readonly kind: string; readonly repository: string; readonly last: string } | undefined {
-  const match = /^\/ecr\/\d{12}\/[^/]+\/(images|tags|referrers|layers)\/([^/]+)\/(?:.*\/)?([^/]+)$/.exec(key);
+  const match = /^\/ecr\/\d{12}\/[^/]+\/(images|tags|referrers|layers|scans)\/([^/]+)\/(?:.*\/)?([^/]+)$/.exec(key);
   return match ? { kind: match[1]!, repository: match[2]!, last: match[3]! } : undefined;
 }

@@ -67,6 +67,53 @@ export interface LifecyclePreviewRecord {
   readonly startedAt: number;
 }
 
+/** Which repositories are scanned when images are pushed. Writer: PutRegistryScanningConfiguration. */
+export interface RegistryScanningRecord {
+  readonly rules: readonly ScanningRule[];
+}
+
+export interface ScanningRule {
+  readonly scanFrequency: "SCAN_ON_PUSH" | "MANUAL";
+  readonly repositoryFilters: readonly { readonly filterType: "WILDCARD"; readonly filter: string }[];
+}
+
+/** The last scan of an image. Writers: whoever asks for one (PENDING), then the scanner. */
+export type ScanRecord = ScanRequest & (PendingScan | CompleteScan | FailedScan);
+
+interface ScanRequest extends RegistryId {
+  readonly repository: string;
+  readonly repositoryId: string;
+  readonly digest: Digest;
+  readonly requestedAt: number;
+}
+
+export interface PendingScan {
+  readonly state: "PENDING";
+  /** How often it was begun: what ends the server each time is not begun for ever. */
+  readonly begun: number;
+}
+
+export interface CompleteScan {
+  readonly state: "COMPLETE";
+  readonly completedAt: number;
+  /** The image's tags then. */
+  readonly tags: readonly string[];
+  /** Newest change of what is known of the image's release. */
+  readonly sourceUpdatedAt: number;
+  /** When the database that it was compared with was imported. */
+  readonly importedAt: number;
+  readonly counts: Readonly<Record<string, number>>;
+  /** The blob with the findings, which is kept while this record is; undefined for none. */
+  readonly findings?: Digest;
+}
+
+export interface FailedScan {
+  readonly state: "FAILED";
+  readonly completedAt: number;
+  readonly tags: readonly string[];
+  readonly reason: string;
+}
+
 /** A manifest in a repository. Its bytes are a blob. */
 export interface ImageRecord {
   readonly digest: Digest;

@@ -3,6 +3,7 @@ import type { RawRoute } from "#api/contract.ts";
 import type { ServerDeps } from "#api/deps.ts";
 import { createWriter } from "#store/unit.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
+import type { Digest } from "./blobs/digest.ts";
 import { createFileBlobStore } from "./blobs/file-store.ts";
 import { createCollector } from "./collector.ts";
 import { createGuard } from "./guard.ts";
@@ -31,6 +32,8 @@ export interface RegistryCore {
 export interface Registry extends RegistryCore {
   /** OCI's distribution API under `/v2/`, and the tokens of the public host. */
   readonly routes: readonly RawRoute[];
+  /** Keeps the collector away from a blob that a record is about to name: see Guard. */
+  pin(digest: Digest): Promise<() => void>;
   /** Removes what nothing refers to; runs by itself once an hour. */
   collect(): Promise<Collected>;
   start(): Promise<void>;
@@ -77,6 +80,7 @@ export function createRegistry(deps: ServerDeps, options: RegistryOptions = {}):
     ...core,
     root,
     routes: [createRoute({ ...deps, log }, core), tokenRoute(deps.sealer)],
+    pin: (digest) => guard.pin(digest),
     collect: () => collector.collect(),
     async start() {
       await blobs.start();

@@ -10,6 +10,7 @@ import {
   repositoriesPrefix,
   repositoryKey,
   repositoryReferrersPrefix,
+  scansPrefix,
   tagsPrefix,
 } from "./keys.ts";
 import { isRepositoryName, repositoryNamePattern } from "./names.ts";
@@ -102,7 +103,7 @@ export function createRepositories({ store, writer, clock, random }: Repositorie
         // Prefixes, which a unit does not know: the compare makes it as safe as one.
         const writes = [
           { delete: key },
-          ...[imagesPrefix, tagsPrefix, repositoryReferrersPrefix, layersPrefix, lifecyclePrefix].map((prefix) => ({
+          ...[imagesPrefix, tagsPrefix, repositoryReferrersPrefix, layersPrefix, lifecyclePrefix, scansPrefix].map((prefix) => ({
             deletePrefix: prefix(repository),
           })),
         ];

@@ -18,6 +18,10 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   "load-balancer": { may: ["platform"], because: "a snapshot in, HAProxy out: it knows neither records nor AWS services" },
   store: { may: ["platform"], because: "state knows nothing of what is kept in it" },
   metrics: { may: ["platform", "model"], because: "data points know nothing of who measures, asks or alarms" },
+  vulnerabilities: {
+    may: ["platform", "model"],
+    because: "a database that a command writes and the server reads: it knows neither images nor records",
+  },
   scheduler: { may: ["model"], because: "pure: a snapshot in, assignments and reasons out" },
   api: { may: ["model", "platform", "store"], because: "the front door serves any service and knows none; policies are pure" },
   identity: { may: ["platform", "store", "api", "model"], because: "who asks, and what they may do: whoever answers a request needs it" },
@@ -27,7 +31,19 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
     because: "they read and write records; what they ask of an operation goes the API's own way, by its caller",
   },
   services: {
-    may: ["platform", "store", "metrics", "api", "model", "identity", "scheduler", "reconcilers", "agent-protocol", "registry"],
+    may: [
+      "platform",
+      "store",
+      "metrics",
+      "vulnerabilities",
+      "api",
+      "model",
+      "identity",
+      "scheduler",
+      "reconcilers",
+      "agent-protocol",
+      "registry",
+    ],
     because: "the operations of AWS's services",
   },
   server: {
@@ -39,7 +55,10 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
     because:
       "a process of its own that talks to the server by AWS's protocols only, so it never sees store or services; it owns the driver",
   },
-  cli: { may: ["platform", "agent", "agent-protocol"], because: "starts processes and asks them by AWS's protocols" },
+  cli: {
+    may: ["platform", "vulnerabilities", "agent", "agent-protocol"],
+    because: "starts processes and asks them by AWS's protocols; an import is its own work, not the server's",
+  },
 };
 
 function importsOf(file: string): string[] {

@@ -17,6 +17,7 @@ export const ecr: ServiceActions = {
       DescribeImages DescribeImageScanFindings GetDownloadUrlForLayer GetLifecyclePolicy GetLifecyclePolicyPreview GetRepositoryPolicy
       InitiateLayerUpload ListImages PutImage PutImageScanningConfiguration PutImageTagMutability PutLifecyclePolicy SetRepositoryPolicy
       StartImageScan StartLifecyclePolicyPreview UploadLayerPart`),
+    BatchGetRepositoryScanningConfiguration: "repository/{repositoryNames}",
     ...repository("DescribeRepositories", "repository/{repositoryNames=*}"),
     ...each(
       none,

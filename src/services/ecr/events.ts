@@ -1,9 +1,11 @@
 import type { DraftEvent } from "#reconcilers/events/deliveries.ts";
-import type { EventSource } from "#reconcilers/events/publishing.ts";
-import { parseKey } from "#registry/keys.ts";
-import type { ImageRecord, RepositoryRecord, TagRecord } from "#registry/records.ts";
+import type { EventSource, Reading } from "#reconcilers/events/publishing.ts";
+import { isScanKey, parseKey } from "#registry/keys.ts";
+import type { ImageRecord, RepositoryRecord, ScanRecord, TagRecord } from "#registry/records.ts";
+import { repositoryArn } from "./views.ts";
 
 const detailType = "ECR Image Action";
+const scanType = "ECR Image Scan";
 const repositories = /^\/ecr\/(\d{12})\/([^/]+)\/repositories\//;
 
 /**
@@ -11,10 +13,11 @@ const repositories = /^\/ecr\/(\d{12})\/([^/]+)\/repositories\//;
  * transaction says its name. Source: ECR User Guide, "Amazon ECR events and EventBridge".
  */
 export const ecrEvents: EventSource = {
-  concerns: (key) => repositories.test(key) || /^\/ecr\/\d{12}\/[^/]+\/(images|tags)\//.test(key),
+  concerns: (key) => repositories.test(key) || isScanKey(key) || /^\/ecr\/\d{12}\/[^/]+\/(images|tags)\//.test(key),
   async eventsOf(reading) {
     const events: DraftEvent[] = [];
     for (const key of reading.keys) {
+      if (isScanKey(key)) events.push(...(await scanEvents(reading, key)));
       const [, account = "", region = ""] = repositories.exec(key) ?? [];
       if (region === "" || region === "public" || !reading.wanted({ account, region }, "aws.ecr", detailType)) continue;
       const repository = await reading.after<RepositoryRecord>(key);
@@ -63,3 +66,27 @@ export const ecrEvents: EventSource = {
     return events;
   },
 };
+
+/** A scan that has come to its end, whichever: once, for its record is PENDING before and never again without somebody asking. Source: same, "Event for a completed image scan". */
+async function scanEvents(reading: Reading, key: string): Promise<readonly DraftEvent[]> {
+  const scan = await reading.after<ScanRecord>(key);
+  if (!scan || scan.state === "PENDING" || !reading.wanted(scan, "aws.ecr", scanType)) return [];
+  if ((await reading.before<ScanRecord>(key))?.state !== "PENDING") return [];
+  const { account, region, repository: name, digest, tags } = scan;
+  return [
+    {
+      account,
+      region,
+      source: "aws.ecr",
+      detailType: scanType,
+      resources: [repositoryArn({ account, region, name })],
+      detail: {
+        "scan-status": scan.state,
+        "repository-name": name,
+        "finding-severity-counts": scan.state === "COMPLETE" ? scan.counts : {},
+        "image-digest": digest,
+        "image-tags": tags,
+      },
+    },
+  ];
+}

@@ -3,7 +3,8 @@ import type { EcrOperations } from "#api/generated/ecr.types.ts";
 import type { Handlers } from "#api/handlers.ts";
 import { pageOf } from "#api/pagination.ts";
 import { imageUnknown, RegistryError } from "#registry/errors.ts";
-import type { ImageRecord, RepositoryRecord } from "#registry/records.ts";
+import { scanKey } from "#registry/keys.ts";
+import type { ImageRecord, RepositoryRecord, ScanRecord } from "#registry/records.ts";
 import { failure, malformed, notFound, resolve } from "./image-ids.ts";
 import type { EcrPart } from "./part.ts";
 import { badToken, listOf, maxResults, oneOf, registryOf, repositoryName } from "./validate.ts";
@@ -14,7 +15,7 @@ interface Filter {
   readonly imageStatus?: ImageStatusFilter;
 }
 
-export function imageHandlers({ registry, sealer }: EcrPart) {
+export function imageHandlers({ registry, sealer, store }: EcrPart) {
   const { images, repositories } = registry;
 
   /** The repository's images with their tags, those that the filter lets through. */
@@ -28,6 +29,9 @@ export function imageHandlers({ registry, sealer }: EcrPart) {
       .map((image) => ({ image, tags: byDigest.get(image.digest) ?? [] }))
       .filter(({ tags: own }) => tagStatus === "ANY" || (tagStatus === "TAGGED") === own.length > 0);
   }
+
+  const detailOf = async (repository: RepositoryRecord, image: ImageRecord, tags: readonly string[]) =>
+    imageDetail(repository, image, tags, (await store.get<ScanRecord>(scanKey(repository, image.digest)))?.value);
 
   const scope = (operation: string, { id }: RepositoryRecord, filter: Filter | undefined) =>
     `ecr:${operation}:${id}:${filter?.tagStatus ?? ""}:${filter?.imageStatus ?? ""}`;
@@ -61,7 +65,11 @@ export function imageHandlers({ registry, sealer }: EcrPart) {
         }
         const tags = await images.tags(repository);
         const byDigest = Map.groupBy(tags.keys(), (tag) => tags.get(tag)!);
-        return { imageDetails: [...found.values()].map((image) => imageDetail(repository, image, byDigest.get(image.digest) ?? [])) };
+        return {
+          imageDetails: await Promise.all(
+            [...found.values()].map((image) => detailOf(repository, image, byDigest.get(image.digest) ?? [])),
+          ),
+        };
       }
       const all = await filtered(repository, input.filter);
       const { items, nextToken } = pageOf(sealer, all, ({ image }) => image.digest, {
@@ -70,7 +78,7 @@ export function imageHandlers({ registry, sealer }: EcrPart) {
         token: input.nextToken,
         badToken,
       });
-      return { imageDetails: items.map(({ image, tags }) => imageDetail(repository, image, tags)), nextToken };
+      return { imageDetails: await Promise.all(items.map(({ image, tags }) => detailOf(repository, image, tags))), nextToken };
     },
 
     async BatchGetImage(input, context) {

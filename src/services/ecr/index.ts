@@ -14,6 +14,9 @@ import { policyHandlers } from "./policies.ts";
 import { ecrPublicHandlers } from "./public/index.ts";
 import { putImageHandlers } from "./put-image.ts";
 import { repositoryHandlers } from "./repositories.ts";
+import { scanHandlers } from "./scanning/operations.ts";
+import { createScanner } from "./scanning/reconciler.ts";
+import { scanningConfigurationHandlers } from "./scanning/configuration.ts";
 import { settingsHandlers } from "./settings.ts";
 import { tagHandlers } from "./tags.ts";
 import { tokenHandlers } from "./token.ts";
@@ -29,6 +32,7 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
   const access = ecrAccess(part);
   const publicAccess = ecrAccess(part, "ecr-public");
   const lifecycle = createLifecycle({ store, images: registry.images, clock, log: deps.log.child({ part: "registry" }) });
+  const scanner = createScanner({ store, registry, clock, random, config, log: deps.log.child({ part: "registry" }) });
   const handlers = {
     ...repositoryHandlers(part),
     ...settingsHandlers(part),
@@ -39,6 +43,8 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
     ...layerHandlers(part),
     ...policyHandlers(part),
     ...lifecycleHandlers(part),
+    ...scanHandlers(part),
+    ...scanningConfigurationHandlers(part),
   } as Readonly<Record<string, Handler>>;
 
   return {
@@ -52,8 +58,10 @@ export function createEcr(deps: ServerDeps, options: RegistryOptions = {}): Serv
     async start() {
       await registry.start();
       lifecycle.start();
+      scanner.start();
     },
     async stop() {
+      await scanner.stop();
       await lifecycle.stop();
       await registry.stop();
     },

@@ -1,9 +1,9 @@
-import type { ImageDetail, Repository } from "@aws-sdk/client-ecr";
+import type { ImageDetail, ImageScanStatus, Repository } from "@aws-sdk/client-ecr";
 import type { Repository as PublicRepository } from "@aws-sdk/client-ecr-public";
 import { formatArn } from "#model/arn.ts";
 import type { Config } from "#platform/config.ts";
 import { aliasOf, publicPath, publicRegion } from "#registry/public.ts";
-import type { ImageRecord, RegistryId, RepositoryRecord } from "#registry/records.ts";
+import type { ImageRecord, RegistryId, RepositoryRecord, ScanRecord } from "#registry/records.ts";
 
 type Place = Pick<Config, "port" | "domain" | "tls">;
 
@@ -46,7 +46,14 @@ export function repositoryView(place: Place, repository: RepositoryRecord): Repo
   };
 }
 
-export function imageDetail(repository: RepositoryRecord, image: ImageRecord, tags: readonly string[]): ImageDetail {
+/** How ECR says it. Source: Amazon ECR User Guide, "Retrieving the findings for basic scans". */
+export function scanStatus(scan: ScanRecord): ImageScanStatus {
+  if (scan.state === "PENDING") return { status: "IN_PROGRESS" };
+  if (scan.state === "FAILED") return { status: "FAILED", description: scan.reason };
+  return { status: "COMPLETE", description: "The scan was completed successfully." };
+}
+
+export function imageDetail(repository: RepositoryRecord, image: ImageRecord, tags: readonly string[], scan?: ScanRecord): ImageDetail {
   return {
     registryId: repository.account,
     repositoryName: repository.name,
@@ -59,5 +66,14 @@ export function imageDetail(repository: RepositoryRecord, image: ImageRecord, ta
     lastRecordedPullTime: image.lastPulledAt === undefined ? undefined : new Date(image.lastPulledAt),
     subjectManifestDigest: image.subject,
     imageStatus: "ACTIVE",
+    imageScanStatus: scan && scanStatus(scan),
+    imageScanFindingsSummary:
+      scan?.state === "COMPLETE"
+        ? {
+            imageScanCompletedAt: new Date(scan.completedAt),
+            vulnerabilitySourceUpdatedAt: new Date(scan.sourceUpdatedAt),
+            findingSeverityCounts: { ...scan.counts },
+          }
+        : undefined,
   };
 }

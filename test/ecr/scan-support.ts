@@ -1,0 +1,63 @@
+/** Images and OSV records as tests of scans need them. */
+import { createHash } from "node:crypto";
+import { buffer } from "node:stream/consumers";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pack, type Pack } from "tar-stream";
+import { importVulnerabilities } from "#vulnerabilities/import.ts";
+
+export type Entry =
+  | { readonly name: string; readonly text: string | Buffer }
+  | { readonly name: string; readonly type: "directory" | "symlink" | "link"; readonly linkname?: string };
+
+/** A layer of files. */
+export function layer(...entries: readonly Entry[]): Promise<Buffer> {
+  const tar: Pack = pack();
+  for (const entry of entries) {
+    if ("text" in entry) tar.entry({ name: entry.name }, entry.text);
+    else tar.entry({ name: entry.name, type: entry.type, linkname: entry.linkname });
+  }
+  tar.finalize();
+  return buffer(tar);
+}
+
+export const debian = (version = "12"): Entry => ({ name: "usr/lib/os-release", text: `ID=debian\nVERSION_ID="${version}"\n` });
+
+export const status = (...packages: readonly (readonly [name: string, version: string, source?: string])[]): Entry => ({
+  name: "var/lib/dpkg/status",
+  text: packages
+    .map(
+      ([name, version, source]) =>
+        `Package: ${name}\nStatus: install ok installed\n${source ? `Source: ${source}\n` : ""}Version: ${version}\n`,
+    )
+    .join("\n"),
+});
+
+export const apkInstalled = (...packages: readonly (readonly [name: string, version: string, origin?: string])[]): Entry => ({
+  name: "lib/apk/db/installed",
+  text: packages.map(([name, version, origin = name]) => `C:Q1=\nP:${name}\nV:${version}\nA:x86_64\no:${origin}\n`).join("\n"),
+});
+
+export const osv = (id: string, ecosystem: string, name: string, events: readonly object[], more: Record<string, unknown> = {}) => ({
+  schema_version: "1.7.0",
+  id,
+  modified: "2026-11-01T10:00:00Z",
+  details: `about ${id}`,
+  references: [{ type: "ADVISORY", url: `https://example.com/${id}` }],
+  affected: [{ package: { ecosystem, name }, ranges: [{ type: "ECOSYSTEM", events }] }],
+  ...more,
+});
+
+export const fixed = (version: string) => [{ introduced: "0" }, { fixed: version }];
+
+let files = 0;
+
+/** As `gantry vulnerabilities import` does it. */
+export async function importRecords(home: string, ...records: readonly object[]): Promise<void> {
+  const source = join(home, `records-${++files}.json`);
+  await mkdir(home, { recursive: true });
+  await writeFile(source, JSON.stringify(records));
+  await importVulnerabilities({ home, source, now: Date.now() });
+}
+
+export const sha256 = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
