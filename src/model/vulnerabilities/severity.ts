@@ -12,16 +12,18 @@ export interface Rating {
 }
 
 /** What distributions call them: Ubuntu's priorities, Debian's urgencies, Red Hat's and GitHub's words. */
-const words: Readonly<Record<string, Severity>> = {
-  negligible: "INFORMATIONAL",
-  unimportant: "INFORMATIONAL",
-  low: "LOW",
-  medium: "MEDIUM",
-  moderate: "MEDIUM",
-  high: "HIGH",
-  important: "HIGH",
-  critical: "CRITICAL",
-};
+const words = new Map<string, Severity>(
+  Object.entries({
+    negligible: "INFORMATIONAL",
+    unimportant: "INFORMATIONAL",
+    low: "LOW",
+    medium: "MEDIUM",
+    moderate: "MEDIUM",
+    high: "HIGH",
+    important: "HIGH",
+    critical: "CRITICAL",
+  }),
+);
 
 /**
  * How bad it is: by the distribution's own word when it has one, else by the CVSS 3 score. Source: ECR User Guide, "Scan images for OS vulnerabilities": "Amazon ECR uses the severity for a CVE from the
@@ -32,7 +34,7 @@ export function ratingOf(record: OsvRecord, affected: OsvAffected): Rating {
   const vector = scores.find(({ type, score }) => type === "CVSS_V3" && cvss3BaseScore(score) !== undefined)?.score;
   const score = vector === undefined ? undefined : cvss3BaseScore(vector);
   const word = [affected.urgency, scores.find(({ type }) => type === "Ubuntu")?.score, record.word]
-    .map((each) => words[each?.toLowerCase() ?? ""])
+    .map((each) => words.get(each?.toLowerCase() ?? ""))
     .find((each) => each !== undefined);
   const severity = word ?? (score === undefined ? "UNDEFINED" : qualitative(score));
   return { severity, ...(vector === undefined ? {} : { vector, score }) };
