@@ -1,12 +1,11 @@
 import { createWriteStream } from "node:fs";
-import { opendir, readFile, stat } from "node:fs/promises";
+import { open, opendir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { buffer } from "node:stream/consumers";
-import { openPromise, validateFileName } from "yauzl";
 import { OsvError } from "#model/vulnerabilities/osv.ts";
 import { isLoopback } from "#platform/config.ts";
+import { filesOfZip } from "./zip-file.ts";
 
 /** Bytes of one JSON document: the largest records of the kernel have some hundred thousand. */
 const longestDocument = 64 * 2 ** 20;
@@ -15,13 +14,22 @@ const longestDocument = 64 * 2 ** 20;
 export async function* documentsOf(source: string, download: string): AsyncGenerator<unknown> {
   if (/^https?:\/\//.test(source)) {
     await fetchTo(source, download);
-    const isZip = (await readFile(download).then((bytes) => bytes.subarray(0, 4))).toString("latin1") === "PK\u0003\u0004";
-    yield* isZip ? ofZip(download) : ofJson(download);
+    yield* (await isZip(download)) ? ofZip(download) : ofJson(download);
     return;
   }
   const found = await stat(source).catch(() => undefined);
   if (!found) throw new OsvError(`there is no file ${source}`);
   yield* found.isDirectory() ? ofDirectory(source) : ofFile(source);
+}
+
+async function isZip(path: string): Promise<boolean> {
+  const file = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(4) });
+    return bytesRead === 4 && buffer.toString("latin1") === "PK\u0003\u0004";
+  } finally {
+    await file.close();
+  }
 }
 
 async function* ofFile(path: string): AsyncGenerator<unknown> {
@@ -38,19 +46,23 @@ async function* ofJson(path: string): AsyncGenerator<unknown> {
 }
 
 async function* ofZip(path: string): AsyncGenerator<unknown> {
-  const zip = await openPromise(path, { lazyEntries: true, autoClose: false }).catch((error: Error) => {
-    throw new OsvError(`${path} is no zip file: ${error.message}`);
-  });
+  const files = filesOfZip(path);
   try {
-    for await (const entry of zip.eachEntry()) {
-      if (!entry.fileName.endsWith(".json")) continue;
-      const wrong = validateFileName(entry.fileName);
-      if (wrong !== null || entry.uncompressedSize > longestDocument)
-        throw new OsvError(`${path} holds ${entry.fileName}: ${wrong ?? "too long"}`);
-      yield* parsed(await buffer(await zip.openReadStreamPromise(entry)), `${path}: ${entry.fileName}`);
+    for (;;) {
+      const next = await files.next().catch((error: Error) => {
+        throw new OsvError(`${path} is no zip file that can be read: ${error.message}`);
+      });
+      if (next.done) return;
+      const { name, size, content } = next.value;
+      if (!name.endsWith(".json")) continue;
+      if (size > longestDocument) throw new OsvError(`${path} holds ${name}: too long`);
+      const bytes = await content().catch((error: Error) => {
+        throw new OsvError(`${path}: ${name} cannot be unpacked: ${error.message}`);
+      });
+      yield* parsed(bytes, `${path}: ${name}`);
     }
   } finally {
-    zip.close();
+    await files.return(undefined);
   }
 }
 

@@ -61,3 +61,37 @@ export async function importRecords(home: string, ...records: readonly object[])
 }
 
 export const sha256 = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** A header of rpm's database, with name, version, release, epoch and source package. Source: RPM's manual, "Header structure". */
+export function rpmHeader(fields: {
+  readonly name: string;
+  readonly version: string;
+  readonly release: string;
+  readonly epoch?: number;
+  readonly source?: string;
+}): Buffer {
+  const text = (value: string) => Buffer.from(`${value}\0`);
+  const entries: [tag: number, type: number, data: Buffer][] = [
+    [1000, 6, text(fields.name)],
+    [1001, 6, text(fields.version)],
+    [1002, 6, text(fields.release)],
+    ...(fields.source === undefined ? [] : [[1044, 6, text(fields.source)] as [number, number, Buffer]]),
+  ];
+  if (fields.epoch !== undefined) {
+    const epoch = Buffer.alloc(4);
+    epoch.writeUInt32BE(fields.epoch);
+    // Numbers are aligned: it comes first.
+    entries.unshift([1003, 4, epoch]);
+  }
+  let offset = 0;
+  const index = entries.map(([tag, type, data]) => {
+    const entry = Buffer.alloc(16);
+    [tag, type, offset, 1].forEach((value, at) => entry.writeUInt32BE(value, at * 4));
+    offset += data.length;
+    return entry;
+  });
+  const sizes = Buffer.alloc(8);
+  sizes.writeUInt32BE(entries.length, 0);
+  sizes.writeUInt32BE(offset, 4);
+  return Buffer.concat([sizes, ...index, ...entries.map(([, , data]) => data)]);
+}

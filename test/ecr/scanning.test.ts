@@ -1,12 +1,18 @@
 /** Basic scans: images are pushed as clients do it, scanned, and their findings read through the SDK. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import * as ecr from "@aws-sdk/client-ecr";
+import { parseDpkgStatus } from "#model/image-packages/packages.ts";
 import { isInspected } from "#services/ecr/scanning/inspect.ts";
 import { layerLimits, readFiles, UnreadableImage } from "#services/ecr/scanning/rootfs.ts";
 import { startRegistry, type TestRegistry, types } from "#test/registry/support.ts";
-import { apkInstalled, debian, fixed, importRecords, layer, osv, status } from "./scan-support.ts";
+import { apkInstalled, debian, fixed, importRecords, layer, osv, rpmHeader, status } from "./scan-support.ts";
 
 let registry: TestRegistry;
 let client: ecr.ECRClient;
@@ -374,3 +380,82 @@ test("files as the layers leave them", async () => {
     "etc/os-release": "second",
   });
 });
+
+/** rpmdb.sqlite as rpm keeps it. */
+async function rpmDatabase(headers: readonly Buffer[], wal: boolean): Promise<Buffer> {
+  const directory = await mkdtemp(join(tmpdir(), "gantry-rpm-"));
+  const path = join(directory, "rpmdb.sqlite");
+  const db = new DatabaseSync(path);
+  if (wal) db.exec("PRAGMA journal_mode = WAL");
+  db.exec("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)");
+  for (const header of headers) db.prepare("INSERT INTO Packages (blob) VALUES (?)").run(header);
+  db.close();
+  const bytes = await readFile(path);
+  await rm(directory, { recursive: true });
+  return bytes;
+}
+
+test("a Rocky Linux image, out of rpm's database", async () => {
+  const release = { name: "etc/os-release", text: 'NAME="Rocky Linux"\nID="rocky"\nVERSION_ID="9.3"\n' };
+  const severity = { database_specific: { severity: "Important" } };
+  await importRecords(
+    registry.server.home,
+    osv("RLSA-2026:0001", "Rocky Linux:9", "openssl", fixed("1:3.0.7-28.el9"), { ...severity, upstream: ["CVE-2026-0020"] }),
+    osv("RLSA-2026:0002", "Rocky Linux:9", "bash", fixed("0:5.1.8-6.el9"), severity),
+    osv("RLSA-2026:0003", "Rocky Linux:9", "gpg-pubkey", [{ introduced: "0" }], severity),
+  );
+  const headers = [
+    rpmHeader({ name: "openssl-libs", version: "3.0.7", release: "27.el9", epoch: 1, source: "openssl-3.0.7-27.el9.src.rpm" }),
+    rpmHeader({ name: "bash", version: "5.1.8", release: "6.el9", source: "bash-5.1.8-6.el9.src.rpm" }),
+    rpmHeader({ name: "gpg-pubkey", version: "1", release: "1" }),
+    Buffer.from("no header"),
+  ];
+  for (const wal of [false, true]) {
+    const answer = await scanned(
+      `rocky-${wal}`,
+      await layer(release, { name: "var/lib/rpm/rpmdb.sqlite", text: await rpmDatabase(headers, wal) }),
+    );
+    assert.deepEqual(answer.imageScanStatus?.description, "The scan was completed successfully.");
+    assert.deepEqual(namesIn(answer), ["CVE-2026-0020 1:3.0.7-27.el9 openssl"]);
+    assert.equal(answer.imageScanFindings!.findings![0]!.severity, "HIGH");
+  }
+  const broken = await scanned(
+    "rocky-broken",
+    await layer(release, { name: "usr/lib/sysimage/rpm/rpmdb.sqlite", text: Buffer.alloc(5000, "SQLite") }),
+  );
+  assert.match(broken.imageScanStatus!.description!, /^The image cannot be scanned: its rpm database cannot be read: /);
+});
+
+test(
+  "this machine's packages against twenty thousand records, as a naive evaluator finds them",
+  { skip: !existsSync("/var/lib/dpkg/status") && "no dpkg here" },
+  async () => {
+    const text = await readFile("/var/lib/dpkg/status", "utf8");
+    const installed = parseDpkgStatus(text);
+    const sources = [
+      ...new Map(installed.map(({ source, sourceVersion }) => [`${source} ${sourceVersion}`, { source, sourceVersion }])).values(),
+    ];
+    assert.ok(sources.length > 50);
+    const records: object[] = [];
+    const expected: string[] = [];
+    for (let i = 0; i < 20_000; i++) {
+      const { source, sourceVersion } = sources[i % sources.length]!;
+      // Fixed in this very version, in a later one, never; or a package that is not there.
+      const kind = Math.floor(i / sources.length) % 4;
+      const name = kind === 3 ? `not-${source}` : source;
+      const events = kind === 0 ? fixed(sourceVersion) : kind === 1 ? fixed(`${sourceVersion}+z1`) : [{ introduced: "0" }];
+      records.push(osv(`DEBIAN-CVE-2020-${100_000 + i}`, "Debian:13", name, events));
+      if (kind === 1 || kind === 2) expected.push(`CVE-2020-${100_000 + i} ${sourceVersion} ${source}`);
+    }
+    await importRecords(registry.server.home, ...records);
+    const answer = await scanned("machine", gzipSync(await layer(debian("13"), { name: "var/lib/dpkg/status", text })));
+    assert.deepEqual(answer.imageScanFindings?.findingSeverityCounts, { UNDEFINED: expected.length });
+    const found: string[] = [];
+    for await (const page of ecr.paginateDescribeImageScanFindings(
+      { client, pageSize: 1000 },
+      { repositoryName: "machine", imageId: { imageTag: "v1" } },
+    ))
+      found.push(...namesIn(page as ecr.DescribeImageScanFindingsCommandOutput)!);
+    assert.deepEqual(found.toSorted(), expected.toSorted());
+  },
+);
