@@ -9,8 +9,11 @@ import { after, before, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import * as ecr from "@aws-sdk/client-ecr";
 import { parseDpkgStatus } from "#model/image-packages/packages.ts";
+import type { BlobStore } from "#registry/blobs/blob-store.ts";
+import { createRegistry } from "#registry/registry.ts";
 import { isInspected } from "#services/ecr/scanning/inspect.ts";
 import { layerLimits, readFiles, UnreadableImage } from "#services/ecr/scanning/rootfs.ts";
+import { scanImage, type ScanDeps } from "#services/ecr/scanning/scan.ts";
 import { startRegistry, type TestRegistry, types } from "#test/registry/support.ts";
 import { apkInstalled, debian, fixed, importRecords, layer, osv, rpmHeader, status } from "./scan-support.ts";
 
@@ -317,6 +320,7 @@ test("layers that were made to harm end in a failed scan, and the server goes on
   const hostile: Record<string, Buffer> = {
     cut: gzipSync(whole).subarray(0, 60),
     garbage: Buffer.from("this is no tar at all".repeat(100)),
+    trailing: Buffer.concat([gzipSync(whole), Buffer.alloc(3_000_000, "garbage")]),
     short: whole.subarray(0, 700),
     huge: forged((header) => header.write("77777777777\0", 124, "latin1")),
     "pax-huge": forged((header) => {
@@ -330,6 +334,18 @@ test("layers that were made to harm end in a failed scan, and the server goes on
     assert.equal(imageScanStatus?.status, "FAILED", name);
     assert.match(imageScanStatus.description!, /^The image cannot be scanned: a layer of it cannot be read: /, name);
   }
+  // Eight thousand times the packages of a large image.
+  const endless = gzipSync(await layer(debian(), { name: "var/lib/dpkg/status", text: "Package: a\nVersion: 1\n\n".repeat(5_000_000) }), {
+    level: 1,
+  });
+  assert.match(
+    (await scanned("hostile-endless", endless)).imageScanStatus!.description!,
+    /^The image cannot be scanned: it has more than 100000 packages/,
+  );
+  // An archive may be padded as far as it likes.
+  const padded = gzipSync(Buffer.concat([whole, Buffer.alloc(3_072_000)]));
+  const second = await layer(status(["zlib", "1:1.2"]));
+  assert.deepEqual(namesIn(await scanned("hostile-padded", padded, second)), ["CVE-2026-0003 1:1.2 zlib", "CVE-2026-0004 1:1.2 zlib"]);
   // Names that lead out of the image lead nowhere, and a link's target is not read.
   const wild = await layer(
     { name: "../../../usr/lib/os-release", text: "ID=debian\nVERSION_ID=12\n" },
@@ -459,3 +475,24 @@ test(
     assert.deepEqual(found.toSorted(), expected.toSorted());
   },
 );
+
+test("a scan whose process is ended, or falls silent, is a failed scan", async () => {
+  await create("ended");
+  const digest = await registry.pushImage("ended", "v1", [await layer(debian(), status(["openssl", "3.0.14-1"]))]);
+  const { server } = registry;
+  const { manifests, blobs } = createRegistry(server.deps);
+  const never = new AbortController().signal;
+  const scan = (more: Partial<ScanDeps>, signal = never) =>
+    scanImage(digest, { config: server.deps.config, manifests, blobs, ...more }, signal);
+  assert.equal((await scan({})).kind, "complete");
+  const hanging: BlobStore = { ...blobs, read: () => new Promise(() => {}) };
+  const { reason } = (await scan({ blobs: hanging, silenceMs: 300 })) as { reason: string };
+  assert.match(reason, /came to no end within 0\.3 s/);
+  const ending = new AbortController();
+  const aborted = scan({ blobs: hanging }, ending.signal);
+  setTimeout(() => ending.abort(), 100);
+  await assert.rejects(aborted, { name: "AbortError" });
+  await assert.rejects(scan({ config: { home: "/proc/self/nothing\0" } }), /./);
+  const lost: BlobStore = { ...blobs, read: async () => undefined };
+  assert.match(((await scan({ blobs: lost })) as { reason: string }).reason, /is not in the registry any more: push it again/);
+});

@@ -10,7 +10,7 @@ import { type Finding, findingsOf } from "#model/vulnerabilities/findings.ts";
 import { openVulnerabilities } from "#vulnerabilities/database.ts";
 import { type Files, UnreadableImage } from "./rootfs.ts";
 
-export type Outcome =
+export type Inspection =
   | { readonly kind: "complete"; readonly findings: readonly Finding[]; readonly sourceUpdatedAt: number; readonly importedAt: number }
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -19,6 +19,9 @@ const apk = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 const rpm = ["usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite"];
 const dpkg = "var/lib/dpkg/status";
 const dpkgParts = /^var\/lib\/dpkg\/status\.d\/[^/]+$/;
+
+/** Packages of an image: ten times those of a desktop. */
+const mostPackages = 100_000;
 
 /** What a scan reads of an image. */
 export const isInspected = (path: string) =>
@@ -32,7 +35,7 @@ export const isInspected = (path: string) =>
 const unsupported = "UnsupportedImageError: The operating system and/or package manager are not supported.";
 
 /** Compares what is installed in an image with what is known to be wrong. Where nothing is known it says so: that is no clean image. */
-export async function inspect(files: Files, home: string): Promise<Outcome> {
+export async function inspect(files: Files, home: string): Promise<Inspection> {
   const release = osRelease
     .map((path) => files.get(path))
     .map((bytes) => bytes && parseOsRelease(bytes.toString("utf8")))
@@ -66,11 +69,13 @@ const nameOf = ({ id, versionId = "without a version" }: OsRelease) => `${id} ${
 async function packagesIn(files: Files): Promise<readonly InstalledPackage[] | undefined> {
   const found: InstalledPackage[][] = [];
   for (const [path, bytes] of files) {
-    if (path === dpkg || dpkgParts.test(path)) found.push([...parseDpkgStatus(bytes.toString("utf8"))]);
-    else if (apk.includes(path)) found.push([...parseApkInstalled(bytes.toString("utf8"))]);
+    if (path === dpkg || dpkgParts.test(path)) found.push([...parseDpkgStatus(bytes.toString("utf8"), mostPackages + 1)]);
+    else if (apk.includes(path)) found.push([...parseApkInstalled(bytes.toString("utf8"), mostPackages + 1)]);
     else if (rpm.includes(path)) found.push([...(await readRpm(bytes))]);
   }
-  return found.length > 0 ? found.flat() : undefined;
+  const all = found.flat();
+  if (all.length > mostPackages) throw new UnreadableImage(`it has more than ${mostPackages} packages`);
+  return found.length > 0 ? all : undefined;
 }
 
 /** SQLite reads files only, so it gets one for a moment. It is the image's: whatever is wrong with it is the image's fault. */
@@ -88,6 +93,7 @@ async function readRpm(bytes: Buffer): Promise<readonly InstalledPackage[]> {
       for (const { blob } of db.prepare("SELECT blob FROM Packages").iterate() as Iterable<{ blob: unknown }>) {
         const found = blob instanceof Uint8Array ? parseRpmHeader(blob) : undefined;
         if (found) packages.push(found);
+        if (packages.length > mostPackages) break;
       }
       return packages;
     } finally {

@@ -1,4 +1,3 @@
-import { gunzipSync } from "node:zlib";
 import type { ImageIdentifier, ImageScanFinding } from "@aws-sdk/client-ecr";
 import { ApiError } from "#api/contract.ts";
 import type { EcrOperations } from "#api/generated/ecr.types.ts";
@@ -10,6 +9,7 @@ import { imageKey, scanKey } from "#registry/keys.ts";
 import { parseManifest } from "#registry/manifest.ts";
 import type { CompleteScan, ImageRecord, RepositoryRecord, ScanRecord } from "#registry/records.ts";
 import { isScannable, scanRequest } from "#registry/scanning.ts";
+import { decodeFindings } from "./messages.ts";
 import { databaseChangedAt } from "#vulnerabilities/places.ts";
 import { invalidParameter } from "../errors.ts";
 import { malformed, resolve } from "../image-ids.ts";
@@ -52,7 +52,7 @@ export function scanHandlers({ registry, store, sealer, clock, config }: EcrPart
     const pieces: Buffer[] = [];
     if (read) for await (const piece of read.pieces()) pieces.push(Buffer.from(piece));
     else throw new ApiError("ServerException", `The findings of the scan are lost (blob ${findings}). Start the scan again.`, 500);
-    return JSON.parse(gunzipSync(Buffer.concat(pieces)).toString("utf8")) as readonly Finding[];
+    return decodeFindings(Buffer.concat(pieces));
   }
 
   return {

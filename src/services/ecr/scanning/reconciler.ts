@@ -1,8 +1,6 @@
-import { gzipSync } from "node:zlib";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
-import { severityCounts } from "#model/vulnerabilities/findings.ts";
 import { followChanges } from "#reconcilers/feed.ts";
 import { createKeyQueue } from "#reconcilers/queue.ts";
 import { type Digest, digestOf } from "#registry/blobs/digest.ts";
@@ -57,14 +55,13 @@ export function createScanner({ store, registry, clock, random, log, config }: S
       await conclude(key, begun.revision, record, { state: "FAILED", reason: outcome.reason });
       return;
     }
-    const { findings, sourceUpdatedAt, importedAt } = outcome;
-    const bytes = findings.length > 0 ? gzipSync(JSON.stringify(findings)) : undefined;
+    const { findings: bytes, sourceUpdatedAt, importedAt, counts } = outcome;
     const blob = bytes && digestOf(bytes);
     // From here until the record names it, the collector leaves the blob alone.
     const release = blob === undefined ? () => {} : await registry.pin(blob);
     try {
       if (bytes && blob) await storeFindings(blob, bytes);
-      const complete = { state: "COMPLETE", sourceUpdatedAt, importedAt, counts: severityCounts(findings) } as const;
+      const complete = { state: "COMPLETE", sourceUpdatedAt, importedAt, counts } as const;
       await conclude(key, begun.revision, record, blob === undefined ? complete : { ...complete, findings: blob });
     } finally {
       release();

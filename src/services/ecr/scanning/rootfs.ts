@@ -13,7 +13,7 @@ export interface LayerLimits {
   readonly kept: number;
 }
 
-export const layerLimits: LayerLimits = { unpacked: 32 * 2 ** 30, file: 256 * 2 ** 20, kept: 320 * 2 ** 20 };
+export const layerLimits: LayerLimits = { unpacked: 32 * 2 ** 30, file: 128 * 2 ** 20, kept: 192 * 2 ** 20 };
 
 /** The image is at fault: scanning it again would end the same. */
 export class UnreadableImage extends Error {}
