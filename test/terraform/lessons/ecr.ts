@@ -12,6 +12,26 @@ resource "aws_ecr_repository" "app" {
   tags = { team = "a" }
 }
 
+resource "aws_ecr_registry_scanning_configuration" "all" {
+  scan_type = "BASIC"
+  rule {
+    scan_frequency = "SCAN_ON_PUSH"
+    repository_filter {
+      filter      = "shop/*"
+      filter_type = "WILDCARD"
+    }
+    repository_filter {
+      filter      = "prod"
+      filter_type = "WILDCARD"
+    }
+  }
+}
+
+resource "aws_ecr_account_setting" "scanner" {
+  name  = "BASIC_SCAN_TYPE_VERSION"
+  value = "AWS_NATIVE"
+}
+
 # Out of order, and with everything that a rule may have.
 resource "aws_ecr_lifecycle_policy" "app" {
   repository = aws_ecr_repository.app.name
@@ -85,11 +105,23 @@ export const ecr: Lesson = {
   name: "ecr",
   services: ["ecr"],
   configuration: async () => configuration,
-  changed: (text) => text.replace("countNumber = 100", "countNumber = 50").replace("= 14", "= 7").replace('team = "a"', 'team = "b"'),
+  changed: (text) =>
+    text
+      .replace("countNumber = 100", "countNumber = 50")
+      .replace("= 14", "= 7")
+      .replace('= "prod"', '= "live"')
+      .replace('team = "a"', 'team = "b"'),
   applied: ({ same }) => assert.equal(same, true),
   async afterChange(_outputs, server) {
     const text = await server.aws("ecr", "get-lifecycle-policy", "--repository-name", "shop/app", "--query", "lifecyclePolicyText");
     assert.match(text, /countNumber\\":50/);
+    const rules = await server.aws(
+      "ecr",
+      "get-registry-scanning-configuration",
+      "--query",
+      "scanningConfiguration.rules[].repositoryFilters[].filter",
+    );
+    assert.deepEqual((JSON.parse(rules) as string[]).toSorted(), ["live", "shop/*"]);
   },
   async destroyed(server) {
     assert.deepEqual(await keysBelow(server, "/ecr/"), []);
