@@ -10,12 +10,15 @@ export type Entry =
   | { readonly name: string; readonly text: string | Buffer }
   | { readonly name: string; readonly type: "directory" | "symlink" | "link"; readonly linkname?: string };
 
+/** The same files make the same layer. */
+const mtime = new Date(0);
+
 /** A layer of files. */
 export function layer(...entries: readonly Entry[]): Promise<Buffer> {
   const tar: Pack = pack();
   for (const entry of entries) {
-    if ("text" in entry) tar.entry({ name: entry.name }, entry.text);
-    else tar.entry({ name: entry.name, type: entry.type, linkname: entry.linkname });
+    if ("text" in entry) tar.entry({ name: entry.name, mtime }, entry.text);
+    else tar.entry({ name: entry.name, type: entry.type, linkname: entry.linkname, mtime });
   }
   tar.finalize();
   return buffer(tar);

@@ -1,7 +1,7 @@
 /** Basic scans: images are pushed as clients do it, scanned, and their findings read through the SDK. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -9,6 +9,8 @@ import { after, before, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import * as ecr from "@aws-sdk/client-ecr";
 import { parseDpkgStatus } from "#model/image-packages/packages.ts";
+import { FakeClock } from "#platform/fake-clock.ts";
+import type { ScanRecord } from "#registry/records.ts";
 import type { BlobStore } from "#registry/blobs/blob-store.ts";
 import { createRegistry } from "#registry/registry.ts";
 import { isInspected } from "#services/ecr/scanning/inspect.ts";
@@ -105,6 +107,7 @@ test("findings of a Debian image, as ECR shows them", async () => {
     { repositoryName: "debian", imageId: { imageTag: "v1" } },
   );
   assert.equal(waited.state, "SUCCESS");
+  await registry.server.aws("ecr", "wait", "image-scan-complete", "--repository-name", "debian", "--image-id", "imageTag=v1");
   const answer = await describe("debian");
   assert.deepEqual(answer.imageScanStatus, { status: "COMPLETE", description: "The scan was completed successfully." });
   const { findings, findingSeverityCounts, vulnerabilitySourceUpdatedAt } = answer.imageScanFindings!;
@@ -495,4 +498,51 @@ test("a scan whose process is ended, or falls silent, is a failed scan", async (
   await assert.rejects(scan({ config: { home: "/proc/self/nothing\0" } }), /./);
   const lost: BlobStore = { ...blobs, read: async () => undefined };
   assert.match(((await scan({ blobs: lost })) as { reason: string }).reason, /is not in the registry any more: push it again/);
+});
+
+test("findings are kept while their image is, and nothing of a scan outlives it", async () => {
+  const clock = new FakeClock(Date.now());
+  // Nothing is signed: the clock goes ahead of the client's.
+  const other = await startRegistry({ clock, open: true });
+  try {
+    const { home, deps } = other.server;
+    await importRecords(home, osv("DEBIAN-CVE-2026-0001", "Debian:12", "openssl", fixed("4")));
+    const imageScanningConfiguration = { scanOnPush: true };
+    await other.client.send(new ecr.CreateRepositoryCommand({ repositoryName: "kept", imageScanningConfiguration }));
+    const push = async () => other.pushImage("kept", "v1", [await layer(debian(), status(["openssl", "3.0.14-1"]))]);
+    const imageDigest = await push();
+    const input = { repositoryName: "kept", imageId: { imageDigest } };
+    const names = async () => {
+      await ecr.waitUntilImageScanComplete({ client: other.client, maxWaitTime: 20, minDelay: 1, maxDelay: 1 }, input);
+      return namesIn(await other.client.send(new ecr.DescribeImageScanFindingsCommand(input)));
+    };
+    assert.deepEqual(await names(), ["CVE-2026-0001 3.0.14-1 openssl"]);
+    const records = async () =>
+      (await deps.store.list<ScanRecord>("/ecr/")).entries.filter(({ key }) => key.includes("/scans/")).map(({ value }) => value);
+    const [record] = await records();
+    assert.ok(record?.state === "COMPLETE" && record.findings);
+    const isHeld = async () =>
+      (await readdir(home, { recursive: true })).some((name) => name.endsWith(record.findings!.slice("sha256:".length)));
+    const days = async (until: () => Promise<boolean>) => {
+      const end = Date.now() + 8000;
+      for (let hours = 0; hours < 50 || (!(await until()) && Date.now() < end); hours++) {
+        await clock.advance(3_600_000);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    };
+    await days(async () => true);
+    assert.ok(await isHeld());
+    assert.deepEqual(await names(), ["CVE-2026-0001 3.0.14-1 openssl"]);
+    await other.client.send(new ecr.BatchDeleteImageCommand({ repositoryName: "kept", imageIds: [{ imageDigest }] }));
+    assert.deepEqual(await records(), []);
+    await days(async () => !(await isHeld()));
+    assert.equal(await isHeld(), false);
+    // Pushed again it is a new image.
+    await push();
+    assert.deepEqual(await names(), ["CVE-2026-0001 3.0.14-1 openssl"]);
+    await other.client.send(new ecr.DeleteRepositoryCommand({ repositoryName: "kept", force: true }));
+    assert.deepEqual(await records(), []);
+  } finally {
+    await other.close();
+  }
 });
