@@ -6,6 +6,7 @@ import { instanceTypes } from "#model/instance-types.ts";
 import type { ServiceRecord } from "#model/service-records.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
@@ -63,17 +64,12 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
   const scopes = new Map<string, Scope>();
   const belowSince = new Map<string, number>();
   const sampledAt = new Map<string, number>();
-  const alarms = new Map<string, () => void>();
+  const timers = new KeyTimers(clock);
   let cancelPass = () => {};
   const queue = createKeyQueue({ clock, log, name: "capacity", concurrency: 1, handle: pass });
 
   const wake = (root: string, ms = coalesceMs) => {
-    if (!scopes.has(root) || alarms.has(root) || abort.signal.aborted) return;
-    const cancel = clock.after(ms, () => {
-      alarms.delete(root);
-      queue.add(root);
-    });
-    alarms.set(root, cancel);
+    if (scopes.has(root)) timers.atLatest(root, ms, () => queue.add(root));
   };
 
   async function pass(root: string): Promise<void> {
@@ -307,7 +303,7 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
     async stop() {
       abort.abort();
       cancelPass();
-      for (const cancel of alarms.values()) cancel();
+      timers.stop();
       await queue.stop();
       await following;
     },
