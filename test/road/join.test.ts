@@ -9,6 +9,8 @@ import {
   DescribeInstancesCommand,
   EC2Client,
   RunInstancesCommand,
+  StartInstancesCommand,
+  StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { CloudWatchLogsClient, CreateLogGroupCommand, GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
@@ -279,17 +281,41 @@ test(
       new RunInstancesCommand({ ImageId: Images![0]!.ImageId, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1, UserData }),
     );
     const InstanceIds = [Instances![0]!.InstanceId!];
-    await until("its agent is connected", async () => {
-      const { containerInstanceArns = [] } = await ecs.send(new ListContainerInstancesCommand({ cluster: locals }));
-      return containerInstanceArns.length === 1 ? true : undefined;
-    });
+    const registered = () =>
+      until("its agent is connected", async () => {
+        const { containerInstanceArns = [] } = await ecs.send(new ListContainerInstancesCommand({ cluster: locals }));
+        if (containerInstanceArns.length === 0) return undefined;
+        const { containerInstances } = await ecs.send(
+          new DescribeContainerInstancesCommand({ cluster: locals, containerInstances: containerInstanceArns }),
+        );
+        return containerInstances!.length === 1 && containerInstances![0]!.agentConnected ? true : undefined;
+      });
+    const becomes = (state: string) =>
+      until(state, async () => {
+        const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds }));
+        return Reservations![0]!.Instances![0]!.State!.Name === state ? true : undefined;
+      });
+    await registered();
     process.stderr.write(`a local instance registered in ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
     await define("local", "echo hello from $(hostname); exec sleep 300");
-    const { tasks, failures } = await ecs.send(new RunTaskCommand({ cluster: locals, taskDefinition: "local" }));
-    assert.deepEqual(failures, []);
-    const describe = async () => (await ecs.send(new DescribeTasksCommand({ cluster: locals, tasks: [tasks![0]!.taskArn!] }))).tasks![0]!;
-    await until("RUNNING", async () => ((await describe()).lastStatus === "RUNNING" ? true : undefined));
-    const logStreamName = `local/main/${tasks![0]!.taskArn!.split("/").at(-1)}`;
+    const describe = async (taskArn: string) =>
+      (await ecs.send(new DescribeTasksCommand({ cluster: locals, tasks: [taskArn] }))).tasks![0]!;
+    const running = async () => {
+      const { tasks, failures } = await ecs.send(new RunTaskCommand({ cluster: locals, taskDefinition: "local" }));
+      assert.deepEqual(failures, []);
+      const { taskArn } = tasks![0]!;
+      await until("RUNNING", async () => ((await describe(taskArn!)).lastStatus === "RUNNING" ? true : undefined));
+      return taskArn!;
+    };
+    const ended = async (taskArn: string) => {
+      const { stopCode, stoppedReason } = await until("STOPPED", async () => {
+        const found = await describe(taskArn);
+        return found.lastStatus === "STOPPED" ? found : undefined;
+      });
+      return [stopCode, stoppedReason];
+    };
+    const first = await running();
+    const logStreamName = `local/main/${first.split("/").at(-1)}`;
     const line = await until("its log", async () =>
       logs.send(new GetLogEventsCommand({ logGroupName: "/join", logStreamName })).then(
         ({ events }) => events![0]?.message,
@@ -297,16 +323,17 @@ test(
       ),
     );
     assert.match(line, /^hello from/);
+    await ec2.send(new StopInstancesCommand({ InstanceIds }));
+    assert.deepEqual(await ended(first), ["TerminationNotice", `Host EC2 (instance ${InstanceIds[0]}) stopped.`]);
+    await becomes("stopped");
+    await ec2.send(new StartInstancesCommand({ InstanceIds }));
+    await registered();
+    const second = await running();
     await ec2.send(new TerminateInstancesCommand({ InstanceIds }));
-    await until("terminated", async () => {
-      const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds }));
-      return Reservations![0]!.Instances![0]!.State!.Name === "terminated" ? true : undefined;
-    });
-    const task = await until("STOPPED", async () => {
-      const found = await describe();
-      return found.lastStatus === "STOPPED" ? found : undefined;
-    });
-    assert.deepEqual([task.stopCode, task.stoppedReason], ["TerminationNotice", `Host EC2 (instance ${InstanceIds[0]}) terminated.`]);
+    await becomes("terminated");
+    assert.deepEqual(await ended(second), ["TerminationNotice", `Host EC2 (instance ${InstanceIds[0]}) terminated.`]);
+    const { taskArns } = await ecs.send(new ListTasksCommand({ cluster: locals, desiredStatus: "RUNNING" }));
+    assert.deepEqual(taskArns, []);
     ec2.destroy();
   },
 );
