@@ -147,9 +147,10 @@ async function watched(
     new GetMetricDataCommand({ MetricDataQueries, StartTime, EndTime: new Date(+StartTime + 3 * hour) }),
   );
   // Of two hours, where one ends meanwhile.
-  const values = MetricDataResults!.map(({ Values }) =>
-    Values!.length === 0 ? undefined : Values!.reduce((sum, value) => sum + value, 0),
-  );
+  const values = MetricDataResults!.map(({ Values }, at) => {
+    const whole = metrics[at % metrics.length]![1] === "Maximum" ? Math.max : (one: number, other: number) => one + other;
+    return Values!.length === 0 ? undefined : Values!.reduce((all, each) => whole(all, each));
+  });
   return [values.slice(0, metrics.length), values.slice(metrics.length)];
 }
 /** Of the machine's processes that serve the place. */
