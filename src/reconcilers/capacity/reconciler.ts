@@ -63,7 +63,7 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
   /** Accounts and regions with a provider on a group. */
   const scopes = new Map<string, Scope>();
   const belowSince = new Map<string, number>();
-  const sampledAt = new Map<string, number>();
+  const sampledIn = new Map<string, number>();
   const timers = new KeyTimers(clock);
   let cancelPass = () => {};
   const queue = createKeyQueue({ clock, log, name: "capacity", concurrency: 1, handle: pass });
@@ -201,8 +201,10 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
       belowSince.set(key, decided.belowSince);
       wake(ecsKeys.root(scope), Math.max(coalesceMs, Math.min(passMs, decided.belowSince + options.scaleInAfterMs - now)));
     }
-    if (now - (sampledAt.get(key) ?? 0) >= sampleMs) {
-      sampledAt.set(key, now);
+    // One for each minute of the clock, or periods of a minute would have holes.
+    const minute = Math.floor(now / sampleMs);
+    if (sampledIn.get(key) !== minute) {
+      sampledIn.set(key, minute);
       for (const { name: cluster } of clusters)
         options.publish?.({ scope, cluster, capacityProvider: provider.name, value: decided.reservation, at: now });
     }
