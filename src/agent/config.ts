@@ -13,6 +13,8 @@ export interface AgentConfig {
   readonly containerdSocket: string;
   /** Base URL of the ECS API. `ECS_BACKEND_HOST`; without a scheme it means https. */
   readonly endpoint: string;
+  /** What the API's certificate is proved by beside what the system trusts: a PEM file. `GANTRY_TLS_CA`. */
+  readonly authority: string | undefined;
   /** Base URLs of the other APIs. `AWS_ENDPOINT_URL_LOGS`, `AWS_ENDPOINT_URL_ECR`, `AWS_ENDPOINT_URL`, else the ECS one. */
   readonly logsEndpoint: string;
   readonly ecrEndpoint: string;
@@ -88,6 +90,7 @@ export function readAgentConfig(env: Environment): AgentConfig {
     dataDir: resolve(env.ECS_DATADIR || join(home, "agent")),
     containerdSocket: env.GANTRY_CONTAINERD_SOCKET || join(home, "containerd", "containerd.sock"),
     endpoint,
+    authority: env.GANTRY_TLS_CA || undefined,
     logsEndpoint: other("AWS_ENDPOINT_URL_LOGS"),
     ecrEndpoint: other("AWS_ENDPOINT_URL_ECR"),
     region,

@@ -18,8 +18,8 @@ import { openMachine } from "./machine.ts";
 const log = createLogger("agent");
 
 async function main(given: AgentConfig, tearDown: boolean): Promise<void> {
-  trust(process.env.GANTRY_TLS_CA || undefined);
-  const { credentialsFile } = given;
+  const { authority, credentialsFile } = given;
+  trust(authority);
   const config = credentialsFile ? { ...given, credentials: watchCredentials(credentialsFile, systemClock, log) } : given;
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   // The tasks' directories come and go with them.

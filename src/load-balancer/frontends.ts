@@ -84,8 +84,7 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
     `timeout http-keep-alive ${Math.min(idle, balancer.clientKeepAlive ?? 3600)}s`,
     `timeout http-request ${idle}s`,
     "option idle-close-on-response",
-    ...traceLines,
-    ...forwardedLines(xffMode, xffClientPort ?? false),
+    ...traceLines(name),
     `http-request set-header X-Forwarded-Proto ${isSecure(listener) ? "https" : "http"}`,
     `http-request set-header X-Forwarded-Port ${listener.port}`,
   ];
@@ -113,8 +112,9 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
     lines.push(`http-request set-var(txn.be) str(${name}|${defaultPriority}),map_str(${paths.routes},none)`);
   if (balancer.accessLog) lines.push(...accessLines);
   if (!fixedRoute(listener)) lines.push(...shareLines("http-request", paths), ...cookieLines);
-  // A target's answer, not one of ours.
   lines.push(
+    ...forwardedLines(xffMode, xffClientPort ?? false),
+    // A target's answer, not one of ours.
     `http-response set-var(txn.up) status${balancer.accessLog ? "" : " if { status ge 500 }"}`,
     connectionFailed,
     useBackend(listener),
@@ -123,22 +123,28 @@ function httpLines(balancer: LoadBalancer, listener: Listener, paths: Paths): st
 }
 
 const randomHex = "%[rand(4294967295),hex,bytes(8,8)]";
-const traceId = `1-%[date,hex,bytes(8,8)]-${randomHex}${randomHex}${randomHex}`;
-/** A request without a root gets one; where there is one, this load balancer's own mark goes before it. */
-const traceLines = [
-  `http-request set-header X-Amzn-Trace-Id "Self=${traceId};%[req.fhdr(X-Amzn-Trace-Id)]" if { req.fhdr(X-Amzn-Trace-Id) -m sub Root= }`,
-  `http-request set-header X-Amzn-Trace-Id "Root=${traceId}" unless { req.fhdr(X-Amzn-Trace-Id) -m sub Root= }`,
-];
+/** A request without a root gets one; where there is one, this load balancer's own mark goes before it. The listener's eight digits stand for as many drawn ones, each of which costs HAProxy time. */
+function traceLines(name: string): string[] {
+  const id = `1-%[date,hex,bytes(8,8)]-${name.slice(-8)}${randomHex}${randomHex}`;
+  return [
+    `http-request set-header X-Amzn-Trace-Id "Self=${id};%[req.fhdr(X-Amzn-Trace-Id)]" if { req.fhdr(X-Amzn-Trace-Id) -m sub Root= }`,
+    `http-request set-header X-Amzn-Trace-Id "Root=${id}" unless { req.fhdr(X-Amzn-Trace-Id) -m sub Root= }`,
+  ];
+}
 
-/** One header where the request had at most one, else a line more, which means the same. */
+/**
+ * One header where the request had at most one, else a line more, which means the same. These end a frontend's rules: most requests have no such header, and
+ * HAProxy's own option adds it with less work than rules.
+ */
 function forwardedLines(mode: "append" | "preserve" | "remove", port: boolean): string[] {
   if (mode === "preserve") return [];
   if (mode === "remove") return ["http-request del-header X-Forwarded-For"];
   const own = port ? "%[src]:%[src_port]" : "%[src]";
-  return [
+  const rules = [
     `http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], ${own}" if { req.fhdr_cnt(X-Forwarded-For) eq 1 }`,
     `http-request add-header X-Forwarded-For ${own} unless { req.fhdr_cnt(X-Forwarded-For) eq 1 }`,
   ];
+  return port ? rules : ["option forwardfor if-none", "http-request allow unless { req.fhdr(X-Forwarded-For) -m found }", ...rules];
 }
 
 function tcpLines(listener: Listener, paths: Paths): string[] {

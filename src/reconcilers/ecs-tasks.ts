@@ -1,5 +1,5 @@
 import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
-import type { ContainerInstanceRecord, TaskObservation } from "#model/ecs-records.ts";
+import type { ConnectionRecord, ContainerInstanceRecord, TaskObservation } from "#model/ecs-records.ts";
 import { isStopped } from "#model/task-state.ts";
 import { fullPassMs, reconnectGraceMs } from "./limits.ts";
 import { createDispatcher, type DispatchOptions } from "./dispatch.ts";
@@ -48,7 +48,9 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
     } else if (kind === "task-observed") {
       if (isStopped(value as TaskObservation | undefined)) dispatcher.tasks.add(ecsKeys.task(scope, cluster, id));
     } else if (kind === "connection") {
-      connections.add(ecsKeys.containerInstance(scope, cluster, id));
+      const instance = ecsKeys.containerInstance(scope, cluster, id);
+      connections.add(instance);
+      if ((value as ConnectionRecord | undefined)?.gone) lost.add(instance);
     } else if (kind === "container-instance") {
       const status = (value as ContainerInstanceRecord | undefined)?.status;
       if (status !== undefined && status !== "INACTIVE") return;

@@ -11,12 +11,26 @@ import { clusterQueue, writeObservation } from "./task-writes.ts";
 
 const tasksAtOnce = 100;
 
+interface Why {
+  readonly code: string;
+  readonly reason: string;
+}
+
 /** Why the tasks of an instance that is gone ended. Source: ECS Developer Guide, "Stopped tasks error messages". */
-const deregistered = { code: "UserInitiated", reason: "Container instance deregistration forced by user" };
+const deregistered: Why = { code: "UserInitiated", reason: "Container instance deregistration forced by user" };
+
+/** Undefined: its tasks may run. */
+function whyAbandoned(instance: ContainerInstanceRecord | undefined, connection: ConnectionRecord | undefined): Why | undefined {
+  if (!instance) return deregistered;
+  if (instance.status === "INACTIVE")
+    return instance.statusReason ? { code: "TerminationNotice", reason: instance.statusReason } : deregistered;
+  if (!connection?.gone || connection.connected) return undefined;
+  return { code: "TerminationNotice", reason: `Host EC2 (instance ${instance.ec2InstanceId}) stopped.` };
+}
 
 /**
- * By an instance's key: tasks of a deregistered instance are STOPPED, since nobody will ever report on them. A merely disconnected agent
- * changes nothing for its tasks: they run on and are reported when it comes back.
+ * By an instance's key: tasks of a deregistered instance are STOPPED, since nobody will ever report on them, and those of one whose machine has stopped, since nothing runs there. A merely
+ * disconnected agent changes nothing for its tasks: they run on and are reported when it comes back.
  */
 export function createLostInstances({ writer, clock, log }: { writer: Writer; clock: Clock; log: Logger }): KeyQueue {
   async function handle(key: string): Promise<void> {
@@ -27,8 +41,8 @@ export function createLostInstances({ writer, clock, log }: { writer: Writer; cl
     const abandonSome = () =>
       writer.run(clusterQueue(scope, cluster), async (unit) => {
         const instance = await unit.get<ContainerInstanceRecord>(key);
-        if (instance && instance.status !== "INACTIVE") return 0;
-        const why = instance?.statusReason ? { code: "TerminationNotice", reason: instance.statusReason } : deregistered;
+        const why = whyAbandoned(instance, await unit.get<ConnectionRecord>(ecsKeys.connection(scope, cluster, id)));
+        if (!why) return 0;
         const allocation = await unit.get<AllocationRecord>(ecsKeys.allocation(scope, cluster, id));
         const now = clock.now();
         const keys = allocatedTaskKeys({ ...scope, cluster }, allocation?.tasks ?? {}).slice(0, tasksAtOnce);
@@ -46,7 +60,7 @@ export function createLostInstances({ writer, clock, log }: { writer: Writer; cl
       total += count;
       if (count < tasksAtOnce) break;
     }
-    if (total > 0) log.info({ instance: id, cluster, tasks: total }, "tasks of a deregistered instance are stopped");
+    if (total > 0) log.info({ instance: id, cluster, tasks: total }, "tasks of an instance that is no more are stopped");
   }
   return createKeyQueue({ clock, log, name: "lost-instances", concurrency: 4, handle });
 }

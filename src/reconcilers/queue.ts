@@ -1,4 +1,5 @@
 import type { Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 
 /**
@@ -31,7 +32,7 @@ export function createKeyQueue({ clock, log, name, concurrency = 16, handle }: K
   const running = new Set<string>();
   const again = new Set<string>();
   const failures = new Map<string, number>();
-  const retries = new Map<string, () => void>();
+  const retries = new KeyTimers(clock);
   let idlers: (() => void)[] = [];
   let stopped = false;
 
@@ -65,14 +66,7 @@ export function createKeyQueue({ clock, log, name, concurrency = 16, handle }: K
     failures.set(key, count);
     const delay = Math.min(lastRetryMs, firstRetryMs * 2 ** (count - 1));
     log.warn({ err: error, key, attempt: count }, `${name}: failed, tried again in ${delay} ms`);
-    retries.get(key)?.();
-    retries.set(
-      key,
-      clock.after(delay, () => {
-        retries.delete(key);
-        add(key);
-      }),
-    );
+    retries.set(key, delay, () => add(key));
   }
 
   function add(key: string): void {
@@ -95,8 +89,7 @@ export function createKeyQueue({ clock, log, name, concurrency = 16, handle }: K
       stopped = true;
       waiting.clear();
       again.clear();
-      for (const cancel of retries.values()) cancel();
-      retries.clear();
+      retries.stop();
       return idle();
     },
   };

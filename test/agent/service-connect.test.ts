@@ -253,6 +253,17 @@ describe("a proxy", () => {
     assert.ok((values.ProcessedBytes ?? 0) > 100);
     assert.deepEqual(wrapper!.dimensions.at(-1), { key: "DiscoveryName", value: "web" });
     assert.deepEqual(metricsBetween([alias], proxy!.counters(), proxy!.counters()), []);
+    // What the proxy answers for a target that is not there is no answer of a target, and took none of its time.
+    const before = proxy!.counters();
+    proxy!.endpoints({ [alias.service]: [await freePort()] });
+    await sleep(500);
+    assert.equal(await ask(alias), "503 <html><body><h1>503 Service Unavailable</h1>");
+    await proxy!.until(() => (proxy!.counters().get(0)?.requests ?? 0) === 7);
+    const [failed] = metricsBetween([alias], before, proxy!.counters());
+    assert.deepEqual(
+      failed!.generalMetrics.filter(({ metricName }) => /RequestCount|Target/.test(metricName)),
+      [{ metricName: "RequestCount", metricValues: [1], metricCounts: [1] }],
+    );
   });
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { CloudWatchClient, ListMetricsCommand, PutMetricDataCommand } from "@aws-sdk/client-cloudwatch";
 import { DescribeVpcsCommand, EC2Client, RunInstancesCommand } from "@aws-sdk/client-ec2";
@@ -9,6 +10,7 @@ import { CreateScheduleCommand, GetScheduleCommand, SchedulerClient } from "@aws
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { ApiError, type Handler, type RequestContext, type ServerPart } from "#api/contract.ts";
 import { createSts } from "#services/sts/index.ts";
+import { parseExposition } from "../support/exposition.ts";
 import { accessKeyId, startServer, type TestServer } from "../support/http.ts";
 
 let server: TestServer;
@@ -219,6 +221,12 @@ describe("bad input", () => {
         body: "Action=Nope&Version=2011-06-15",
       });
       assert.match(await form.text(), /<Code>InvalidAction<\/Code>/);
+      // Whoever asks for what is not there must not fill the memory with series of it.
+      for (const hostile of ['a"}b', "back\\slash", "x".repeat(5_000)]) await call(`AmazonEC2ContainerServiceV20141113.${hostile}`);
+      await fetch(`${open.endpoint}/nowhere/${randomUUID()}`);
+      const seen = parseExposition(await (await fetch(`${open.endpoint}/metrics`)).text()).get("gantry_requests_total")!;
+      const named = [...seen.samples.values()].map(({ labels }) => `${labels.get("service")}:${labels.get("operation")}`);
+      assert.deepEqual(named, ["ecs:", ":", "ecs:ListClusters", "sts:"]);
       const identity = await fetch(open.endpoint, {
         method: "POST",
         headers: { "content-type": "application/x-www-form-urlencoded" },

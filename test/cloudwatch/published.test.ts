@@ -4,14 +4,20 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { AutoScalingClient, CreateAutoScalingGroupCommand, DescribeAutoScalingGroupsCommand } from "@aws-sdk/client-auto-scaling";
 import * as cw from "@aws-sdk/client-cloudwatch";
 import * as logs from "@aws-sdk/client-cloudwatch-logs";
+import { CreateLaunchTemplateCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import * as ecs from "@aws-sdk/client-ecs";
 import { ecsKeys } from "#model/ecs-keys.ts";
 import { FakeClock, settle } from "#platform/fake-clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import type { Measurement, MetricSink } from "#platform/metric-sink.ts";
 import { createEcsMetrics } from "#reconcilers/metrics/ecs-metrics.ts";
+import { createAutoScaling } from "#services/autoscaling/index.ts";
 import { createCloudWatch } from "#services/cloudwatch/index.ts";
+import { createEc2 } from "#services/ec2/index.ts";
+import { createEcs } from "#services/ecs/index.ts";
 import { createLogs } from "#services/logs/logs.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import { startServer } from "../support/http.ts";
@@ -144,6 +150,122 @@ test("ECS: a service's utilization from each report, a cluster's and Container I
     await metrics.stop();
     await store.close();
     await rm(home, { recursive: true, force: true });
+  }
+});
+
+test("capacity providers: CapacityProviderReservation each minute, above the target while tasks wait, below it when they are gone", async () => {
+  const clock = new FakeClock(Math.floor(Date.now() / 60_000) * 60_000 + 55_000);
+  const server = await startServer({
+    clock,
+    parts: (deps) => {
+      const cloudwatch = createCloudWatch(deps);
+      return [cloudwatch, createEc2(deps), createAutoScaling(deps), createEcs({ ...deps, metrics: cloudwatch.sink })];
+    },
+  });
+  const clients = [
+    new ecs.ECSClient(server.sdk()),
+    new EC2Client(server.sdk()),
+    new AutoScalingClient(server.sdk()),
+    new cw.CloudWatchClient(server.sdk()),
+  ] as const;
+  const [tasks, machines, groups, watch] = clients;
+  try {
+    const { Subnets } = await machines.send(new DescribeSubnetsCommand({}));
+    await machines.send(
+      new CreateLaunchTemplateCommand({
+        LaunchTemplateName: "nodes",
+        LaunchTemplateData: { ImageId: "ami-0ec5000000000a001", InstanceType: "t3.medium" },
+      }),
+    );
+    await groups.send(
+      new CreateAutoScalingGroupCommand({
+        AutoScalingGroupName: "nodes",
+        MinSize: 0,
+        MaxSize: 2,
+        VPCZoneIdentifier: Subnets![0]!.SubnetId!,
+        LaunchTemplate: { LaunchTemplateName: "nodes", Version: "$Latest" },
+      }),
+    );
+    const { AutoScalingGroups } = await groups.send(new DescribeAutoScalingGroupsCommand({}));
+    const autoScalingGroupArn = AutoScalingGroups![0]!.AutoScalingGroupARN!;
+    const managedScaling = { status: "ENABLED" as const, targetCapacity: 100 };
+    await tasks.send(
+      new ecs.CreateCapacityProviderCommand({ name: "cp", autoScalingGroupProvider: { autoScalingGroupArn, managedScaling } }),
+    );
+    await tasks.send(
+      new ecs.CreateClusterCommand({
+        clusterName: "main",
+        capacityProviders: ["cp"],
+        defaultCapacityProviderStrategy: [{ capacityProvider: "cp", weight: 1 }],
+      }),
+    );
+    // One for each instance, by its port.
+    const containerDefinitions = [{ name: "web", image: "web", memory: 64, portMappings: [{ containerPort: 80, hostPort: 8080 }] }];
+    await tasks.send(new ecs.RegisterTaskDefinitionCommand({ family: "web", containerDefinitions }));
+    const run = await tasks.send(new ecs.RunTaskCommand({ cluster: "main", taskDefinition: "web", count: 3 }));
+    assert.deepEqual(
+      run.tasks!.map(({ lastStatus }) => lastStatus),
+      ["PROVISIONING", "PROVISIONING", "PROVISIONING"],
+    );
+    const Dimensions = [
+      { Name: "CapacityProviderName", Value: "cp" },
+      { Name: "ClusterName", Value: "main" },
+    ];
+    const metric = { Namespace: "AWS/ECS/ManagedScaling", MetricName: "CapacityProviderReservation", Dimensions };
+    const first = clock.now() - 55_000;
+    const ask = async () => {
+      const MetricDataQueries = ["Average", "SampleCount"].map((Stat) => ({
+        Id: Stat.toLowerCase(),
+        MetricStat: { Metric: metric, Period: 60, Stat, Unit: "Percent" as const },
+      }));
+      const { MetricDataResults } = await watch.send(
+        new cw.GetMetricDataCommand({
+          MetricDataQueries,
+          StartTime: new Date(first),
+          EndTime: new Date(first + 300_000),
+          ScanBy: "TimestampAscending",
+        }),
+      );
+      return MetricDataResults!.map(({ Values }) => Values!);
+    };
+    /** Timers of a quarter of a minute, and whatever they set off. */
+    const pass = async (ms: number) => {
+      for (let gone = 0; gone < ms; gone += 5_000) {
+        await clock.advance(5_000);
+        for (let i = 0; i < 20; i++) await settle();
+      }
+    };
+    const until = async (what: string, holds: () => Promise<boolean>) => {
+      for (let tries = 0; tries < 30; tries++) {
+        if (await holds()) return;
+        await clock.advance(100);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      assert.fail(`${what}: ${JSON.stringify(await ask())}`);
+    };
+    const desired = async () => (await groups.send(new DescribeAutoScalingGroupsCommand({}))).AutoScalingGroups![0]!;
+    await until("two instances, the group's most", async () => (await desired()).Instances!.length === 2);
+    await pass(10_000);
+    // Three are needed, two are there; the first minute saw none.
+    await until("a value of the second minute", async () => (await ask())[0]!.length === 2);
+    assert.deepEqual(await ask(), [
+      [200, 150],
+      [1, 1],
+    ]);
+    for (const { taskArn } of run.tasks!) await tasks.send(new ecs.StopTaskCommand({ cluster: "main", task: taskArn! }));
+    await pass(60_000);
+    await until("a value of the third minute", async () => (await ask())[0]!.length === 3);
+    await pass(60_000);
+    await until("a value of the fourth minute", async () => (await ask())[0]!.length === 4);
+    assert.deepEqual(await ask(), [
+      [200, 150, 0, 0],
+      [1, 1, 1, 1],
+    ]);
+    const { Metrics } = await watch.send(new cw.ListMetricsCommand({ Namespace: "AWS/ECS/ManagedScaling" }));
+    assert.deepEqual(Metrics, [metric]);
+  } finally {
+    for (const client of clients) client.destroy();
+    await server.close();
   }
 });
 

@@ -25,6 +25,8 @@ test("a request reaches the target, with the headers that an Application Load Ba
     /^Self=1-[0-9a-f]{8}-[0-9a-f]{24};Root=1-67891233-abcdef012345678912345678$/i,
   );
   assert.equal(one.requests[1]?.headers["x-forwarded-for"], "127.0.0.1");
+  await get(port, "/", { headers: { "x-forwarded-for": ["1.2.3.4", "5.6.7.8"] } });
+  assert.equal(one.requests[2]?.headers["x-forwarded-for"], "1.2.3.4, 5.6.7.8, 127.0.0.1");
 });
 
 const fixed = (body: string) => ({ type: "fixed-response", statusCode: 200, contentType: "text/plain", body }) as const;

@@ -152,7 +152,12 @@ export interface Answer {
 export function get(
   port: number,
   path = "/",
-  options: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string; readonly address?: string } = {},
+  options: {
+    readonly method?: string;
+    readonly headers?: Record<string, string | string[]>;
+    readonly body?: string;
+    readonly address?: string;
+  } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(

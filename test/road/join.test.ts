@@ -4,8 +4,18 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import {
+  DescribeImagesCommand,
+  DescribeInstancesCommand,
+  EC2Client,
+  RunInstancesCommand,
+  StartInstancesCommand,
+  StopInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
 import { CloudWatchLogsClient, CreateLogGroupCommand, GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
+  CreateClusterCommand,
   CreateServiceCommand,
   DeleteServiceCommand,
   DescribeContainerInstancesCommand,
@@ -250,6 +260,83 @@ test("a load balancer of the first machine reaches tasks of the others by their 
   await ecs.send(new DeleteServiceCommand({ cluster, service: "site", force: true }));
   await gantry.shell(`aws elbv2 delete-load-balancer --load-balancer-arn ${balancer}`);
 });
+
+test(
+  "a local instance is a machine of its own: its agent, its images and its logs go by TLS; with it end its tasks",
+  { timeout: 60_000 },
+  async () => {
+    const locals = "locals";
+    const ec2 = new EC2Client({
+      endpoint: `https://${wire.address}:${gantry.port}`,
+      region: "us-east-1",
+      credentials: ecs.config.credentials,
+    });
+    await ecs.send(new CreateClusterCommand({ clusterName: locals }));
+    const { Images } = await ec2.send(
+      new DescribeImagesCommand({ Owners: ["amazon"], Filters: [{ Name: "architecture", Values: ["x86_64"] }] }),
+    );
+    const UserData = Buffer.from(`#!/bin/bash\necho ECS_CLUSTER=${locals} >> /etc/ecs/ecs.config\n`).toString("base64");
+    const began = Date.now();
+    const { Instances } = await ec2.send(
+      new RunInstancesCommand({ ImageId: Images![0]!.ImageId, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1, UserData }),
+    );
+    const InstanceIds = [Instances![0]!.InstanceId!];
+    const registered = () =>
+      until("its agent is connected", async () => {
+        const { containerInstanceArns = [] } = await ecs.send(new ListContainerInstancesCommand({ cluster: locals }));
+        if (containerInstanceArns.length === 0) return undefined;
+        const { containerInstances } = await ecs.send(
+          new DescribeContainerInstancesCommand({ cluster: locals, containerInstances: containerInstanceArns }),
+        );
+        return containerInstances!.length === 1 && containerInstances![0]!.agentConnected ? true : undefined;
+      });
+    const becomes = (state: string) =>
+      until(state, async () => {
+        const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds }));
+        return Reservations![0]!.Instances![0]!.State!.Name === state ? true : undefined;
+      });
+    await registered();
+    process.stderr.write(`a local instance registered in ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
+    await define("local", "echo hello from $(hostname); exec sleep 300");
+    const describe = async (taskArn: string) =>
+      (await ecs.send(new DescribeTasksCommand({ cluster: locals, tasks: [taskArn] }))).tasks![0]!;
+    const running = async () => {
+      const { tasks, failures } = await ecs.send(new RunTaskCommand({ cluster: locals, taskDefinition: "local" }));
+      assert.deepEqual(failures, []);
+      const { taskArn } = tasks![0]!;
+      await until("RUNNING", async () => ((await describe(taskArn!)).lastStatus === "RUNNING" ? true : undefined));
+      return taskArn!;
+    };
+    const ended = async (taskArn: string) => {
+      const { stopCode, stoppedReason } = await until("STOPPED", async () => {
+        const found = await describe(taskArn);
+        return found.lastStatus === "STOPPED" ? found : undefined;
+      });
+      return [stopCode, stoppedReason];
+    };
+    const first = await running();
+    const logStreamName = `local/main/${first.split("/").at(-1)}`;
+    const line = await until("its log", async () =>
+      logs.send(new GetLogEventsCommand({ logGroupName: "/join", logStreamName })).then(
+        ({ events }) => events![0]?.message,
+        () => undefined,
+      ),
+    );
+    assert.match(line, /^hello from/);
+    await ec2.send(new StopInstancesCommand({ InstanceIds }));
+    assert.deepEqual(await ended(first), ["TerminationNotice", `Host EC2 (instance ${InstanceIds[0]}) stopped.`]);
+    await becomes("stopped");
+    await ec2.send(new StartInstancesCommand({ InstanceIds }));
+    await registered();
+    const second = await running();
+    await ec2.send(new TerminateInstancesCommand({ InstanceIds }));
+    await becomes("terminated");
+    assert.deepEqual(await ended(second), ["TerminationNotice", `Host EC2 (instance ${InstanceIds[0]}) terminated.`]);
+    const { taskArns } = await ecs.send(new ListTasksCommand({ cluster: locals, desiredStatus: "RUNNING" }));
+    assert.deepEqual(taskArns, []);
+    ec2.destroy();
+  },
+);
 
 describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_000 }, () => {
   before(async () => {

@@ -1,6 +1,6 @@
 /** Issue 5 on real tasks: a service of six behind a load balancer, updated under 200 requests a second, and not one of them lost. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -22,7 +22,8 @@ import {
   type ElasticLoadBalancingV2Client,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { openBalanced } from "../support/balanced.ts";
-import { type RunningGantry, startGantry } from "../support/gantry.ts";
+import { type Family, neverFalls, parseExposition } from "../support/exposition.ts";
+import { repository, type RunningGantry, startGantry } from "../support/gantry.ts";
 import { startLoad } from "#cli/demo/load.ts";
 import { fargateSize, httpd, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
 
@@ -39,6 +40,7 @@ let listenerArn: string;
 let cloudwatch: CloudWatchClient;
 /** Requests that were answered. */
 let sent = 0;
+let scraped: ReadonlyMap<string, Family>;
 
 before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-balanced-"));
@@ -71,6 +73,13 @@ async function until(what: string, good: (now: Service) => boolean, ms = 120_000
   }
 }
 
+async function scrape(): Promise<ReadonlyMap<string, Family>> {
+  const response = await fetch(`${gantry.endpoint}/metrics`);
+  assert.equal(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  return parseExposition(await response.text());
+}
+const valueOf = (families: ReadonlyMap<string, Family>, name: string) => families.get(name)?.samples.get(name)?.value;
+
 test("six tasks are healthy targets, and the load balancer answers by its name", async () => {
   await t.ecs.send(
     new CreateServiceCommand({
@@ -84,6 +93,8 @@ test("six tasks are healthy targets, and the load balancer answers by its name",
       deploymentConfiguration: { deploymentCircuitBreaker: { enable: true, rollback: true } },
     }),
   );
+  scraped = await scrape();
+  assert.equal(valueOf(scraped, "gantry_load_balancer_requests_total"), 0);
   await waitUntilServicesStable(wait(), { services: ["web"] });
   await until("steady", ({ events }) => events!.some(({ message }) => message!.includes("steady state")));
   const { TargetHealthDescriptions: targets } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn: targetGroupArn }));
@@ -153,6 +164,28 @@ test("CloudWatch has every request once, and how long it took", async () => {
     const { p50, p99 } = ExtendedStatistics!;
     assert.ok(p50! > 0.0001 && p50! < 0.5 && p99! >= p50! && p99! < 5, `p50 ${p50}, p99 ${p99}`);
   }
+});
+
+test("Prometheus has them too, in its own format, and every series of examples/prometheus", async () => {
+  const now = await scrape();
+  neverFalls(scraped, now);
+  assert.equal(valueOf(now, "gantry_load_balancer_requests_total"), sent);
+  assert.equal(valueOf(now, "gantry_load_balancer_target_errors_total"), 0);
+  assert.ok(valueOf(now, "gantry_load_balancer_bytes_total")! > sent * 200);
+  assert.equal(valueOf(now, "gantry_agents_connected"), 1);
+  assert.ok(valueOf(now, "gantry_metric_series")! > 10);
+  const calls = (of: ReadonlyMap<string, Family>) =>
+    of.get("gantry_requests_total")!.samples.get('gantry_requests_total{service="ecs",operation="CreateService",status="200"}')?.value;
+  assert.deepEqual([calls(scraped), calls(now)], [1, 1]);
+  const directory = join(repository, "examples", "prometheus");
+  const texts = await Promise.all((await readdir(directory)).map((name) => readFile(join(directory, name), "utf8")));
+  const named = new Set(texts.flatMap((text) => text.match(/\b(gantry|process|nodejs)_[a-z_]+\b/g) ?? []));
+  assert.ok(named.size > 8, [...named].join(" "));
+  const known = new Set([...now].flatMap(([name, { samples }]) => [name, ...[...samples.values()].map((each) => each.name)]));
+  assert.deepEqual(
+    [...named].filter((name) => !known.has(name)),
+    [],
+  );
 });
 
 test("taken down: no target, no name, nothing left", async () => {

@@ -5,6 +5,7 @@ import { readdir, readFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { CloudWatchClient, GetMetricDataCommand } from "@aws-sdk/client-cloudwatch";
 import { DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import {
   CreateServiceCommand,
@@ -28,6 +29,7 @@ let gantry: RunningGantry;
 let work: string;
 let t: Tasks;
 let names: ServiceDiscoveryClient;
+let watch: CloudWatchClient;
 let subnets: string[];
 
 before(async () => {
@@ -38,6 +40,7 @@ before(async () => {
   const { Subnets } = await new EC2Client(options).send(new DescribeSubnetsCommand({}));
   subnets = Subnets!.map(({ SubnetId }) => SubnetId!);
   names = new ServiceDiscoveryClient({ ...options, disableHostPrefix: true });
+  watch = new CloudWatchClient(options);
   for (const Name of ["shop", "other"]) await names.send(new CreateHttpNamespaceCommand({ Name }));
 });
 after(async () => {
@@ -123,6 +126,33 @@ async function remove(...serviceNames: string[]): Promise<void> {
     return services!.every(({ status }) => status === "INACTIVE") ? true : undefined;
   });
 }
+/** What CloudWatch has of a discovery name in all, by metric, statistic and whether the service is named too. */
+async function watched(
+  of: Record<string, string>,
+  service: string,
+  metrics: readonly (readonly [name: string, stat: string])[],
+): Promise<(number | undefined)[][]> {
+  const dimensions = [of, { ...of, ServiceName: service, ClusterName: "default" }].map((each) =>
+    Object.entries(each).map(([Name, Value]) => ({ Name, Value })),
+  );
+  const MetricDataQueries = dimensions.flatMap((Dimensions, at) =>
+    metrics.map(([MetricName, Stat], index) => ({
+      Id: `m${at}_${index}`,
+      MetricStat: { Metric: { Namespace: "AWS/ECS", MetricName, Dimensions }, Period: 3600, Stat },
+    })),
+  );
+  const hour = 3_600_000;
+  const StartTime = new Date(Math.floor(Date.now() / hour - 1) * hour);
+  const { MetricDataResults } = await watch.send(
+    new GetMetricDataCommand({ MetricDataQueries, StartTime, EndTime: new Date(+StartTime + 3 * hour) }),
+  );
+  // Of two hours, where one ends meanwhile.
+  const values = MetricDataResults!.map(({ Values }, at) => {
+    const whole = metrics[at % metrics.length]![1] === "Maximum" ? Math.max : (one: number, other: number) => one + other;
+    return Values!.length === 0 ? undefined : Values!.reduce((all, each) => whole(all, each));
+  });
+  return [values.slice(0, metrics.length), values.slice(metrics.length)];
+}
 /** Of the machine's processes that serve the place. */
 async function processOf(place: string): Promise<number> {
   for (const pid of await readdir("/proc")) {
@@ -193,20 +223,40 @@ describe("kinds of tasks, side by side", { concurrency: true }, () => {
   }
 });
 
-test("an agent that is killed disturbs no request, and hears again of who comes and goes", async () => {
+/** 20 requests that are answered, 5 for what is not there, then a connection that stays. */
+const counted = (
+  name: string,
+) => `ask() { printf "GET $1 HTTP/1.1\\r\\nHost: ${name}\\r\\nConnection: close\\r\\n\\r\\n" | nc -w 8 ${name} 8080 >/dev/null; }
+for i in $(seq 20); do ask /; done
+for i in $(seq 5); do ask /none; done
+sleep 1000 | nc ${name} 8080 &
+sleep 2.5
+echo done
+wait`;
+
+test("an agent that is killed disturbs no request, hears again of who comes and goes, and tells CloudWatch each request once", async () => {
   const [kind] = kinds;
+  const tallied = [{ portName: "http", discoveryName: "tallied", clientAliases: [{ port: 8080, dnsName: "tallied" }] }];
   const services = [{ portName: "http", discoveryName: "lasting", clientAliases: [{ port: 8080, dnsName: "lasting" }] }];
   const definition = await t.define(
     [{ ...sh(serving("here")), portMappings: [{ name: "http", containerPort: 8080, appProtocol: "http" }] }],
     kind!.fields,
   );
   await service("lasting", kind!, definition, 1, { namespace: "shop", services });
+  await service("tallied", kind!, definition, 1, { namespace: "shop", services: tallied });
+  await tasksOf("tallied", 1);
+  await service("tally", kind!, await t.define([sh(counted("tallied"))], kind!.fields), 1, { namespace: "shop" });
   const [first] = await tasksOf("lasting", 1);
   await service("asker", kind!, await t.define([sh(asking("lasting"))], kind!.fields), 1, { namespace: "shop" });
   const [asker] = await tasksOf("asker", 1);
   await eventually("answers", async () => ((await lines(asker!)).length >= 5 ? true : undefined));
-  const { parts } = await gantry.status();
-  process.kill(parts.find(({ name }) => name === "agent")!.pid!, "SIGKILL");
+  const [tally] = await tasksOf("tally", 1);
+  await eventually("all asked", async () => ((await lines(tally!)).includes("done") ? true : undefined));
+  const killAgent = async () => {
+    const { parts } = await gantry.status();
+    process.kill(parts.find(({ name }) => name === "agent")!.pid!, "SIGKILL");
+  };
+  await killAgent();
   await t.ecs.send(new UpdateServiceCommand({ service: "lasting", desiredCount: 2 }));
   await tasksOf("lasting", 2);
   await t.ecs.send(new StopTaskCommand({ task: first!.taskArn! }));
@@ -217,5 +267,31 @@ test("an agent that is killed disturbs no request, and hears again of who comes 
   const before = (await lines(asker!)).length;
   await eventually("more answers", async () => ((await lines(asker!)).length > before + 20 ? true : undefined));
   assert.deepEqual([...new Set(await lines(asker!))], ["here"]);
-  await remove("asker", "lasting");
+
+  // An agent reports at once after its start.
+  const came = () =>
+    watched({ DiscoveryName: "tallied" }, "tallied", [
+      ["RequestCount", "Sum"],
+      ["NewConnectionCount", "Sum"],
+      ["ActiveConnectionCount", "Maximum"],
+      ["ActiveConnectionCount", "SampleCount"],
+    ]);
+  const [[, , , reports]] = (await eventually("a report", async () => {
+    const found = await came();
+    return found[0]![3] === undefined ? undefined : found;
+  })) as [number[], number[]];
+  await killAgent();
+  const seen = await eventually("another report", async () => {
+    const found = await came();
+    return found[0]![3]! > reports! ? found : undefined;
+  });
+  for (const each of seen) assert.deepEqual(each.slice(0, 3), [25, 26, 1]);
+  const answered = await watched({ TargetDiscoveryName: "tallied" }, "tally", [
+    ["HTTPCode_Target_2XX_Count", "Sum"],
+    ["HTTPCode_Target_4XX_Count", "Sum"],
+    ["HTTPCode_Target_5XX_Count", "Sum"],
+    ["TargetResponseTime", "SampleCount"],
+  ]);
+  for (const each of answered) assert.deepEqual(each, [20, 5, undefined, 25]);
+  await remove("asker", "lasting", "tally", "tallied");
 });

@@ -44,6 +44,19 @@ test("0 to 4 instances and back to 0: drained before they go, fewer only after f
   assert.equal(w.world.disk.revision, revision, "the system does not come to rest");
 });
 
+test("what waits is seen at once, also while fewer instances are being waited for", async () => {
+  const w = new CapacityWorld(2);
+  await w.prepare();
+  await w.call("CreateService", { cluster: "sim", serviceName: "web", taskDefinition: "ported:1", desiredCount: 2 });
+  await w.until(() => running(w) === 2, 5 * minute, state(w));
+  await w.call("UpdateService", { cluster: "sim", service: "web", desiredCount: 1 });
+  await w.until(() => running(w) === 1, minute, state(w));
+  // The group is looked at every ten seconds then: somewhere between two looks.
+  await w.pass(2 * minute + 3_333);
+  await w.call("UpdateService", { cluster: "sim", service: "web", desiredCount: 4 });
+  await w.until(() => w.instances().length === 4, 3_000, state(w));
+});
+
 test("random lives: services grow and shrink, the server dies; nothing goes with tasks on it, and in the end all is as wanted", async () => {
   const first = Number(process.env.SEED ?? 1);
   for (let seed = first; seed < first + Number(process.env.SEEDS ?? (process.env.SEED ? 1 : 6)); seed++) {

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { copyFileSync } from "node:fs";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -114,7 +114,19 @@ test("a second plan has no difference", options, async () => {
   assert.match(await terraform("plan", "-input=false", "-detailed-exitcode"), /No changes/);
 });
 
-test("destroyed: nothing of it is left", options, async () => {
+test("destroyed in the middle of a deployment: nothing of it is left", options, async () => {
+  const service = join(work, "terraform", "service.tf");
+  const text = await readFile(service, "utf8");
+  const changed = text
+    .replace("wait_for_steady_state = true", "wait_for_steady_state = false")
+    .replace('name = "CLUSTER"', 'name = "CHANGED"');
+  assert.ok(changed.includes("CHANGED") && changed.includes("wait_for_steady_state = false"));
+  await writeFile(service, changed);
+  await terraform(...apply);
+  const deployments = await gantry.shell(
+    "aws ecs describe-services --cluster hello --services hello --query 'services[0].deployments[].rolloutState' --output text",
+  );
+  assert.match(deployments, /^IN_PROGRESS\tCOMPLETED$/m);
   await terraform("destroy", "-auto-approve", "-input=false");
   assert.equal((await terraform("state", "list")).trim(), "");
   let left: readonly Row[] = [];

@@ -6,12 +6,22 @@ import type { InstanceIdentity } from "#agent-protocol/instances.ts";
 import { systemClock } from "#platform/clock.ts";
 import { createLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
+import { trust } from "#platform/tls.ts";
 import { startAgent } from "../agent.ts";
 import { readAgentConfig } from "../config.ts";
 import { placesOfContainerd } from "../containerd/daemon.ts";
 import { makeSpread } from "../containerd/spread.ts";
 import { watchCredentials } from "../credentials.ts";
-import { apiSocket, identityFiles, instanceHome, sharedDirectory, type InstanceFile } from "../instances/files.ts";
+import {
+  apiOf,
+  apiSocket,
+  authorityFile,
+  awsEnvironment,
+  identityFiles,
+  instanceHome,
+  sharedDirectory,
+  type InstanceFile,
+} from "../instances/files.ts";
 import { startRelay } from "../instances/relay.ts";
 import { openMachine } from "../machine.ts";
 import { identityDocument } from "../metadata/imds-tree.ts";
@@ -38,8 +48,9 @@ function profile(): InstanceIdentity["profile"] {
 
 async function main(): Promise<void> {
   const file = () => JSON.parse(readFileSync(join(sharedDirectory, "instance.json"), "utf8")) as InstanceFile;
-  const { instance, apiPort } = file();
+  const { instance, apiPort, apiHost } = file();
   const architecture = arch() === "arm64" ? "arm64" : "x86_64";
+  trust(authorityFile);
   await startRelay({ host: "127.0.0.1", port: apiPort }, { path: apiSocket });
   const known = join(sharedDirectory, identityFiles.agent);
   await startMetadata({
@@ -50,13 +61,11 @@ async function main(): Promise<void> {
   });
   // A host whose own agent began anew has it when the server has told it again. User data finds its role from the first.
   while (!existsSync(known)) await delay(20);
-  const endpoint = `http://127.0.0.1:${apiPort}`;
+  const endpoint = apiOf({ apiPort, apiHost });
   await runUserData(instance.userData, {
     PATH: process.env.PATH,
     HOME: "/root",
-    AWS_ENDPOINT_URL: endpoint,
-    AWS_DEFAULT_REGION: instance.region,
-    AWS_REGION: instance.region,
+    ...awsEnvironment(file(), existsSync(authorityFile)),
   });
   const own = ecsConfigOf(existsSync("/etc/ecs/ecs.config") ? readFileSync("/etc/ecs/ecs.config", "utf8") : "");
   const attributes = JSON.parse(own.ECS_INSTANCE_ATTRIBUTES || "{}") as Record<string, string>;
@@ -65,6 +74,10 @@ async function main(): Promise<void> {
     GANTRY_HOME: instanceHome,
     GANTRY_CONTAINERD_SOCKET: placesOfContainerd(instanceHome).socket,
     ECS_BACKEND_HOST: endpoint,
+    // Images of this machine's registries are taken without TLS; Gantry's speaks what its port speaks.
+    ...(apiHost === undefined
+      ? {}
+      : { GANTRY_REGISTRY_HOSTS: JSON.stringify({ [`localhost:${apiPort}`]: endpoint, [`127.0.0.1:${apiPort}`]: endpoint }) }),
     AWS_DEFAULT_REGION: instance.region,
     AWS_ACCESS_KEY_ID: undefined,
     AWS_SHARED_CREDENTIALS_FILE: known,

@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import type { InstanceIdentity, LocalInstance } from "#agent-protocol/instances.ts";
 import { containerdConfig } from "../containerd/daemon.ts";
@@ -8,6 +9,21 @@ export interface InstanceFile {
   readonly instance: LocalInstance;
   /** Port on the instance's own loopback at which Gantry's API is: as on the machine, so that `localhost:4566/name` is the same image. */
   readonly apiPort: number;
+  /** The API speaks TLS: the name there that its certificate is good for. */
+  readonly apiHost?: string;
+}
+
+/** By what the API is reached inside the instance. */
+export const apiOf = ({ apiPort, apiHost }: Pick<InstanceFile, "apiPort" | "apiHost">): string =>
+  apiHost === undefined ? `http://127.0.0.1:${apiPort}` : `https://${apiHost}:${apiPort}`;
+
+/** The port, and with TLS the name: this machine's own, or a certificate's, which the instance then takes for its loopback. */
+export function apiPlaceOf(endpoint: string): Pick<InstanceFile, "apiPort" | "apiHost"> {
+  const { protocol, port, hostname } = new URL(endpoint);
+  const secure = protocol === "https:";
+  const apiPort = Number(port) || (secure ? 443 : 80);
+  if (!secure) return { apiPort };
+  return { apiPort, apiHost: isIP(hostname.replace(/^\[(.*)\]$/, "$1")) === 0 ? hostname : "127.0.0.1" };
 }
 
 /** Who the instance is, beside its InstanceFile: there from its boot, or as soon as this machine has been told. */
@@ -21,12 +37,14 @@ export const identityFiles = {
 /** Where Gantry is in an instance, as on a machine of its own. */
 export const instanceHome = "/var/lib/gantry";
 export const sharedDirectory = "/run/gantry";
+/** What proves the API beside what the machine's system trusts, which instances trust too. */
+export const authorityFile = `${sharedDirectory}/authority.pem`;
 export const apiSocket = "/run/gantry-api/api.sock";
 
 /** Everything that the boot script reads. The instance's directory is the root user's alone. */
 export function writeInstanceFiles(
   directory: string,
-  { instance, apiPort }: InstanceFile,
+  file: InstanceFile,
   host: {
     readonly home: string;
     /** Directory of the API's socket. */
@@ -35,8 +53,11 @@ export function writeInstanceFiles(
     readonly node: string;
     readonly main: string;
     readonly compileCache: string | undefined;
+    /** A PEM file. */
+    readonly authority: string | undefined;
   },
 ): void {
+  const { instance, apiHost } = file;
   const shared = join(directory, "shared");
   rmSync(shared, { recursive: true, force: true });
   for (const each of [directory, join(directory, "disk"), join(directory, "work"), join(directory, "root")])
@@ -45,7 +66,7 @@ export function writeInstanceFiles(
     mkdirSync(each, { recursive: true, mode: 0o755 });
   const write = (name: string, text: string, mode = 0o644) => writeFileSync(join(shared, name), text, { mode });
   const hostname = instance.privateDnsName.split(".")[0]!;
-  write("instance.json", JSON.stringify({ instance, apiPort } satisfies InstanceFile), 0o600);
+  write("instance.json", JSON.stringify(file), 0o600);
   write("containerd.toml", containerdConfig(instanceHome).text);
   write(
     "boot.env",
@@ -63,11 +84,13 @@ export function writeInstanceFiles(
       .join(""),
     0o600,
   );
+  const authority = apiHost === undefined || host.authority === undefined ? undefined : readFileSync(host.authority, "utf8");
+  if (authority !== undefined) write("authority.pem", authority);
   write("etc/hostname", `${hostname}\n`);
   const [address] = instance.networkInterface.ipv4Addresses;
   write(
     "etc/hosts",
-    `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n${address?.privateAddress}\t${instance.privateDnsName} ${hostname}\n`,
+    `127.0.0.1\tlocalhost${apiHost === undefined || apiHost === "127.0.0.1" || apiHost === "localhost" ? "" : ` ${apiHost}`}\n::1\tlocalhost ip6-localhost\n${address?.privateAddress}\t${instance.privateDnsName} ${hostname}\n`,
   );
   write(
     "etc/resolv.conf",
@@ -81,12 +104,22 @@ export function writeInstanceFiles(
   write("etc/ecs/ecs.config", "");
   write(
     "etc/profile.d/gantry.sh",
-    `export AWS_ENDPOINT_URL=http://localhost:${apiPort} AWS_DEFAULT_REGION=${instance.region} AWS_REGION=${instance.region}\n`,
+    `export ${Object.entries(awsEnvironment(file, authority !== undefined))
+      .map(([name, value]) => `${name}=${value}`)
+      .join(" ")}\n`,
   );
   for (const [name, text] of Object.entries(accounts())) write(`etc/${name}`, text, name === "shadow" ? 0o600 : 0o644);
   write("home/.ssh/authorized_keys", instance.publicKey ? `${instance.publicKey.material.trim()}\n` : "", 0o600);
   write("home/.profile", "[ -f /etc/profile.d/gantry.sh ] && . /etc/profile.d/gantry.sh\n");
 }
+
+/** For AWS's tools in the instance. `authority`: it has the file. */
+export const awsEnvironment = (file: InstanceFile, authority: boolean): Readonly<Record<string, string>> => ({
+  AWS_ENDPOINT_URL: apiOf(file),
+  AWS_DEFAULT_REGION: file.instance.region,
+  AWS_REGION: file.instance.region,
+  ...(authority ? { AWS_CA_BUNDLE: authorityFile, NODE_EXTRA_CA_CERTS: authorityFile } : {}),
+});
 
 /** What has changed of an instance that runs: the next question to its metadata service sees it. */
 export function updateInstanceFile(directory: string, file: InstanceFile): void {

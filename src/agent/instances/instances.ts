@@ -10,7 +10,7 @@ import type { AgentConfig } from "../config.ts";
 import { socketDirectory } from "../containerd/daemon.ts";
 import type { Network } from "../network/network.ts";
 import type { Attachment } from "../task/state.ts";
-import { updateInstanceFile, writeIdentity, writeInstanceFiles } from "./files.ts";
+import { apiPlaceOf, updateInstanceFile, writeIdentity, writeInstanceFiles } from "./files.ts";
 import {
   endMachine,
   instanceMain,
@@ -93,7 +93,7 @@ export function createInstances(options: {
   const directoryOf = (id: string) => join(root, id);
   const cgroupOf = (id: string) => `/gantry-${config.instance}/instances/${id}`;
 
-  const apiPort = Number(new URL(config.endpoint).port) || 80;
+  const place = apiPlaceOf(config.endpoint);
   const attempt = (id: string, work: () => void) => {
     try {
       work();
@@ -123,11 +123,8 @@ export function createInstances(options: {
 
   /** What API the instances reach: this machine's own, through a socket. */
   const openRelay = () => {
-    const { hostname, port, protocol } = new URL(config.endpoint);
-    return (relay ??= startRelay(
-      { path: join(api, "api.sock") },
-      { host: hostname, port: Number(port) || (protocol === "https:" ? 443 : 80) },
-    ));
+    const { hostname } = new URL(config.endpoint);
+    return (relay ??= startRelay({ path: join(api, "api.sock") }, { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: place.apiPort }));
   };
 
   async function pass(id: string, own: Own): Promise<void> {
@@ -182,7 +179,7 @@ export function createInstances(options: {
   function refresh(own: Own, wanted: LocalInstance): void {
     const { kept } = own;
     if (!kept?.machine || JSON.stringify(kept.instance) === JSON.stringify(wanted)) return;
-    updateInstanceFile(directoryOf(wanted.instanceId), { instance: wanted, apiPort });
+    updateInstanceFile(directoryOf(wanted.instanceId), { instance: wanted, ...place });
     write(own, { ...kept, instance: wanted });
   }
 
@@ -199,7 +196,7 @@ export function createInstances(options: {
     await endMachine(directory, cgroupOf(id));
     writeInstanceFiles(
       directory,
-      { instance: wanted, apiPort },
+      { instance: wanted, ...place },
       {
         home: config.home,
         api,
@@ -207,6 +204,7 @@ export function createInstances(options: {
         node: process.execPath,
         main: instanceMain,
         compileCache: process.env.NODE_COMPILE_CACHE,
+        authority: config.authority,
       },
     );
     signal.throwIfAborted();

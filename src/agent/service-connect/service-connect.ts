@@ -66,7 +66,8 @@ interface Proxy {
   readonly connect: PayloadServiceConnect;
   readonly directory: string;
   written?: string;
-  counted: ReadonlyMap<number, Counters>;
+  /** What has been told; undefined: the file says, of an agent's life before this one. */
+  counted: ReadonlyMap<number, Counters> | undefined;
 }
 
 export function createServiceConnect(options: {
@@ -134,7 +135,7 @@ export function createServiceConnect(options: {
   const remember = (plan: TaskPlan, directory: string): Proxy | undefined => {
     const connect = plan.payload.serviceConnect;
     if (!connect) return undefined;
-    const proxy: Proxy = { plan, connect, directory, counted: new Map() };
+    const proxy: Proxy = { plan, connect, directory, counted: undefined };
     proxies.set(plan.id, proxy);
     return proxy;
   };
@@ -208,8 +209,12 @@ export function createServiceConnect(options: {
       if (!proxy) return [];
       const text = await readFile(join(proxy.directory, "counters"), "utf8").catch(() => "");
       const now = parseCounters(text);
+      const told = join(proxy.directory, "told");
+      proxy.counted ??= parseCounters(await readFile(told, "utf8").catch(() => ""));
       const between = metricsBetween(proxy.connect.aliases, proxy.counted, now);
       proxy.counted = now;
+      // An agent that begins anew must not tell it all again. Between this and the sending it may be lost, which is better than twice.
+      if (between.length > 0) await replace(told, text);
       return between;
     },
   };

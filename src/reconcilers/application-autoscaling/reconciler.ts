@@ -4,6 +4,7 @@ import { ecsKeys, parseEcsKey } from "#model/ecs-keys.ts";
 import type { ServiceRecord } from "#model/service-records.ts";
 import type { WatchEvent } from "#store/store.ts";
 import type { AlarmNotice } from "../alarms/actions.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import { followChanges } from "../feed.ts";
 import { createKeyQueue } from "../queue.ts";
 import { activitiesKeptMs, settleActivity } from "./activities.ts";
@@ -33,13 +34,12 @@ export function createScalingReconciler(deps: ScalerDeps): ScalingReconciler {
   const abort = new AbortController();
   /** Keys of the targets that there are. */
   const targets = new Set<string>();
-  const timers = new Map<string, () => void>();
+  const timers = new KeyTimers(clock);
   let cancelTrim = () => {};
   const queue = createKeyQueue({ clock, log, name: "application auto scaling", concurrency: 4, handle: look });
 
   async function look(key: string): Promise<void> {
-    timers.get(key)?.();
-    timers.delete(key);
+    timers.clear(key);
     const { scope, resource } = parseScalingKey(key)!;
     const target = (await store.get<TargetRecord>(key))?.value;
     if (!target || abort.signal.aborted) return;
@@ -54,7 +54,7 @@ export function createScalingReconciler(deps: ScalerDeps): ScalingReconciler {
       return;
     }
     const waits = [await runDue(key, target), await settle(key, service)].filter((ms) => ms !== undefined);
-    if (waits.length > 0) wakeAfter(key, Math.min(...waits, longestMs));
+    if (waits.length > 0) timers.set(key, Math.min(...waits, longestMs), () => queue.add(key));
   }
 
   /** How long until the next scheduled action. */
@@ -84,17 +84,6 @@ export function createScalingReconciler(deps: ScalerDeps): ScalingReconciler {
       if (current) await settleActivity({ unit, scope, random, now: clock.now() }, resource, current, running === current.desiredCount);
     });
     return settleMs;
-  }
-
-  function wakeAfter(key: string, ms: number): void {
-    timers.get(key)?.();
-    timers.set(
-      key,
-      clock.after(Math.max(1, ms), () => {
-        timers.delete(key);
-        queue.add(key);
-      }),
-    );
   }
 
   function changed(event: WatchEvent): void {
@@ -157,8 +146,7 @@ export function createScalingReconciler(deps: ScalerDeps): ScalingReconciler {
       abort.abort();
       cancelTrim();
       await queue.stop();
-      for (const cancel of timers.values()) cancel();
-      timers.clear();
+      timers.stop();
       await following;
     },
     idle: () => queue.idle(),

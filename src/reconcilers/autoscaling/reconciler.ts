@@ -4,6 +4,7 @@ import { type InstanceObservation, type InstanceRecord, stateOf } from "#model/i
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { SubnetRecord } from "#model/vpc-records.ts";
 import type { Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
@@ -39,7 +40,7 @@ export function createGroupReconciler(options: {
 }): GroupReconciler {
   const { store, writer, clock, random, log } = options;
   const abort = new AbortController();
-  const alarms = new Map<string, () => void>();
+  const timers = new KeyTimers(clock);
   /** Which group an EC2 instance is of. */
   const groupOf = new Map<string, string>();
   let cancelPass = () => {};
@@ -57,14 +58,9 @@ export function createGroupReconciler(options: {
       await apply(unit, scope, group, decided);
       return decided;
     });
-    alarms.get(key)?.();
-    alarms.delete(key);
-    if (!decision || abort.signal.aborted) return;
-    if (decision.wakeAt !== undefined)
-      alarms.set(
-        key,
-        clock.after(Math.max(1, decision.wakeAt - clock.now()), () => queue.add(key)),
-      );
+    timers.clear(key);
+    if (!decision) return;
+    if (decision.wakeAt !== undefined) timers.set(key, decision.wakeAt - clock.now(), () => queue.add(key));
     if (decision.leaving.length > 0) queue.add(key);
   }
 
@@ -247,7 +243,7 @@ export function createGroupReconciler(options: {
     async stop() {
       abort.abort();
       cancelPass();
-      for (const cancel of alarms.values()) cancel();
+      timers.stop();
       await queue.stop();
       await following;
     },

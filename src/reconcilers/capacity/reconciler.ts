@@ -6,6 +6,7 @@ import { instanceTypes } from "#model/instance-types.ts";
 import type { ServiceRecord } from "#model/service-records.ts";
 import { vpcKeys } from "#model/vpc-keys.ts";
 import type { Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
@@ -62,18 +63,13 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
   /** Accounts and regions with a provider on a group. */
   const scopes = new Map<string, Scope>();
   const belowSince = new Map<string, number>();
-  const sampledAt = new Map<string, number>();
-  const alarms = new Map<string, () => void>();
+  const sampledIn = new Map<string, number>();
+  const timers = new KeyTimers(clock);
   let cancelPass = () => {};
   const queue = createKeyQueue({ clock, log, name: "capacity", concurrency: 1, handle: pass });
 
   const wake = (root: string, ms = coalesceMs) => {
-    if (!scopes.has(root) || alarms.has(root) || abort.signal.aborted) return;
-    const cancel = clock.after(ms, () => {
-      alarms.delete(root);
-      queue.add(root);
-    });
-    alarms.set(root, cancel);
+    if (scopes.has(root)) timers.atLatest(root, ms, () => queue.add(root));
   };
 
   async function pass(root: string): Promise<void> {
@@ -205,8 +201,10 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
       belowSince.set(key, decided.belowSince);
       wake(ecsKeys.root(scope), Math.max(coalesceMs, Math.min(passMs, decided.belowSince + options.scaleInAfterMs - now)));
     }
-    if (now - (sampledAt.get(key) ?? 0) >= sampleMs) {
-      sampledAt.set(key, now);
+    // One for each minute of the clock, or periods of a minute would have holes.
+    const minute = Math.floor(now / sampleMs);
+    if (sampledIn.get(key) !== minute) {
+      sampledIn.set(key, minute);
       for (const { name: cluster } of clusters)
         options.publish?.({ scope, cluster, capacityProvider: provider.name, value: decided.reservation, at: now });
     }
@@ -307,7 +305,7 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
     async stop() {
       abort.abort();
       cancelPass();
-      for (const cancel of alarms.values()) cancel();
+      timers.stop();
       await queue.stop();
       await following;
     },

@@ -1,6 +1,7 @@
 import { inputFor, type InputRule } from "#model/events/input.ts";
 import { type DeliveryRecord, eventKeys } from "#model/events/records.ts";
 import { nextAttempt, type RetryPolicy } from "#model/events/retry.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { MetricSink } from "#platform/metric-sink.ts";
 import type { Write } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
@@ -27,14 +28,16 @@ const storeRetryMs = 1000;
 export class Deliverer {
   readonly #deps: DelivererDeps;
   readonly #lanes: Lanes;
-  /** What waits, by key: how to forget its timer. */
-  readonly #known = new Map<string, () => void>();
+  /** What waits, by key. */
+  readonly #known = new Set<string>();
+  readonly #timers: KeyTimers;
   readonly #abort = new AbortController();
   #following: Promise<void> = Promise.resolve();
   #failures = 0;
 
   constructor(deps: DelivererDeps) {
     this.#deps = deps;
+    this.#timers = new KeyTimers(deps.clock);
     this.#lanes = new Lanes(atOnce, (key) => this.#handle(key));
   }
 
@@ -58,7 +61,7 @@ export class Deliverer {
       signal: this.#abort.signal,
       behind: async () => {
         const { entries, revision } = await store.list<DeliveryRecord>(eventKeys.deliveries);
-        for (const cancel of this.#known.values()) cancel();
+        this.#timers.clearAll();
         this.#known.clear();
         for (const { key, value } of entries) this.#plan(key, value);
         return revision;
@@ -75,22 +78,22 @@ export class Deliverer {
 
   async stop(): Promise<void> {
     this.#abort.abort();
-    for (const cancel of this.#known.values()) cancel();
+    this.#timers.stop();
     await this.#lanes.stop();
     await this.#following;
   }
 
   #plan(key: string, { nextAt, target, origin }: DeliveryRecord): void {
-    this.#forget(key);
-    const { clock } = this.#deps;
+    this.#known.add(key);
     const go = () => this.#lanes.add(`${origin.arn} ${target.Arn}`, key);
-    const wait = nextAt - clock.now();
-    this.#known.set(key, wait > 0 ? clock.after(wait, go) : () => {});
-    if (wait <= 0) go();
+    const wait = nextAt - this.#deps.clock.now();
+    if (wait > 0) return this.#timers.set(key, wait, go);
+    this.#timers.clear(key);
+    go();
   }
 
   #forget(key: string): void {
-    this.#known.get(key)?.();
+    this.#timers.clear(key);
     this.#known.delete(key);
   }
 
@@ -105,12 +108,7 @@ export class Deliverer {
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       log.warn({ err: error, key }, "an event could not be worked on, it is tried again");
-      this.#known.get(key)?.();
-      const lane = key;
-      this.#known.set(
-        key,
-        clock.after(storeRetryMs, () => this.#lanes.add(lane, key)),
-      );
+      this.#timers.set(key, storeRetryMs, () => this.#lanes.add(key, key));
     }
   }
 

@@ -13,6 +13,7 @@ import {
 import { maximumAgeMs, type RetryPolicy } from "#model/events/retry.ts";
 import { nextTime, parseSchedule } from "#model/schedules/index.ts";
 import type { Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
@@ -30,19 +31,17 @@ export interface TimersDeps {
   readonly log: Logger;
 }
 
-/** A timer of Node counts no further than 24.8 days. */
-const longestMs = 2 ** 30;
-
 /** Makes rules and schedules happen when they are due: what their targets are to get, and the next time, are one transaction. */
 export class Timers {
   readonly #deps: TimersDeps;
   readonly #queue: KeyQueue;
-  readonly #cancels = new Map<string, () => void>();
+  readonly #waits: KeyTimers;
   readonly #abort = new AbortController();
   #following: Promise<void> = Promise.resolve();
 
   constructor(deps: TimersDeps) {
     this.#deps = deps;
+    this.#waits = new KeyTimers(deps.clock);
     this.#queue = createKeyQueue({ clock: deps.clock, log: deps.log, name: "schedules", handle: (key) => this.#handle(key) });
   }
 
@@ -56,11 +55,12 @@ export class Timers {
       signal: this.#abort.signal,
       behind: async () => {
         const { entries, revision } = await store.list<TimerRecord>(eventKeys.timers);
-        for (const key of this.#cancels.keys()) this.#forget(key);
+        this.#waits.clearAll();
         for (const { key, value } of entries) this.#plan(key, value.due);
         return revision;
       },
-      changed: (event) => (event.type === "put" ? this.#plan(event.key, (event.entry.value as TimerRecord).due) : this.#forget(event.key)),
+      changed: (event) =>
+        event.type === "put" ? this.#plan(event.key, (event.entry.value as TimerRecord).due) : this.#waits.clear(event.key),
     });
   }
 
@@ -68,26 +68,16 @@ export class Timers {
 
   async stop(): Promise<void> {
     this.#abort.abort();
-    for (const key of this.#cancels.keys()) this.#forget(key);
+    this.#waits.stop();
     await this.#queue.stop();
     await this.#following;
   }
 
   #plan(key: string, at: number): void {
-    this.#forget(key);
-    const { clock } = this.#deps;
-    const wait = at - clock.now();
-    if (wait <= 0) this.#queue.add(key);
-    else
-      this.#cancels.set(
-        key,
-        clock.after(Math.min(wait, longestMs), () => this.#plan(key, at)),
-      );
-  }
-
-  #forget(key: string): void {
-    this.#cancels.get(key)?.();
-    this.#cancels.delete(key);
+    const wait = at - this.#deps.clock.now();
+    if (wait > 0) return this.#waits.set(key, wait, () => this.#plan(key, at));
+    this.#waits.clear(key);
+    this.#queue.add(key);
   }
 
   async #handle(key: string): Promise<void> {

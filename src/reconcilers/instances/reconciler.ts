@@ -168,7 +168,9 @@ export function createInstanceReconciler(options: {
       ready: report.ready,
       ...(report.reason === undefined ? {} : { reason: report.reason }),
     };
-    if ((report.state === "ended" || report.state === "stopped") && report.boot === record.boot)
+    // One that is to be terminated is deregistered in a moment, which says so.
+    const over = (report.state === "ended" || report.state === "stopped") && report.boot === record.boot;
+    if (over && record.desired !== "terminated")
       for (const { key: containerInstance } of await containerInstancesOf(scope, record.id)) options.gone?.(containerInstance);
     const key = vpcKeys.one(scope, "instance-observed", record.id);
     const before = (await store.get<InstanceObservation>(key))?.value;

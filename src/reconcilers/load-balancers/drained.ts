@@ -1,6 +1,7 @@
 import { elbKeys } from "#model/elb-keys.ts";
 import type { ListenerRecord, RuleRecord, TargetGroupRecord, TargetRecord } from "#model/elb-records.ts";
 import type { Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Store, WatchEvent } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
@@ -14,9 +15,6 @@ export interface Sweeper {
   stop(): Promise<void>;
 }
 
-/** Timers hold no longer than this. */
-const longestMs = 3_600_000;
-
 export function startSweeper(deps: {
   readonly store: Store;
   readonly writer: Writer;
@@ -25,12 +23,11 @@ export function startSweeper(deps: {
 }): Sweeper {
   const { store, writer, clock, log } = deps;
   const stopping = new AbortController();
-  const timers = new Map<string, () => void>();
+  const timers = new KeyTimers(clock);
   const queue = createKeyQueue({ clock, log, name: "drained targets", handle: sweep });
 
   async function sweep(root: string): Promise<void> {
-    timers.get(root)?.();
-    timers.delete(root);
+    timers.clear(root);
     const listeners = (await store.list<ListenerRecord>(`${root}listener/`)).entries;
     const rules = (await store.list<RuleRecord>(`${root}rule/`)).entries;
     const usage = usageOf(
@@ -48,11 +45,7 @@ export function startSweeper(deps: {
       else next = Math.min(next, gone);
     }
     for (const { key } of due) await writer.run(root, (unit) => remove(unit, key));
-    if (next < Infinity && !stopping.signal.aborted)
-      timers.set(
-        root,
-        clock.after(Math.min(longestMs, Math.max(1, next - clock.now())), () => queue.add(root)),
-      );
+    if (next < Infinity) timers.set(root, next - clock.now(), () => queue.add(root));
   }
 
   // Who was registered anew meanwhile stays.
@@ -77,7 +70,7 @@ export function startSweeper(deps: {
     async stop() {
       stopping.abort();
       await following;
-      for (const cancel of timers.values()) cancel();
+      timers.stop();
       await queue.stop();
     },
   };

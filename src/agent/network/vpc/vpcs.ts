@@ -1,5 +1,6 @@
 import type { ElasticNetworkInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { sleep, type Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Attachment, PortBinding } from "../../task/state.ts";
@@ -77,7 +78,7 @@ export function createVpcs(options: VpcsOptions): Vpcs {
   const closing = new Map<string, Promise<void>>();
   const held = new Map<string, Held>();
   const known = new KnownVpcs(memory, clock);
-  const removals = new Map<string, () => void>();
+  const removals = new KeyTimers(clock);
   const counted = new Map<string, { at: number; devices: ReturnType<Vpc["devices"]> }>();
   const publicAddresses = new PublicAddresses(options.bridge, options.table, log);
   let uplinkAddresses: Record<string, string> = {};
@@ -130,15 +131,10 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     (known.get(vpcId)?.interfaces.length ?? 0) > 0 || [...held.values()].some((each) => each.vpcId === vpcId);
 
   const removeLater = (vpcId: string) => {
-    if (removals.has(vpcId) || over) return;
-    removals.set(
-      vpcId,
-      clock.after(lingerMs, () => {
-        removals.delete(vpcId);
-        if (!lives(vpcId))
-          void remove(vpcId).catch((error: unknown) => log.warn({ err: error, vpcId }, "the VPC's namespace could not be removed"));
-      }),
-    );
+    removals.atLatest(vpcId, lingerMs, () => {
+      if (!lives(vpcId))
+        void remove(vpcId).catch((error: unknown) => log.warn({ err: error, vpcId }, "the VPC's namespace could not be removed"));
+    });
   };
 
   const remove = (vpcId: string): Promise<void> => {
@@ -346,8 +342,7 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     },
     async tearDown() {
       over = true;
-      for (const cancel of removals.values()) cancel();
-      removals.clear();
+      removals.stop();
       held.clear();
       known.replace([]);
       for (const vpcId of vpcs.keys()) await remove(vpcId);
@@ -359,8 +354,7 @@ export function createVpcs(options: VpcsOptions): Vpcs {
     },
     async close() {
       over = true;
-      for (const cancel of removals.values()) cancel();
-      removals.clear();
+      removals.stop();
       await Promise.all(closing.values());
       for (const vpc of vpcs.values()) for (const { namespace } of await vpc.stop()) await deleteNamespace(namespace).catch(() => {});
     },

@@ -26,10 +26,12 @@ async function profileFor(change: Change, given: Sdk.IamInstanceProfileSpecifica
   return found;
 }
 
-const withProfile = (change: Change, record: InstanceRecord, { arn, record: { id } }: FoundProfile): Profiled => ({
-  ...record,
-  instanceProfile: { arn, id, associationId: newId(change.random, "iip-assoc") },
-});
+/** In the place of what it had. */
+function associate(change: Change, record: InstanceRecord, { arn, record: { id } }: FoundProfile): Sdk.IamInstanceProfileAssociation {
+  const next = { ...record, instanceProfile: { arn, id, associationId: newId(change.random, "iip-assoc") } };
+  change.put("instance", record.id, next);
+  return view(next, "associating");
+}
 
 export const isProfiled = (record: InstanceRecord): record is Profiled =>
   record.instanceProfile !== undefined && record.terminatedAt === undefined && record.desired !== "terminated";
@@ -49,9 +51,7 @@ export async function associateIamInstanceProfile(
   if (record.desired === "terminated")
     throw new ApiError("IncorrectInstanceState", `The instance '${record.id}' is not in the 'running' or 'stopped' states.`);
   if (record.instanceProfile) throw new ApiError("IncorrectState", `There is an existing association for instance ${record.id}`);
-  const next = withProfile(change, record, profile);
-  change.put("instance", record.id, next);
-  return { IamInstanceProfileAssociation: view(next, "associating") };
+  return { IamInstanceProfileAssociation: associate(change, record, profile) };
 }
 
 export async function replaceIamInstanceProfileAssociation(
@@ -59,9 +59,7 @@ export async function replaceIamInstanceProfileAssociation(
   input: Sdk.ReplaceIamInstanceProfileAssociationRequest,
 ): Promise<Sdk.ReplaceIamInstanceProfileAssociationResult> {
   const record = await associated(change, input.AssociationId);
-  const next = withProfile(change, record, await profileFor(change, input.IamInstanceProfile));
-  change.put("instance", record.id, next);
-  return { IamInstanceProfileAssociation: view(next, "associating") };
+  return { IamInstanceProfileAssociation: associate(change, record, await profileFor(change, input.IamInstanceProfile)) };
 }
 
 export async function disassociateIamInstanceProfile(

@@ -1,4 +1,5 @@
 import type { Clock } from "#platform/clock.ts";
+import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import { followChanges } from "#reconcilers/feed.ts";
 import { createKeyQueue } from "#reconcilers/queue.ts";
@@ -34,7 +35,7 @@ interface Wake {
  */
 export function createLifecycle({ store, images, clock, log }: LifecycleDeps): { start(): void; stop(): Promise<void> } {
   const changes = new Map<string, Wake>();
-  const ages = new Map<string, () => void>();
+  const ages = new KeyTimers(clock);
   const queue = createKeyQueue({ clock, log, name: "image lifecycle", concurrency: 2, handle });
   const stopped = new AbortController();
   let following: Promise<void> = Promise.resolve();
@@ -44,8 +45,7 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
     known?.cancel();
     changes.delete(key);
     if (repository?.lifecyclePolicy === undefined) {
-      ages.get(key)?.();
-      ages.delete(key);
+      ages.clear(key);
       return;
     }
     const now = clock.now();
@@ -76,14 +76,7 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
       throw error;
     }
     await noteEvaluation(key, now);
-    ages.get(key)?.();
-    ages.set(
-      key,
-      clock.after(Math.max(1, again - clock.now()), () => {
-        ages.delete(key);
-        queue.add(key);
-      }),
-    );
+    ages.set(key, again - clock.now(), () => queue.add(key));
   }
 
   /** Compared with the repository, so that no record outlives it. When that changed just now it is looked at again anyway. */
@@ -122,9 +115,8 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
       stopped.abort();
       await following;
       for (const { cancel } of changes.values()) cancel();
-      for (const cancel of ages.values()) cancel();
+      ages.stop();
       await queue.stop();
-      for (const cancel of ages.values()) cancel();
     },
   };
 }

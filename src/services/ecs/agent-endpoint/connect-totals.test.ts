@@ -8,7 +8,7 @@ const dimensions = [
   { key: "DiscoveryName", value: "web" },
 ];
 
-test("what a proxy counted: by discovery name alone and with its service, the targets' share under the target's name", () => {
+test("what a proxy counted: by discovery name alone and with its service, the targets' share under the target's name and with the service that asks", () => {
   const said = connectMeasurements(
     [
       {
@@ -22,9 +22,11 @@ test("what a proxy counted: by discovery name alone and with its service, the ta
         ],
       },
     ],
+    { ServiceName: "front", ClusterName: "edge" },
     9,
   );
   const whole = { ServiceName: "web", ClusterName: "main" };
+  const asking = { ServiceName: "front", ClusterName: "edge" };
   assert.deepEqual(
     said.map(({ name, unit, dimensions: own, values, counts }) => [name, unit, own, values[0], counts![0]]),
     [
@@ -33,9 +35,9 @@ test("what a proxy counted: by discovery name alone and with its service, the ta
       ["ProcessedBytes", "Bytes", { DiscoveryName: "web" }, 900, 1],
       ["ProcessedBytes", "Bytes", { DiscoveryName: "web", ...whole }, 900, 1],
       ["HTTPCode_Target_2XX_Count", "Count", { TargetDiscoveryName: "web" }, 6, 1],
-      ["HTTPCode_Target_2XX_Count", "Count", { TargetDiscoveryName: "web", ...whole }, 6, 1],
+      ["HTTPCode_Target_2XX_Count", "Count", { TargetDiscoveryName: "web", ...asking }, 6, 1],
       ["TargetResponseTime", "Milliseconds", { TargetDiscoveryName: "web" }, 12.5, 7],
-      ["TargetResponseTime", "Milliseconds", { TargetDiscoveryName: "web", ...whole }, 12.5, 7],
+      ["TargetResponseTime", "Milliseconds", { TargetDiscoveryName: "web", ...asking }, 12.5, 7],
     ],
   );
 });
@@ -53,5 +55,5 @@ test("what an agent sends malformed is passed over", () => {
       ],
     },
   ];
-  assert.deepEqual(connectMeasurements(wrong as never, 9), []);
+  assert.deepEqual(connectMeasurements(wrong as never, { ServiceName: "front", ClusterName: "edge" }, 9), []);
 });

@@ -79,11 +79,18 @@ const units: Readonly<Record<string, string>> = {
   TargetResponseTime: "Milliseconds",
 };
 
+/** The service whose tasks ask. */
+export interface Asking {
+  readonly ServiceName: string;
+  readonly ClusterName: string;
+}
+
 /**
- * What one proxy reported, for CloudWatch: by the discovery name alone, and with cluster and service. Of an agent's message only what is well-formed; it comes from the network. Pure. Source: ECS
- * Developer Guide, "Amazon ECS CloudWatch metrics".
+ * What one proxy reported, for CloudWatch: by the discovery name alone, and with cluster and service. Those of `DiscoveryName` are the service that is asked, and count what comes to it; those of
+ * `TargetDiscoveryName` the one whose tasks ask, and count what comes from it. Of an agent's message only what is well-formed; it comes from the network. Pure. Source: ECS Developer Guide,
+ * "Amazon ECS CloudWatch metrics".
  */
-export function connectMeasurements(wrappers: readonly GeneralMetricsWrapper[], at: number): Measurement[] {
+export function connectMeasurements(wrappers: readonly GeneralMetricsWrapper[], from: Asking, at: number): Measurement[] {
   return wrappers.flatMap(({ dimensions, generalMetrics }) => {
     if (!Array.isArray(dimensions) || !Array.isArray(generalMetrics)) return [];
     const value = (name: string) => (dimensions as GeneralMetricsWrapper["dimensions"]).find(({ key }) => key === name)?.value;
@@ -93,10 +100,12 @@ export function connectMeasurements(wrappers: readonly GeneralMetricsWrapper[], 
       ({ metricName, metricValues, metricCounts }): Measurement[] => {
         const known = Array.isArray(metricValues) && metricValues.length > 0 && metricValues.every((each) => Number.isFinite(each));
         if (typeof metricName !== "string" || !known) return [];
-        const own: Record<string, string> = ofTargets.test(metricName) ? { TargetDiscoveryName: name } : { DiscoveryName: name };
+        const [own, service]: [Record<string, string>, Asking] = ofTargets.test(metricName)
+          ? [{ TargetDiscoveryName: name }, from]
+          : [{ DiscoveryName: name }, { ServiceName, ClusterName }];
         const counts = metricValues.map((_, index) => Math.max(1, Math.floor(metricCounts?.[index] ?? 1) || 1));
         const unit = units[metricName] ?? "Count";
-        return [own, { ...own, ServiceName, ClusterName }].map((each) => ({
+        return [own, { ...own, ...service }].map((each) => ({
           name: metricName,
           unit,
           dimensions: each,

@@ -1,5 +1,6 @@
 import type { PublishHealthRequest, PublishMetricsRequest, TelemetryFromServer } from "#agent-protocol/messages.ts";
 import type { GeneralMetricsWrapper } from "#agent-protocol/service-connect.ts";
+import type { TaskRecord } from "#model/ecs-records.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
@@ -26,9 +27,9 @@ export interface TcsOptions {
   /** What one task used, as it comes. */
   readonly used?: (task: LatestMetrics["task"]) => void;
   /** What the Service Connect proxy of one task counted, as it comes. */
-  readonly connected?: ((taskArn: string, wrappers: readonly GeneralMetricsWrapper[]) => void) | undefined;
-  /** Whether a task is on the instance: what an agent says of others' is passed over. */
-  readonly isOn: (instance: string, taskArn: string) => Promise<boolean>;
+  readonly connected?: ((task: TaskRecord, wrappers: readonly GeneralMetricsWrapper[]) => void) | undefined;
+  /** A task that is on the instance: what an agent says of others' is passed over. */
+  readonly taskOn: (instance: string, taskArn: string) => Promise<TaskRecord | undefined>;
   /** Health of the containers of one task of `instance` (its key in the store), by name. */
   readonly health: (instance: string, taskArn: string, containers: ReadonlyMap<string, string>) => Promise<void>;
 }
@@ -42,15 +43,15 @@ export interface Tcs {
   readonly connect: ConnectTotals;
 }
 
-export function createTcs({ clock, random, log, used, connected, isOn, health }: TcsOptions): Tcs {
+export function createTcs({ clock, random, log, used, connected, taskOn, health }: TcsOptions): Tcs {
   const channels = new Set<Channel>();
   const metrics = new Map<string, LatestMetrics>();
   const connect = new ConnectTotals();
 
-  function remember(task: LatestMetrics["task"]): void {
+  function remember(task: LatestMetrics["task"], record: TaskRecord): void {
     const wrappers = listOf(task.serviceConnectMetricsWrapper);
     connect.add(task.taskArn, wrappers, clock.now());
-    if (wrappers.length > 0) connected?.(task.taskArn, wrappers);
+    if (wrappers.length > 0) connected?.(record, wrappers);
     metrics.delete(task.taskArn);
     metrics.set(task.taskArn, { receivedAt: clock.now(), task });
     used?.(task);
@@ -61,8 +62,10 @@ export function createTcs({ clock, random, log, used, connected, isOn, health }:
     const frame = parseTelemetryFrame(text);
     switch (frame?.type) {
       case "PublishMetricsRequest":
-        for (const task of listOf((frame.message as Partial<PublishMetricsRequest>).taskMetrics))
-          if (typeof task?.taskArn === "string" && (await isOn(instance, task.taskArn))) remember(task);
+        for (const task of listOf((frame.message as Partial<PublishMetricsRequest>).taskMetrics)) {
+          const record = typeof task?.taskArn === "string" ? await taskOn(instance, task.taskArn) : undefined;
+          if (record) remember(task, record);
+        }
         send({ type: "AckPublishMetric", message: {} });
         return;
       case "PublishHealthRequest":

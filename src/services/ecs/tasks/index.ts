@@ -32,7 +32,7 @@ import { listTasks } from "./list-tasks.ts";
 import { runTask } from "./run-task.ts";
 import { startTask } from "./start-task.ts";
 import { stopTask } from "./stop-task.ts";
-import { isTaskOn, reportHealth, submitAttachmentStateChanges, submitContainerStateChange, submitTaskStateChange } from "./submit.ts";
+import { reportHealth, submitAttachmentStateChanges, submitContainerStateChange, submitTaskStateChange, taskOn } from "./submit.ts";
 
 export interface EcsTasks extends ServerPart {
   /** The agents' ends, for whoever connects them without a socket. */
@@ -144,11 +144,12 @@ export function createEcsTasks(deps: ServerDeps, writer: Writer = createWriter(d
     used: ecsMetrics?.observe,
     connected:
       metrics &&
-      ((taskArn, wrappers) => {
-        const arn = parseArn(taskArn);
-        if (arn) metrics.put({ account: arn.account, region: arn.region }, "AWS/ECS", connectMeasurements(wrappers, clock.now()));
+      ((task, wrappers) => {
+        const { account, region } = parseArn(task.arn)!;
+        const from = { ServiceName: task.group.replace(/^service:/, ""), ClusterName: task.cluster };
+        metrics.put({ account, region }, "AWS/ECS", connectMeasurements(wrappers, from, clock.now()));
       }),
-    isOn: (...task) => isTaskOn(taskDeps, ...task),
+    taskOn: (...task) => taskOn(taskDeps, ...task),
     health: (...report) => reportHealth(taskDeps, ...report),
   });
 

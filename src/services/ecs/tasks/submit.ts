@@ -115,14 +115,14 @@ async function checkSpeaker(
   if (!speaksFor(principal, record)) throw notYours(principal, action, what);
 }
 
-/** Whether the task is on the instance with this key. */
-export async function isTaskOn({ store }: TaskDeps, instance: string, taskArn: string): Promise<boolean> {
+/** The task, where it is on the instance with this key. */
+export async function taskOn({ store }: TaskDeps, instance: string, taskArn: string): Promise<TaskRecord | undefined> {
   const arn = parseArn(taskArn);
   const [, cluster, id] = arn?.resource.split("/") ?? [];
-  if (!arn || !cluster || !id) return false;
+  if (!arn || !cluster || !id) return undefined;
   const scope = { account: arn.account, region: arn.region };
   const record = (await store.get<TaskRecord>(ecsKeys.task(scope, cluster, id)))?.value;
-  return record !== undefined && instanceKeyOf(scope, record) === instance;
+  return record !== undefined && instanceKeyOf(scope, record) === instance ? record : undefined;
 }
 
 /** What TCS tells of container health checks. Tasks that are not known or not of this instance are passed over. */
