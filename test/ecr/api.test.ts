@@ -416,5 +416,5 @@ test("a download URL works with any client, for one layer, and not for ever", as
 
 test("DescribeRegistry, and what is not there says so", async () => {
   assert.deepEqual((await client.send(new ecr.DescribeRegistryCommand({}))).registryId, "000000000000");
-  await fails(client.send(new ecr.StartImageScanCommand({ repositoryName: "plain", imageId: { imageTag: "x" } })), "NotImplemented");
+  await fails(client.send(new ecr.DescribePullThroughCacheRulesCommand({})), "NotImplemented");
 });
