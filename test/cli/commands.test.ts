@@ -52,6 +52,7 @@ test("every command has a help with an example", async () => {
     "token",
     "up",
     "version",
+    "vulnerabilities",
     "why",
   ]);
   await Promise.all(
