@@ -48,10 +48,19 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+async function newHome(fits: (home: string) => boolean): Promise<string> {
+  for (;;) {
+    const home = await mkdtemp(join(tmpdir(), "gantry-test-"));
+    if (fits(home)) return home;
+    await rm(home, { recursive: true });
+  }
+}
+
+/** `home`: whether a path will do, for those who need one whose name makes something of it. */
 export async function startGantry(
-  options: { readonly open?: boolean; readonly env?: Record<string, string> } = {},
+  options: { readonly open?: boolean; readonly env?: Record<string, string>; readonly home?: (home: string) => boolean } = {},
 ): Promise<RunningGantry> {
-  const home = await mkdtemp(join(tmpdir(), "gantry-test-"));
+  const home = await newHome(options.home ?? (() => true));
   const port = await freePort();
   const base = { ...(process.env as Record<string, string>), GANTRY_HOME: home, GANTRY_PORT: String(port), ...options.env };
   const run = async (file: string, args: readonly string[], extra: { timeoutMs?: number; input?: string } = {}) => {

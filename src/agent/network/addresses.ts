@@ -30,17 +30,24 @@ export function overlaps(a: Subnet, b: Subnet): boolean {
   return a.base < b.base + 2 ** (32 - b.prefix) && b.base < a.base + 2 ** (32 - a.prefix);
 }
 
-/** The /20s that a Gantry may take: 172.30.0.0/16, then its neighbours, then a corner of 10.0.0.0/8; 1,000 containers fit a bridge. */
-function* candidates(): Generator<Subnet> {
-  for (const range of ["172.30.0.0/16", "172.29.0.0/16", "172.28.0.0/16", "10.213.0.0/16", "10.214.0.0/16"]) {
+/** Where a machine's /20 is looked for: 172.30.0.0/16, then its neighbours, then a corner of 10.0.0.0/8; 1,000 containers fit a bridge. */
+const machineRanges = ["172.30.0.0/16", "172.29.0.0/16", "172.28.0.0/16", "10.213.0.0/16", "10.214.0.0/16"];
+/**
+ * A local EC2 instance's: Docker's, as on Amazon's own images. Never one of a machine's: the machine and its VPCs come to the instance from the addresses of their
+ * bridge, which the instance cannot see among its routes and would take for its own.
+ */
+const instanceRanges = ["172.17.0.0/16", "172.18.0.0/16", "172.19.0.0/16"];
+
+function candidates(isInstance: boolean): Subnet[] {
+  return (isInstance ? instanceRanges : machineRanges).flatMap((range) => {
     const { base } = parseSubnet(range);
-    for (let piece = 0; piece < 16; piece++) yield { base: base + piece * 4096, prefix: 20 };
-  }
+    return Array.from({ length: 16 }, (_, piece) => ({ base: base + piece * 4096, prefix: 20 }));
+  });
 }
 
 /** The first free one, beginning at a place that `seed` chooses among the first sixteen, so that neighbours seldom meet. */
-export function chooseSubnet(seed: number, taken: readonly Subnet[]): Subnet {
-  const all = [...candidates()];
+export function chooseSubnet(seed: number, taken: readonly Subnet[], isInstance = false): Subnet {
+  const all = candidates(isInstance);
   const first = seed % 16;
   const order = [...all.slice(first, 16), ...all.slice(0, first), ...all.slice(16)];
   const free = order.find((candidate) => !taken.some((other) => overlaps(candidate, other)));

@@ -137,7 +137,7 @@ export function createNetwork(options: NetworkOptions): Network {
         dev?: string;
       }[];
       const taken = routes.filter(({ dst, dev }) => dst && /^\d/.test(dst) && dev !== bridge).map(({ dst }) => parseSubnet(dst as string));
-      subnet = formatSubnet(chooseSubnet(Number.parseInt(instance, 16), taken));
+      subnet = formatSubnet(chooseSubnet(Number.parseInt(instance, 16), taken, options.isInstance));
       memory.set("subnet", subnet);
     }
     pool = new AddressPool(parseSubnet(subnet));
