@@ -31,7 +31,8 @@ export async function startDockerDaemon(
     "--bridge=none",
     ...(more.args ?? []),
   ];
-  const daemon = spawn("/usr/sbin/dockerd", args, { stdio: "ignore", env: { ...process.env, ...more.env } });
+  // When the machine is so busy that its containerd does not answer, dockerd has it write down its stacks in TMPDIR before it starts it again.
+  const daemon = spawn("/usr/sbin/dockerd", args, { stdio: "ignore", env: { ...process.env, TMPDIR: home, ...more.env } });
   const gone = new Promise<void>((resolve) => daemon.once("exit", () => resolve()));
   for (let tries = 0; tries < 300; tries++) {
     const probe = spawn("docker", ["-H", host, "version"], { stdio: "ignore" });
