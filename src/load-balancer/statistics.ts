@@ -80,7 +80,7 @@ export function readTables(text: string): Map<string, Record<string, number>> {
 const timedAll = 1000;
 const timedOneIn = 32;
 
-/** Twice this is added to a time where every request is timed, once where it stands for `timedOneIn`: so many digits has what it is added to. */
+/** Added to a time once where it stands for `timedOneIn` requests, twice where it stands for itself: the key's first digit, and twelve behind it whatever the time. */
 const mark = 1e12;
 
 /**
