@@ -24,7 +24,8 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { makeCertificates } from "../elbv2/support.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { openClient, openTasks, sh, type Tasks } from "../support/tasks.ts";
+import { eventually } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -137,6 +138,7 @@ const overTcp = () =>
     socket.on("error", reject);
     socket.on("close", () => resolve(text.split("\r\n\r\n")[1]?.trim() ?? text));
   });
+/** The healthy targets, `instance:port`. */
 const ports = async (TargetGroupArn: string) => {
   const { TargetHealthDescriptions } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn }));
   return TargetHealthDescriptions!
@@ -144,6 +146,14 @@ const ports = async (TargetGroupArn: string) => {
     .map(({ Target }) => `${Target!.Id}:${Target!.Port}`)
     .toSorted();
 };
+/** A service is stable when its tasks run: their targets are healthy two checks later. */
+const balanced = (count: number) =>
+  eventually(`${count} healthy targets in both groups`, async () => {
+    const targets = await ports(webGroup);
+    assert.equal(targets.length, count);
+    assert.deepEqual(await ports(tcpGroup), targets);
+    return targets;
+  });
 const wait = () => waitUntilServicesStable({ client: t.ecs, maxWaitTime: 90, minDelay: 1, maxDelay: 1 }, { services: ["shop"] });
 
 test("targets are the instance with each task's own host port, in both groups", async () => {
@@ -162,13 +172,11 @@ test("targets are the instance with each task's own host port, in both groups", 
     }),
   );
   await wait();
-  const targets = await ports(webGroup);
-  assert.equal(targets.length, 2);
+  const targets = await balanced(2);
   assert.ok(
     targets.every((each) => /^m?i-[0-9a-f]{17}:[3-6]\d{4}$/.test(each)),
     targets.join(" "),
   );
-  assert.deepEqual(await ports(tcpGroup), targets);
 });
 
 test("HTTPS with ACM's certificate and the redirect to it, and TCP: both tasks answer through both", async () => {
@@ -188,40 +196,29 @@ test("the service grows and shrinks, and its targets with it", async () => {
   for (const desiredCount of [3, 1]) {
     await t.ecs.send(new UpdateServiceCommand({ service: "shop", desiredCount }));
     await wait();
-    const end = Date.now() + 20_000;
-    while ((await ports(webGroup)).length !== desiredCount && Date.now() < end) await sleep(250);
-    assert.equal((await ports(webGroup)).length, desiredCount);
-    assert.deepEqual(await ports(tcpGroup), await ports(webGroup));
+    await balanced(desiredCount);
     assert.match(await overTls(), /^200 \w+/);
   }
 });
 
 test("taken down: its targets are gone, and its access log is where its bucket would be", async () => {
   await t.ecs.send(new DeleteServiceCommand({ service: "shop", force: true }));
-  const end = Date.now() + 30_000;
-  while ((await ports(webGroup)).length > 0 && Date.now() < end) await sleep(250);
-  assert.deepEqual(await ports(webGroup), []);
+  await balanced(0);
   for (const { arn } of [app, net]) await elb.send(new DeleteLoadBalancerCommand({ LoadBalancerArn: arn }));
   const bucket = join(gantry.home, "buckets", "shop-logs");
-  let files: string[] = [];
-  while (
-    (files = globSync("web/AWSLogs/000000000000/elasticloadbalancing/us-east-1/*/*/*/*.log.gz", { cwd: bucket })).length === 0 &&
-    Date.now() < end
-  )
-    await sleep(250);
-  const lines = files.flatMap((file) =>
-    gunzipSync(readFileSync(join(bucket, file)))
-      .toString()
-      .trim()
-      .split("\n"),
-  );
-  assert.equal(
-    lines.filter((line) => line.startsWith("https ") && line.includes(`"GET https://${domain}:443/ HTTP/1.1"`)).length >= 8,
-    true,
-    lines.join("\n"),
-  );
-  assert.ok(
-    lines.some((line) => line.startsWith("http ") && line.includes(" 301 ")),
-    lines.join("\n"),
-  );
+  await eventually("the lines of the access log", () => {
+    const files = globSync("web/AWSLogs/000000000000/elasticloadbalancing/us-east-1/*/*/*/*.log.gz", { cwd: bucket });
+    const lines = files.flatMap((file) =>
+      gunzipSync(readFileSync(join(bucket, file)))
+        .toString()
+        .trim()
+        .split("\n"),
+    );
+    const asked = lines.filter((line) => line.startsWith("https ") && line.includes(`"GET https://${domain}:443/ HTTP/1.1"`));
+    assert.ok(asked.length >= 8, lines.join("\n"));
+    assert.ok(
+      lines.some((line) => line.startsWith("http ") && line.includes(" 301 ")),
+      lines.join("\n"),
+    );
+  });
 });
