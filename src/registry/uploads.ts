@@ -56,15 +56,20 @@ export function createUploads({ blobs, clock, random, log }: UploadsDeps): Uploa
   async function find(id: string): Promise<Session | undefined> {
     const known = sessions.get(id);
     if (known) return known;
-    let open = opening.get(id);
-    if (!open) {
-      open = blobs
-        .resume(id)
-        .then((upload) => upload && remember(upload))
-        .finally(() => opening.delete(id));
-      opening.set(id, open);
-    }
-    return open;
+    return (
+      opening.get(id) ??
+      during(
+        id,
+        blobs.resume(id).then((upload) => upload && remember(upload)),
+      )
+    );
+  }
+
+  /** Whoever asks for the upload meanwhile waits for the same. */
+  function during(id: string, open: Promise<Session | undefined>): Promise<Session | undefined> {
+    const noted = open.finally(() => opening.delete(id));
+    opening.set(id, noted);
+    return noted;
   }
 
   async function owned(repository: RepositoryRecord, id: string): Promise<Session> {
@@ -76,7 +81,9 @@ export function createUploads({ blobs, clock, random, log }: UploadsDeps): Uploa
   const uploads: Uploads = {
     async begin(repository, extra = {}) {
       const id = random.uuid();
-      remember(await blobs.begin(id, { ...extra, repository: repository.id }));
+      // Its file is there before we know of it: a sweep whose clock is ahead of the file system's must not take it for abandoned.
+      const begun = blobs.begin(id, { ...extra, repository: repository.id }).then(remember);
+      await during(id, begun);
       return id;
     },
 

@@ -234,3 +234,22 @@ test("an upload nobody goes on with is removed after a day, one in use is not", 
     );
     for await (const { id: left } of registry.blobs.uploads()) assert.fail(`${left} is left`);
   }));
+
+test("an upload that has just begun is nobody's to remove, also where the clock is days ahead of the files'", () =>
+  withWorld(3, async ({ registry, clock }) => {
+    const repository = await registry.repositories.get(where, "one");
+    await clock.advance(72 * hour);
+    for (let round = 0; round < 20; round++) {
+      const bytes = Buffer.from(`layer ${round}`);
+      const begun = registry.uploads.begin(repository);
+      const sweeping = (async () => {
+        for (let times = 0; times < 10; times++) await registry.uploads.sweep();
+      })();
+      await registry.uploads.use(repository, await begun, async (pending) => {
+        await pending.append(from(bytes));
+        await pending.commit(digestOf(bytes));
+        registry.uploads.forget(pending.id);
+      });
+      await sweeping;
+    }
+  }));

@@ -72,11 +72,18 @@ export interface Session {
   readonly store: Store;
   /** From now on nothing that was asked is ever answered. */
   kill(): void;
+  /** The changes that its watches have not told yet are gone: they have lagged too far behind. */
+  compact(): void;
 }
+
+/** Whoever reads page by page gets small ones: between two of them a lot may happen. */
+const longestPage = 8;
 
 /** `beforeWrite` may kill the session, before the write or (when it returns "after") just behind it, or find the disk full. */
 export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before" | "after" | "full" = () => "go"): Session {
   let dead = false;
+  let compactions = 0;
+  const waking = new Set<() => void>();
   const ends: (() => void)[] = [];
   const never = new Promise<never>(() => {});
   const answer = async <T>(value: () => T): Promise<T> => {
@@ -88,7 +95,8 @@ export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before"
     list: <T>(prefix: string, { limit = Infinity, after }: { limit?: number; after?: string } = {}) =>
       answer(() => {
         const all = disk.list(prefix).filter(({ key }) => after === undefined || key > after) as Entry<T>[];
-        return { entries: all.slice(0, limit), revision: disk.revision, more: all.length > limit };
+        const most = limit === Infinity ? limit : Math.min(limit, longestPage);
+        return { entries: all.slice(0, most), revision: disk.revision, more: all.length > most };
       }),
     async transaction(transaction) {
       await Promise.resolve();
@@ -104,7 +112,10 @@ export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before"
     },
     async *watch(prefix, { after, signal }) {
       const waiting: WatchBatch[] = [];
+      const begun = compactions;
       let wake = () => {};
+      const wakeUp = () => wake();
+      waking.add(wakeUp);
       const end = disk.watch(after ?? disk.revision, (batch) => {
         waiting.push(batch);
         wake();
@@ -114,6 +125,7 @@ export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before"
       try {
         while (!signal.aborted) {
           if (dead) await never;
+          if (compactions > begun) throw new StoreError("Compacted", "changes are gone");
           const batch = waiting.shift();
           if (!batch) {
             await new Promise<void>((resolve) => {
@@ -126,6 +138,7 @@ export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before"
         }
       } finally {
         end();
+        waking.delete(wakeUp);
       }
     },
     lease: () => Promise.reject(new Error("no leases here")),
@@ -136,6 +149,10 @@ export function openSession(disk: MemoryDisk, beforeWrite: () => "go" | "before"
     kill() {
       dead = true;
       for (const end of ends) end();
+    },
+    compact() {
+      compactions++;
+      for (const wake of waking) wake();
     },
   };
 }

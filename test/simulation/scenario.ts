@@ -48,7 +48,8 @@ export async function playScenario(seed: number): Promise<{ tasks: number; death
     } else if (action === 8 && chaos > 0) {
       deaths++;
       const way = pick(5);
-      if (way === 0) world.killServer();
+      if (random.next() < 0.3) world.loseChangesAtWrite(pick(6));
+      else if (way === 0) world.killServer();
       else if (way === 1) await world.stopServer();
       else if (way === 4) world.diskFull = !world.diskFull;
       else world.killAtWrite(pick(6), way === 2);

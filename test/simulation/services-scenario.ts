@@ -127,6 +127,7 @@ class Life {
   }
 
   async #act(act: number): Promise<void> {
+    if (this.#chaos > 0 && this.#chance(0.15)) this.#world.loseChangesAtWrite(this.#below(12));
     if (act <= 5) return this.#update();
     if (this.#chance(0.1)) this.#world.setAlarm("errors", this.#chance(0.5) ? "ALARM" : "OK");
     if (act === 6) return this.#chance(0.6) ? this.#update() : this.#stopDeployment();

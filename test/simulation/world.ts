@@ -90,6 +90,8 @@ export class World {
   /** Writes until the server dies; undefined: it lives. */
   #fuse: number | undefined;
   #fuseAfter = false;
+  /** Writes until the server's watches lose changes. */
+  #losesIn: number | undefined;
 
   readonly balancers = new Balancers(this);
   readonly balanced = new Map<string, Balanced>();
@@ -156,6 +158,10 @@ export class World {
     };
     const session = openSession(this.disk, () => {
       if (this.diskFull) return "full";
+      if (this.#losesIn !== undefined && this.#losesIn-- <= 0) {
+        this.#losesIn = undefined;
+        session.compact();
+      }
       if (this.#fuse === undefined || this.#fuse-- > 0) return "go";
       this.#fuse = undefined;
       const after = this.#fuseAfter;
@@ -204,6 +210,11 @@ export class World {
     await Promise.race([stopped, this.clock.advance(50)]);
     server.alive = false;
     this.#bury(server);
+  }
+
+  /** At the write with this number from now the server's watches lag too far behind: it has to read everything again. */
+  loseChangesAtWrite(number: number): void {
+    this.#losesIn = number;
   }
 
   killServer(): void {

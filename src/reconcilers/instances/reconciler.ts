@@ -12,7 +12,7 @@ import type { Random } from "#platform/random.ts";
 import type { Sealer } from "#platform/sealer.ts";
 import type { Entry, Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
-import { followChanges } from "../feed.ts";
+import { followChanges, followView } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
 import { putInstance } from "../nodes.ts";
 import { clusterQueue } from "../task-writes.ts";
@@ -21,7 +21,6 @@ import { createInstanceCredentials } from "./credentials.ts";
 import { runsInstances } from "./hosts.ts";
 import { finishTermination, terminate } from "./launch.ts";
 import { localInstanceOf } from "./local.ts";
-import { eachEntry } from "#store/each-entry.ts";
 
 /**
  * Finds a machine for each EC2 instance, tells the machines' agents of their instances, whole, and writes down what they say of them. The record is the intent; the
@@ -72,15 +71,6 @@ export function createInstanceReconciler(options: {
   let cancel: (() => void) | undefined;
   let cancelPass = () => {};
   let work: Promise<void> = Promise.resolve();
-
-  async function readAll(): Promise<number> {
-    const next = new Map<string, Known>();
-    const revision = await eachEntry(store, vpcKeys.everything, (key, value) => void take(next, key, value), abort.signal);
-    known = next;
-    read = true;
-    wake();
-    return revision;
-  }
 
   function take(into: Map<string, Known>, key: string, value: unknown): boolean {
     const [, , account, region, kind, id, more] = key.split("/");
@@ -296,27 +286,28 @@ export function createInstanceReconciler(options: {
   return {
     start() {
       // Profiles and their roles: any change of IAM's.
+      const follow = { store, clock, log, signal: abort.signal };
       const iam = followChanges({
-        store,
-        clock,
-        log,
+        ...follow,
         prefix: iamKeys.changes,
-        signal: abort.signal,
         async behind() {
           wake();
           return (await store.list(iamKeys.changes)).revision;
         },
         changed: wake,
       });
-      const ec2 = followChanges({
-        store,
-        clock,
-        log,
+      const ec2 = followView({
+        ...follow,
         prefix: vpcKeys.everything,
-        signal: abort.signal,
-        behind: readAll,
-        changed(event) {
-          if (take(known, event.key, event.type === "put" ? event.entry.value : undefined)) wake();
+        empty: () => new Map<string, Known>(),
+        put: (next, key, value) => void take(next, key, value),
+        whole(next) {
+          known = next;
+          read = true;
+          wake();
+        },
+        changed(key, value) {
+          if (take(known, key, value)) wake();
         },
       });
       following = Promise.all([iam, ec2]);

@@ -6,7 +6,7 @@ import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import { StoreError, type Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
-import { followChanges } from "../feed.ts";
+import { followView } from "../feed.ts";
 import { clusterQueue } from "../task-writes.ts";
 import { writeTaskUsage } from "./record.ts";
 import { decideRollUp, rollUp } from "./roll-up.ts";
@@ -45,15 +45,10 @@ export function createMeter({ store, writer, clock, log, detailMs = 24 * 3_600_0
   let following: Promise<void> = Promise.resolve();
   let passing: Promise<unknown> = Promise.resolve();
 
-  function look(key: string, value: unknown): void {
+  function put(into: typeof ends, key: string, value: unknown): void {
     if (parseMeterKey(key)?.kind !== "task") return;
-    if (value === undefined) ends.delete(key);
-    else ends.set(key, (value as TaskUsageRecord).to);
-  }
-
-  async function lookAtAll(): Promise<number> {
-    ends = new Map();
-    return eachEntry(store, meterKeys.all, look, abort.signal);
+    if (value === undefined) into.delete(key);
+    else into.set(key, (value as TaskUsageRecord).to);
   }
 
   /** Tasks that stopped under a Gantry that had no meter yet, and that ECS still knows. */
@@ -104,16 +99,13 @@ export function createMeter({ store, writer, clock, log, detailMs = 24 * 3_600_0
 
   return {
     start() {
-      const { signal } = abort;
-      const changed = (key: string, value: unknown) => look(key, value);
-      following = followChanges({
-        store,
-        clock,
-        log,
+      following = followView({
+        ...{ store, clock, log, signal: abort.signal },
         prefix: meterKeys.all,
-        signal,
-        behind: lookAtAll,
-        changed: (event) => changed(event.key, event.type === "put" ? event.entry.value : undefined),
+        empty: (): typeof ends => new Map(),
+        put,
+        whole: (next) => void (ends = next),
+        changed: (key, value) => put(ends, key, value),
       });
       passing = catchUp().catch(warn);
       periodically();

@@ -2,9 +2,8 @@ import { cloudMapKeys } from "#model/cloud-map-keys.ts";
 import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Store } from "#store/store.ts";
-import { followChanges } from "../feed.ts";
+import { followView } from "../feed.ts";
 import { NamesIndex } from "./index.ts";
-import { eachEntry } from "#store/each-entry.ts";
 
 export interface NamesFollower {
   /** What is known; undefined before the first reading. */
@@ -21,23 +20,20 @@ export function followNames(options: {
   readonly signal: AbortSignal;
   readonly changed?: (vpcId: string | undefined) => void;
 }): NamesFollower {
-  const { store, signal, changed } = options;
+  const { changed } = options;
   let index: NamesIndex | undefined;
 
-  const behind = async () => {
-    const next = new NamesIndex();
-    const revision = await eachEntry(store, cloudMapKeys.everything, (key, value) => void next.put(key, value), signal);
-    index = next;
-    changed?.(undefined);
-    return revision;
-  };
-
-  const done = followChanges({
+  const done = followView({
     ...options,
     prefix: cloudMapKeys.everything,
-    behind,
-    changed: (event) => {
-      const vpcId = index?.put(event.key, event.type === "put" ? event.entry.value : undefined);
+    empty: () => new NamesIndex(),
+    put: (next, key, value) => void next.put(key, value),
+    whole(next) {
+      index = next;
+      changed?.(undefined);
+    },
+    changed(key, value) {
+      const vpcId = index?.put(key, value);
       if (vpcId !== undefined) changed?.(vpcId);
     },
   });

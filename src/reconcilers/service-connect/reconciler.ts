@@ -7,9 +7,8 @@ import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
-import { followChanges } from "../feed.ts";
+import { followView } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
-import { eachEntry } from "#store/each-entry.ts";
 
 /**
  * Tells each agent the endpoints of the services that its tasks' proxies lead to: those that it has subscribed to, whole, after each subscription and each change.
@@ -61,16 +60,6 @@ export function createConnectReconciler(options: {
     return place.id;
   }
 
-  async function readAll(): Promise<number> {
-    const next: typeof instances = new Map();
-    const revision = await eachEntry(store, cloudMapKeys.everything, (key, value) => void put(next, key, value), abort.signal);
-    instances = next;
-    read = true;
-    for (const instance of subscribers.keys()) dirty.add(instance);
-    wake();
-    return revision;
-  }
-
   function wake(): void {
     if (abort.signal.aborted || !read || dirty.size === 0) return;
     cancel ??= clock.after(Math.max(1, toldAt + coalesceMs - clock.now()), () => {
@@ -110,15 +99,19 @@ export function createConnectReconciler(options: {
   let following: Promise<void> = Promise.resolve();
   return {
     start() {
-      following = followChanges({
-        store,
-        clock,
-        log,
+      following = followView({
+        ...{ store, clock, log, signal: abort.signal },
         prefix: cloudMapKeys.everything,
-        signal: abort.signal,
-        behind: readAll,
-        changed(event) {
-          const service = put(instances, event.key, event.type === "put" ? event.entry.value : undefined);
+        empty: (): typeof instances => new Map(),
+        put: (next, key, value) => void put(next, key, value),
+        whole(next) {
+          instances = next;
+          read = true;
+          for (const instance of subscribers.keys()) dirty.add(instance);
+          wake();
+        },
+        changed(key, value) {
+          const service = put(instances, key, value);
           if (service === undefined) return;
           for (const [instance, { services }] of subscribers) if (services.includes(service)) dirty.add(instance);
           wake();

@@ -89,8 +89,8 @@ export async function applyDecision(
   for (const changed of decision.deployments) {
     const before = await unit.get<DeploymentRecord>(ecsKeys.deployment(scope, cluster, name, changed.id));
     if (before?.version !== changed.version - 1) return "stale";
-    unit.put(ecsKeys.deployment(scope, cluster, name, changed.id), changed);
   }
+  for (const changed of decision.deployments) unit.put(ecsKeys.deployment(scope, cluster, name, changed.id), changed);
   // Who is to be without traffic has none before its tasks go.
   if (decision.traffic?.length) await writeTraffic(unit, scope, decision.traffic);
   const stateKey = ecsKeys.serviceState(scope, cluster, name);

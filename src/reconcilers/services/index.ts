@@ -52,7 +52,7 @@ export interface InstanceEntry {
 
 /** Everything that services and their placement rest on, by cluster. Fed by one reader of the change feed; `touched` names the services that an event concerns. */
 export class ServiceIndex {
-  readonly #clusters = new Map<string, ClusterEntry>();
+  #clusters = new Map<string, ClusterEntry>();
   /** What the load balancers saw, by the key of its record. */
   readonly #health = new Map<string, TargetHealthRecord>();
   /** The service whose task stands behind a target, by the key of the target's health. */
@@ -65,16 +65,20 @@ export class ServiceIndex {
   /** All that there is has been read. */
   #whole = false;
   #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
+  #turns = 0;
+  #news = Promise.withResolvers<void>();
 
   constructor(lostAfterMs: number) {
     this.lostAfterMs = lostAfterMs;
   }
 
-  clear(): void {
-    this.#whole = false;
-    this.#clusters.clear();
+  /** All that there is, read anew. Who is at work on an entry of before has what was known then, and finds a newer one in its next pass. */
+  replaceBy(next: ServiceIndex): void {
+    this.#whole = true;
+    this.#clusters = next.#clusters;
+    this.fargate = next.fargate;
+    // Every service is looked at again, which finds its targets' owners.
     this.#owners.clear();
-    this.fargate = newPool();
   }
 
   /** Resolves once every change up to `revision` is in. */
@@ -83,9 +87,21 @@ export class ServiceIndex {
     return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
   }
 
+  /** How often something has come in. */
+  get turns(): number {
+    return this.#turns;
+  }
+
+  /** Resolves once more has come in than that many times. */
+  newsAfter(turns: number): Promise<void> {
+    return turns < this.#turns ? Promise.resolve() : this.#news.promise;
+  }
+
   reached(revision: number): void {
-    this.#whole = true;
     this.#revision = Math.max(this.#revision, revision);
+    this.#turns++;
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
     if (this.#waiting.length === 0) return;
     const due = this.#waiting.filter((each) => each.revision <= this.#revision);
     this.#waiting = this.#waiting.filter((each) => each.revision > this.#revision);

@@ -4,7 +4,7 @@ import { ecsKeys, type NodePlace, parseEcsKey, type Scope } from "#model/ecs-key
 import type { ConnectionRecord, TaskDefinitionRecord, TaskLoadBalancer, TaskRecord } from "#model/ecs-records.ts";
 import { elbKeys } from "#model/elb-keys.ts";
 import type { RevisionSpec, ServiceRecord, ServiceRevisionRecord } from "#model/service-records.ts";
-import type { Clock } from "#platform/clock.ts";
+import { type Clock, sleep } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import { obstacleOn } from "#scheduler/place.ts";
@@ -13,7 +13,7 @@ import { splitByStrategy, type ProviderShare } from "#scheduler/capacity-provide
 import type { PlacementRequest, Rejection } from "#scheduler/types.ts";
 import type { Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
-import { followChanges } from "../feed.ts";
+import { followChanges, followView, valueOf } from "../feed.ts";
 import { fullPassMs, serviceRetentionMs } from "../limits.ts";
 import { createKeyQueue } from "../queue.ts";
 import { clusterQueue, spotProvider } from "../task-writes.ts";
@@ -28,7 +28,9 @@ import { alarmStateKeys, openAlarms, readAlarms } from "./deployment-alarms.ts";
 import { nodeIn, ServiceIndex, type ClusterEntry, type InstanceEntry, type ServiceEntry } from "./index.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { trafficProblem } from "./traffic.ts";
-import { eachEntry } from "#store/each-entry.ts";
+
+/** Nobody waits longer than this for what was written to come in. */
+const staleMs = 1000;
 
 export interface ServiceReconcilerOptions {
   readonly store: Store;
@@ -145,6 +147,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       watching.delete(key);
       return;
     }
+    const { turns } = index;
     const now = clock.now();
     if (service.status === "INACTIVE") {
       await forget(entry, service, now);
@@ -172,6 +175,8 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
       applyDecision(unit, entry, service, decision, placing, { random, publicPool: options.publicPool }, now),
     );
     await Promise.race([index.caughtUp(revision), aborted]);
+    // What is here was older than what is written: at once it would be decided the same way, and again, and nobody else would have a turn.
+    if (outcome !== "done" && revision === 0) await Promise.race([index.newsAfter(turns), sleep(clock, staleMs, abort.signal).catch(() => {})]);
     if (abort.signal.aborted) return;
     hooks.call(entry, service, now);
     // Who starts or stops goes on at once, a part at a time; who waits for the agents waits for many of them.
@@ -284,13 +289,6 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     await Promise.race([index.caughtUp(revision), aborted]);
   }
 
-  async function lookAtAll(): Promise<number> {
-    index.clear();
-    const revision = await eachEntry(store, "/ecs/", (key, value) => void index.take(key, value), abort.signal);
-    for (const { key } of index.services()) wake(key);
-    return revision;
-  }
-
   function changed(key: string, value: unknown): void {
     for (const service of index.take(key, value)) wake(service);
     // An agent that is gone now may be gone for good a little later.
@@ -338,32 +336,29 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   let following: Promise<void> = Promise.resolve();
   return {
     start() {
-      following = followChanges({
-        store,
-        clock,
-        log,
+      const follow = { store, clock, log, signal: abort.signal };
+      following = followView({
+        ...follow,
         prefix: "/ecs/",
-        signal: abort.signal,
-        behind: lookAtAll,
-        changed: (event) => changed(event.key, event.type === "put" ? event.entry.value : undefined),
+        empty: () => new ServiceIndex(index.lostAfterMs),
+        put: (next, key, value) => void next.take(key, value),
+        whole(next) {
+          index.replaceBy(next);
+          for (const { key } of index.services()) wake(key);
+        },
+        changed,
         reached: (revision) => index.reached(revision),
       });
       fullPass();
       followingHealth = followChanges({
-        store,
-        clock,
-        log,
+        ...follow,
         prefix: elbKeys.everyHealth,
-        signal: abort.signal,
         behind: allHealth,
-        changed: (event) => healthChanged(event.key, event.type === "put" ? event.entry.value : undefined),
+        changed: (event) => healthChanged(event.key, valueOf(event)),
       });
       followingAlarms = followChanges({
-        store,
-        clock,
-        log,
+        ...follow,
         prefix: alarmKeys.allStates,
-        signal: abort.signal,
         behind: allAlarms,
         changed: (event) => alarmChanged(event.key),
       });

@@ -5,11 +5,10 @@ import type { Clock } from "#platform/clock.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
-import { followChanges } from "../feed.ts";
+import { followView } from "../feed.ts";
 import type { Link, Links } from "../links.ts";
 import { followNames, type NamesFollower } from "../names/follow.ts";
 import { indexOf, type Locals, vpcStatesOf, type VpcRecords, type ZonesOf } from "./state.ts";
-import { eachEntry } from "#store/each-entry.ts";
 
 /**
  * Tells each connected agent the state of its VPCs: whole, when it connects and whenever something that concerns it changed. Keeps EC2's records, and
@@ -62,15 +61,6 @@ export function createVpcReconciler(options: {
   let toldAt = 0;
   let idlers: (() => void)[] = [];
   let names: NamesFollower | undefined;
-
-  async function readAll(): Promise<number> {
-    const next = emptyRecords();
-    const revision = await eachEntry(store, vpcKeys.everything, (key, value) => put(next, key, value), abort.signal);
-    records = next;
-    read = true;
-    everyone();
-    return revision;
-  }
 
   function everyone(): void {
     for (const instance of links.instances()) dirty.add(instance);
@@ -143,14 +133,17 @@ export function createVpcReconciler(options: {
   return {
     start() {
       names = followNames({ store, clock, log, signal: abort.signal, changed: zonesChanged });
-      following = followChanges({
-        store,
-        clock,
-        log,
+      following = followView({
+        ...{ store, clock, log, signal: abort.signal },
         prefix: vpcKeys.everything,
-        signal: abort.signal,
-        behind: readAll,
-        changed: (event) => change(event.key, event.type === "put" ? event.entry.value : undefined),
+        empty: emptyRecords,
+        put,
+        whole(next) {
+          records = next;
+          read = true;
+          everyone();
+        },
+        changed: change,
       });
     },
     async stop() {
