@@ -4,7 +4,7 @@ import { isStopped } from "#model/task-state.ts";
 import { fullPassMs, reconnectGraceMs } from "./limits.ts";
 import { createDispatcher, type DispatchOptions } from "./dispatch.ts";
 import { startExpiry } from "./expiry.ts";
-import { followChanges } from "./feed.ts";
+import { followChanges, valueOf } from "./feed.ts";
 import { createConnectionRecords, createLostInstances } from "./lost-instances.ts";
 import { eachEntry } from "#store/each-entry.ts";
 
@@ -97,7 +97,7 @@ export function createTaskReconcilers(options: TaskReconcilerOptions): TaskRecon
         prefix: "/ecs/",
         signal: abort.signal,
         behind: lookAtAll,
-        changed: (event) => look(event.key, event.type === "put" ? event.entry.value : undefined),
+        changed: (event) => look(event.key, valueOf(event)),
       });
       // The first full pass is the one that ends the grace.
       periodically(reconnectGraceMs);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#platform/random.ts";
 import { CapacityWorld, most } from "./capacity-support.ts";
+import { fates } from "./world.ts";
 
 const minute = 60_000;
 const running = (w: CapacityWorld) =>
@@ -80,7 +81,7 @@ async function life(seed: number): Promise<void> {
       wanted = Math.floor(random.next() * (most + 3));
       await w.call("UpdateService", { cluster: "sim", service: "web", desiredCount: wanted });
     } else if (what < 0.85) {
-      w.world.killAtWrite(Math.floor(random.next() * 12), random.next() < 0.5);
+      w.world.happen(fates[Math.floor(random.next() * fates.length)]!, Math.floor(random.next() * 12));
     } else w.world.killServer();
     await w.pass(random.next() < 0.6 ? random.next() * 20_000 : random.next() * 25 * minute);
     if (!w.world.serverAlive) await w.world.startServer();

@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RunTaskResponse, Task } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
-import { World } from "./world.ts";
+import { type Fate, fates, World } from "./world.ts";
 
 /**
- * One whole life (agent joins, RunTask, RUNNING, StopTask, STOPPED) with the server killed at each of its writes in turn, just before and just
- * behind it. The client repeats what was not answered, with the same clientToken.
+ * One whole life (agent joins, RunTask, RUNNING, StopTask, STOPPED) with something happening to the server at each of its writes in
+ * turn. The client repeats what was not answered, with the same clientToken.
  */
-async function live(killAt: number | undefined, after: boolean): Promise<number> {
+async function live(at: number | undefined, fate: Fate): Promise<number> {
   const world = new World(1, { instances: 1, chaos: 0 });
   const before = world.disk.revision;
-  if (killAt !== undefined) world.killAtWrite(killAt, after);
+  if (at !== undefined) world.happen(fate, at);
   const call = async <T>(operation: string, input: object): Promise<T> => {
     for (let attempt = 0; attempt < 60; attempt++) {
       await world.startServer();
@@ -49,13 +49,13 @@ async function live(killAt: number | undefined, after: boolean): Promise<number>
   return world.disk.revision - before;
 }
 
-test("killed at every write, before and behind it, the same life comes to the same end", async (t) => {
-  const writes = await live(undefined, false);
+test("killed at every write, before and behind it, or with changes lost there, the same life comes to the same end", async (t) => {
+  const writes = await live(undefined, fates[0]);
   assert.ok(writes >= 6, `${writes} writes`);
-  for (let killAt = 0; killAt < writes; killAt++) {
-    for (const after of [false, true]) {
-      await live(killAt, after).catch((error: unknown) => {
-        throw new Error(`killed ${after ? "behind" : "before"} write ${killAt}: ${(error as Error).message}`, { cause: error });
+  for (let at = 0; at < writes; at++) {
+    for (const fate of fates) {
+      await live(at, fate).catch((error: unknown) => {
+        throw new Error(`${fate} write ${at}: ${(error as Error).message}`, { cause: error });
       });
     }
   }

@@ -5,15 +5,15 @@ import type { Service } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
 import { Load, scalingBeside, target, told } from "./scaling-support.ts";
 import { serviceDefinitions } from "./services-definitions.ts";
-import { World } from "./world.ts";
+import { type Fate, fates, World } from "./world.ts";
 
 interface End {
   readonly writes: number;
   readonly activities: readonly string[];
 }
 
-/** A service is loaded and scales out, is relieved and scales in, with the server killed at one of the writes from the moment that the load comes. */
-async function live(killAt: number | undefined, after: boolean): Promise<End> {
+/** A service is loaded and scales out, is relieved and scales in, with something happening to the server at one of the writes from the moment that the load comes. */
+async function live(at: number | undefined, fate: Fate): Promise<End> {
   const held: { load?: Load } = {};
   const world = new World(1, {
     ...{ instances: 2, chaos: 0, definitions: serviceDefinitions },
@@ -58,7 +58,7 @@ async function live(killAt: number | undefined, after: boolean): Promise<End> {
     load.percent = 95;
     await pass(2);
     const before = world.disk.revision;
-    if (killAt !== undefined) world.killAtWrite(killAt, after);
+    if (at !== undefined) world.happen(fate, at);
     load.percent = 200;
     await pass(5);
     load.percent = 140;
@@ -79,18 +79,18 @@ async function live(killAt: number | undefined, after: boolean): Promise<End> {
   }
 }
 
-test("killed at any write, a service scales once for each reason, and says so", async () => {
-  const { writes, activities } = await live(undefined, false);
+test("killed at any write, or with changes lost there, a service scales once for each reason, and says so", async () => {
+  const { writes, activities } = await live(undefined, fates[0]);
   assert.deepEqual(activities, [
     "Setting desired count to 4. Successful: monitor alarm TargetTracking-service/sim/web-AlarmHigh in state ALARM triggered policy cpu",
     "Setting desired count to 3. Successful: monitor alarm TargetTracking-service/sim/web-AlarmLow in state ALARM triggered policy cpu",
   ]);
   assert.ok(writes > 12, `${writes} writes`);
-  for (const after of [false, true])
-    for (let killAt = 0; killAt < writes; killAt++) {
-      const end = await live(killAt, after).catch((error: unknown) => {
-        throw new Error(`killed ${after ? "behind" : "before"} write ${killAt}`, { cause: error });
+  for (const fate of fates)
+    for (let at = 0; at < writes; at++) {
+      const end = await live(at, fate).catch((error: unknown) => {
+        throw new Error(`${fate} write ${at}`, { cause: error });
       });
-      assert.deepEqual(end.activities, activities, `killed ${after ? "behind" : "before"} write ${killAt}`);
+      assert.deepEqual(end.activities, activities, `${fate} write ${at}`);
     }
 });

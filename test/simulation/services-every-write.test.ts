@@ -4,7 +4,7 @@ import type { DeploymentConfiguration, Service } from "@aws-sdk/client-ecs";
 import { ApiError } from "#api/contract.ts";
 import type { HookPayload } from "#reconcilers/services/hooks.ts";
 import { serviceDefinitions } from "./services-definitions.ts";
-import { World } from "./world.ts";
+import { type Fate, fates, World } from "./world.ts";
 
 interface End {
   readonly writes: number;
@@ -13,10 +13,10 @@ interface End {
 }
 
 /**
- * One whole life of a service (created, steady, rolled to a new revision, deleted) with the server killed at each of its writes in turn. The caller
+ * One whole life of a service (created, steady, rolled to a new revision, deleted) with something happening to the server at one of its writes. The caller
  * repeats what was not answered until it sees what it asked for, as a deployment script does.
  */
-async function live(killAt: number | undefined, after: boolean, strategy?: DeploymentConfiguration): Promise<End> {
+async function live(at: number | undefined, fate: Fate, strategy?: DeploymentConfiguration): Promise<End> {
   const asked: HookPayload[] = [];
   const world = new World(1, {
     ...{ instances: 2, chaos: 0, definitions: serviceDefinitions },
@@ -27,7 +27,7 @@ async function live(killAt: number | undefined, after: boolean, strategy?: Deplo
     },
   });
   const before = world.disk.revision;
-  if (killAt !== undefined) world.killAtWrite(killAt, after);
+  if (at !== undefined) world.happen(fate, at);
   const pass = async (ms: number) => {
     await world.clock.advance(ms);
     if (world.violations.length > 0) throw world.violations[0]!;
@@ -106,7 +106,7 @@ async function live(killAt: number | undefined, after: boolean, strategy?: Deplo
   assert.equal(world.picture.liveOf("web").length, 0);
   const revision = world.disk.revision;
   await pass(60_000);
-  if (killAt === undefined) assert.equal(world.disk.revision, revision, "the end is no rest");
+  if (at === undefined) assert.equal(world.disk.revision, revision, "the end is no rest");
   const started: Record<string, number> = {};
   for (const { taskDefinitionArn } of world.picture.allOf("web")) {
     const name = taskDefinitionArn.split("/").at(-1)!;
@@ -138,17 +138,16 @@ for (const [name, strategy] of [
   ["canary, behind a load balancer", shifting],
   ["rolling, sent back once by an alarm", alarmed],
 ] as const) {
-  test(`a service's life (${name}) with the server killed before and behind each write comes to the same end`, async (t) => {
-    const { writes, started } = await live(undefined, false, strategy);
+  test(`a service's life (${name}) with the server killed before and behind each write, and with changes lost there, comes to the same end`, async (t) => {
+    const { writes, started } = await live(undefined, fates[0], strategy);
     if (!strategy?.alarms) assert.deepEqual(started, { "app:1": 2, "app:2": 2 });
-    for (let killAt = 0; killAt < writes; killAt++) {
-      for (const after of [false, true]) {
-        const end = await live(killAt, after, strategy).catch((error: unknown) => {
-          throw new Error(`killed ${after ? "behind" : "before"} write ${killAt}: ${(error as Error).message}`, { cause: error });
+    for (let at = 0; at < writes; at++) {
+      for (const fate of fates) {
+        const end = await live(at, fate, strategy).catch((error: unknown) => {
+          throw new Error(`${fate} write ${at}: ${(error as Error).message}`, { cause: error });
         });
         // How many of the second there were when the alarm came depends on when that was.
-        if (!strategy?.alarms)
-          assert.deepEqual(end.started, started, `killed ${after ? "behind" : "before"} write ${killAt}: other tasks were started`);
+        if (!strategy?.alarms) assert.deepEqual(end.started, started, `${fate} write ${at}: other tasks were started`);
       }
     }
     t.diagnostic(`${writes} writes`);

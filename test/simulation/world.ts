@@ -71,6 +71,10 @@ const taskDefinitions = {
   big: [{ cpu: "1024", memory: "2048", containerDefinitions: [container("big", {})] }],
 };
 
+/** What happens at a write: the server is killed just before or just behind it, or the changes from there on are lost to it, and it reads everything again. */
+export const fates = ["killed before", "killed behind", "changes lost at"] as const;
+export type Fate = (typeof fates)[number];
+
 /** API handlers, store and reconcilers of one server in this process, scripted agents around it, and nothing left to chance but the seed. */
 export class World {
   readonly clock = new QuickClock();
@@ -210,6 +214,12 @@ export class World {
     await Promise.race([stopped, this.clock.advance(50)]);
     server.alive = false;
     this.#bury(server);
+  }
+
+  /** At the write with this number from now. */
+  happen(fate: Fate, number: number): void {
+    if (fate === "changes lost at") this.loseChangesAtWrite(number);
+    else this.killAtWrite(number, fate === "killed behind");
   }
 
   /** At the write with this number from now the server's watches lag too far behind: it has to read everything again. */

@@ -9,7 +9,7 @@ import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { Store } from "#store/store.ts";
 import type { Unit, Writer } from "#store/unit.ts";
-import { followChanges } from "../feed.ts";
+import { followChanges, valueOf } from "../feed.ts";
 import { finishTermination, groupsByName, launchInstance, LaunchError, terminate } from "../instances/launch.ts";
 import { launchOf, over, templateVersion } from "../instances/template.ts";
 import { createKeyQueue } from "../queue.ts";
@@ -225,7 +225,7 @@ export function createGroupReconciler(options: {
           ...follow,
           prefix: autoscalingKeys.everything,
           behind: lookAtAll,
-          changed: (event) => take(event.key, event.type === "put" ? event.entry.value : undefined),
+          changed: (event) => take(event.key, valueOf(event)),
         }),
         followChanges({
           ...follow,

@@ -10,7 +10,7 @@ import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
 import type { Store } from "#store/store.ts";
 import type { Writer } from "#store/unit.ts";
-import { followChanges } from "../feed.ts";
+import { followChanges, valueOf } from "../feed.ts";
 import { launchOf, versionOf } from "../instances/template.ts";
 import type { LaunchTemplateRecord } from "#model/instance-records.ts";
 import { createKeyQueue } from "../queue.ts";
@@ -295,7 +295,7 @@ export function createCapacityReconciler(options: CapacityOptions): CapacityReco
           ...follow,
           prefix: "/ecs/",
           behind: lookAtAll,
-          changed: (event) => take(event.key, event.type === "put" ? event.entry.value : undefined),
+          changed: (event) => take(event.key, valueOf(event)),
         }),
         followChanges({ ...follow, prefix: autoscalingKeys.everything, behind: everything, changed: (event) => ofOther(event.key) }),
         followChanges({ ...follow, prefix: capacityKeys.everyWaiting, behind: everything, changed: (event) => ofOther(event.key) }),

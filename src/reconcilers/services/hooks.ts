@@ -63,6 +63,8 @@ export function createHooks(options: {
   readonly log: Logger;
   readonly callHook: CallHook;
   readonly signal: AbortSignal;
+  /** Resolves when what was written as this revision is known here; 0: nothing was written, what is known here is old. */
+  readonly cameIn: (revision: number) => Promise<void>;
   /** An answer has been kept: the service's key. */
   readonly done: (key: string) => void;
 }) {
@@ -80,7 +82,7 @@ export function createHooks(options: {
       if (signal.aborted) return;
       next = (now) => ({ ...now, status: "FAILED", reason: error instanceof Error ? error.message : String(error) });
     }
-    await writer.run(clusterQueue(entry.scope, entry.cluster), async (unit) => {
+    const { revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), async (unit) => {
       const known = await unit.get<DeploymentRecord>(key);
       const asked = known?.shift?.hooks.find(({ id }) => id === hook.id);
       if (!known?.shift || asked?.status !== "IN_PROGRESS") return;
@@ -88,6 +90,8 @@ export function createHooks(options: {
       const changed: DeploymentRecord = { ...known, shift: { ...known.shift, hooks }, version: known.version + 1 };
       unit.put(key, changed);
     });
+    // Before that it would be asked again.
+    await options.cameIn(revision);
   }
 
   return {
@@ -100,9 +104,10 @@ export function createHooks(options: {
         const id = `${entry.key}/${hook.id}`;
         if (running.has(id)) continue;
         const call = run(entry, service, deployment, hook)
-          .catch((error: unknown) =>
-            log.warn({ err: error, hook: hook.id }, "the answer of a lifecycle hook could not be kept, asking again"),
-          )
+          .catch((error: unknown) => {
+            log.warn({ err: error, hook: hook.id }, "the answer of a lifecycle hook could not be kept, asking again");
+            return options.cameIn(0);
+          })
           .finally(() => {
             running.delete(id);
             if (!signal.aborted) options.done(entry.key);

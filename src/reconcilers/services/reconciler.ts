@@ -115,7 +115,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
   let cancelFull = () => {};
 
   const queue = createKeyQueue({ clock, log, name: "services", concurrency: 8, handle: pass });
-  const hooks = createHooks({ ...options, signal: abort.signal, done: (key) => wake(key) });
+  const hooks = createHooks({ ...options, signal: abort.signal, cameIn, done: (key) => wake(key) });
 
   /** Large services are looked at less often: a pass costs by their tasks, and what happens to many at once is seen together. */
   function wake(key: string): void {
@@ -174,18 +174,24 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     const { value: outcome, revision } = await writer.commit(clusterQueue(entry.scope, entry.cluster), (unit) =>
       applyDecision(unit, entry, service, decision, placing, { random, publicPool: options.publicPool }, now),
     );
-    await Promise.race([index.caughtUp(revision), aborted]);
-    // What is here was older than what is written: at once it would be decided the same way, and again, and nobody else would have a turn.
-    if (outcome !== "done" && revision === 0) await Promise.race([index.newsAfter(turns), sleep(clock, staleMs, abort.signal).catch(() => {})]);
-    if (abort.signal.aborted) return;
-    hooks.call(entry, service, now);
     // Who starts or stops goes on at once, a part at a time; who waits for the agents waits for many of them.
     const busy = placing.placed.length > 0 || (placing.waiting?.length ?? 0) > 0 || decision.stops.length > 0;
+    const more = outcome !== "done" || busy || decision.events.length > 0;
+    if (more || revision > 0) await cameIn(revision, turns);
+    if (abort.signal.aborted) return;
+    hooks.call(entry, service, now);
     if (entry.tasks.size > 500 && !busy) nextPass.set(key, clock.now() + Math.min(1000, entry.tasks.size / 50));
     else nextPass.delete(key);
-    const more = outcome !== "done" || busy || decision.events.length > 0;
     if (more) wake(key);
     if (decision.wakeAt !== undefined) alarm(key, decision.wakeAt);
+  }
+  /**
+   * What was written as this revision is known here. 0: there was nothing to write, so that what is known here is older than what is in the store; at once it would
+   * be decided the same way, for ever, and nobody else had a turn.
+   */
+  async function cameIn(revision: number, turns = index.turns): Promise<void> {
+    if (revision > 0) await Promise.race([index.caughtUp(revision), aborted]);
+    else await Promise.race([index.newsAfter(turns), sleep(clock, staleMs, abort.signal).catch(() => {})]);
   }
   const aborted = new Promise<void>((resolve) => abort.signal.addEventListener("abort", () => resolve(), { once: true }));
 
