@@ -36,7 +36,7 @@ async function killedWriter(path: string, round: number): Promise<Map<string, { 
 
 test(
   `killed ${ROUNDS} times under load: what was acknowledged is there, whole, and the next start needs no repair`,
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const home = mkdtempSync(join(tmpdir(), "gantry-store-crash-"));
     const path = join(home, "store.db");
