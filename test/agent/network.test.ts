@@ -193,4 +193,17 @@ describe("the bridge network", { skip: !root && "needs root" }, () => {
       await second.tearDown();
     }
   });
+
+  it("two Gantrys that begin at the same moment take different subnets", async () => {
+    const names = Array.from({ length: 300 }, (_, at) => instanceOf(`/tmp/network-test-${process.pid}-${at}`));
+    // They look for one at the same place first.
+    const same = names.filter((name) => Number.parseInt(name, 16) % 16 === Number.parseInt(names[0]!, 16) % 16).slice(0, 3);
+    const both = same.map((name) => open(name, metadataPort));
+    try {
+      await Promise.all(both.map((each) => each.reconcile()));
+      assert.equal(new Set(both.map(({ gateway }) => gateway)).size, 3);
+    } finally {
+      for (const each of both) await each.tearDown();
+    }
+  });
 });
