@@ -6,7 +6,7 @@ import { createSampler } from "#agent/metadata/sampler.ts";
 import type { HttpListeners } from "#agent/metadata/listeners.ts";
 import { createMetadataServer } from "#agent/metadata/server.ts";
 import { metadataVariables } from "#agent/metadata/variables.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { Harness } from "./harness.ts";
 import { container, task } from "./payloads.ts";
 

@@ -12,7 +12,7 @@ import { instanceOf } from "#agent/config.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { links, namespaces } from "../support/machine-state.ts";
 import { container } from "./payloads.ts";
 

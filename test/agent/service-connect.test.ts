@@ -13,7 +13,7 @@ import { endpointsText, proxyConfiguration } from "#agent/service-connect/config
 import { metricsBetween, parseCounters } from "#agent/service-connect/metrics.ts";
 import { redirectText } from "#agent/network/service-connect.ts";
 import type { ConnectProtocol, PayloadConnectAlias, PayloadServiceConnect } from "#agent-protocol/service-connect.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { until } from "../support/until.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

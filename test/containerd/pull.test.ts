@@ -14,7 +14,7 @@ import { blob, busyboxLayer, hostArchitecture, image, index, layer, tar, type Te
 import { pass, startFront, type Front } from "./support/front.ts";
 import { until } from "../support/until.ts";
 import { Machine } from "./support/machine.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { startRegistry, type RealRegistry } from "./support/registry.ts";
 
 let machine: Machine;

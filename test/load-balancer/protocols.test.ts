@@ -9,7 +9,7 @@ import { request } from "node:http";
 import { connect as connectTls } from "node:tls";
 import { test } from "node:test";
 import WebSocket, { WebSocketServer } from "ws";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { namespaces } from "../support/machine-state.ts";
 import { until } from "../support/until.ts";
 import { bench, certificate, forward, get, groupOf, quickCheck, single, web } from "./support.ts";

@@ -4,7 +4,7 @@ import { Agent, request } from "node:http";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Condition, Rule } from "#load-balancer/config.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { decide, type Asked } from "./naive.ts";
 import { bench, single } from "./support.ts";
 

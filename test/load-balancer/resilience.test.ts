@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { SnapshotRefused } from "#load-balancer/load-balancers.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { until } from "../support/until.ts";
 import { load } from "./load.ts";
 import { bench, forward, get, groupOf, patientCheck, pause, single, web } from "./support.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { until } from "../support/until.ts";
 import { load } from "./load.ts";
 import { bench, get, groupOf, pause, quickCheck, single, web } from "./support.ts";

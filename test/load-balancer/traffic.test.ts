@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Traffic } from "#load-balancer/traffic.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { until } from "../support/until.ts";
 import { load } from "./load.ts";
 import { bench, forward, get, groupOf, patientCheck, pause, single, web, type Bench } from "./support.ts";

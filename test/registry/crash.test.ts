@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { until } from "../support/until.ts";
 import { type ServerProcess, startProcess } from "./process.ts";
 import { digestOf, raw, type Reply, types } from "./support.ts";

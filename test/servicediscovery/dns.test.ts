@@ -7,7 +7,7 @@ import * as Route53 from "@aws-sdk/client-route-53";
 import * as Sdk from "@aws-sdk/client-servicediscovery";
 import { codes, parseQuestion, question, types } from "#model/dns/message.ts";
 import { readAnswers } from "#model/dns/read-answers.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "../support/port.ts";
 import { until } from "../support/until.ts";
 import { type CloudMap, startCloudMap } from "./support.ts";
 

@@ -4,8 +4,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePort } from "./free-port.ts";
+import { freePort } from "./port.ts";
 
+export { freePort } from "./port.ts";
 const execute = promisify(execFile);
 export const repository = new URL("../..", import.meta.url).pathname;
 
@@ -39,8 +40,6 @@ export interface GantryStatus {
     readonly problem?: string;
   }[];
 }
-
-export { freePort };
 
 async function newHome(fits: (home: string) => boolean): Promise<string> {
   for (;;) {

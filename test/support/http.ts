@@ -17,7 +17,7 @@ import { createSealer } from "#platform/sealer.ts";
 import { createVault } from "#platform/vault.ts";
 import { resetServer } from "#server/reset.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
-import { freePort } from "./free-port.ts";
+import { freePort } from "./port.ts";
 
 export const accessKeyId = "AKIATESTTESTTESTTEST";
 export const secretAccessKey = "secret/secret/secret/secret/secret/secret";
