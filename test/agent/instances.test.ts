@@ -68,7 +68,9 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     return last?.type === "InstanceReportMessage" ? last.message.instances : [];
   };
   const is = (state: string, check: (report: InstanceReport) => boolean = () => true) =>
-    until(`the instance ${state}`, () => seen().find((report) => report.instanceId === id && report.state === state && check(report)));
+    until(`the instance ${state}`, () => seen().find((report) => report.instanceId === id && report.state === state && check(report)), {
+      ms: 120_000,
+    }).catch((error: Error) => assert.fail(`${error.message}, but ${JSON.stringify(seen())}\n${machine.agentOutput().slice(-4000)}`));
   let message = 0;
   const tell = (socket: WebSocket, type: string, body: object) =>
     socket.send(JSON.stringify({ type, message: { messageId: `t${++message}`, ...body } }));
