@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { after, before, describe, it } from "node:test";
 import { instanceOf } from "#agent/config.ts";
 import type { Report } from "#agent/task/report.ts";
 import { interfaceOf, planOf, vpcOf } from "../network/vpc-support.ts";
-import { until } from "./fake-control-plane.ts";
+import { links, namespaces } from "../support/machine-state.ts";
+import { until } from "../support/until.ts";
 import { startMachine, type Machine } from "./machine.ts";
 import { container, task } from "./payloads.ts";
 
 /** Tasks of network mode awsvpc: the agent as a process, real containers, a fake control plane above. */
-describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs root", timeout: 120_000 }, () => {
+describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs root", timeout: 400_000 }, () => {
   let machine: Machine;
   before(async () => {
     machine = await startMachine();
@@ -33,7 +33,6 @@ describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs 
       .flatMap(({ logEvents }) => logEvents.map(({ message }) => message));
   /** Busybox's wget, linked statically, falls over. */
   const get = (address: string, path = "/") => `printf "GET ${path} HTTP/1.0\\r\\n\\r\\n" | nc ${address} 80`;
-  const netns = () => execFileSync("ip", ["netns"], { encoding: "utf8" });
 
   it("containers share an interface, files and names; tasks reach each other; it all stands through a restart of the agent", async () => {
     const [one, two] = [interfaceOf("10.0.1.5"), interfaceOf("10.0.2.6")];
@@ -42,14 +41,15 @@ describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs 
       machine.plane.send("VpcStateMessage", { messageId: `m${list.length}`, vpcs: [vpcOf("t", list)] });
     const web = sh(
       "web",
-      'mkdir /tmp/w; echo served > /tmp/w/index.html; httpd -p 80 -h /tmp/w; echo "10.9.9.9 added" >> /etc/hosts; sleep 300',
+      // Who is served finds the line in the file that the containers share.
+      'echo "10.9.9.9 added" >> /etc/hosts; mkdir /tmp/w; echo served > /tmp/w/index.html; httpd -p 80 -h /tmp/w; sleep 300',
       {
         portMappings: [{ containerPort: 80, protocol: "tcp" }],
       },
     );
     const side = sh(
       "side",
-      `for i in 1 2 3 4 5 6 7 8 9 10; do ${get("127.0.0.1")} | grep served && break; sleep 0.2; done; hostname; grep -c -e 10.0.1.5 -e added /etc/hosts; cat /etc/resolv.conf; U=\${ECS_CONTAINER_METADATA_URI_V4#http://169.254.170.2}; ${get("169.254.170.2", "$U")} | grep Networks; sleep 300`,
+      `i=0; until ${get("127.0.0.1")} | grep served || [ $i = 300 ]; do i=$((i+1)); sleep 0.2; done; hostname; grep -c -e 10.0.1.5 -e added /etc/hosts; cat /etc/resolv.conf; U=\${ECS_CONTAINER_METADATA_URI_V4#http://169.254.170.2}; ${get("169.254.170.2", "$U")} | grep Networks; sleep 300`,
       { essential: false },
     );
     machine.plane.payload(task("one", [web, side], mode(one)));
@@ -96,7 +96,7 @@ describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs 
     await reported("one", "STOPPED");
     machine.plane.send("VpcStateMessage", { messageId: "none", vpcs: [] });
     const instance = instanceOf(machine.home);
-    await until("the VPC is gone", () => !netns().includes(`${instance}-vpc-`) && !netns().includes(`${instance}-eni-`));
+    await until("the VPC is gone", () => !namespaces().some((name) => /-(vpc|eni)-/.test(name) && name.includes(instance)));
   });
 
   it("a task whose interface nobody describes can be stopped while it waits", async () => {
@@ -108,7 +108,7 @@ describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs 
     const started = performance.now();
     machine.plane.payload(task("waits", [], { desiredStatus: "STOPPED" }));
     await reported("waits", "STOPPED");
-    assert.ok(performance.now() - started < 5_000);
+    assert.ok(performance.now() - started < 30_000);
     machine.plane.payload(task("none", [sh("web", "true")], { networkMode: "awsvpc" }));
     assert.match((await reported("none", "STOPPED")).reason ?? "", /^ResourceInitializationError: .*no network interface/);
   });
@@ -116,7 +116,9 @@ describe("awsvpc on a real machine", { skip: process.getuid?.() !== 0 && "needs 
   it("leaves nothing after tear-down", async () => {
     assert.equal(await machine.endAgent("SIGUSR2"), 0, machine.agentOutput());
     const instance = instanceOf(machine.home);
-    assert.ok(!netns().includes(instance));
-    assert.ok(!execFileSync("ip", ["-br", "link"], { encoding: "utf8" }).includes(instance.slice(0, 6)));
+    assert.deepEqual(
+      [...namespaces(), ...links()].filter((name) => name.includes(instance.slice(0, 6))),
+      [],
+    );
   });
 });

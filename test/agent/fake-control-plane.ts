@@ -185,13 +185,3 @@ export class FakeControlPlane {
     await new Promise<void>((resolve) => this.#http.close(() => resolve()));
   }
 }
-
-/** Waits until `condition` gives something, 10 s at most. */
-export async function until<T>(what: string, condition: () => T | undefined | false): Promise<T> {
-  for (let i = 0; i < 1000; i++) {
-    const value = condition();
-    if (value) return value;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`waited in vain for ${what}`);
-}

@@ -142,7 +142,7 @@ export class Harness {
   async settle(): Promise<void> {
     for (let quiet = 0, turns = 0, seen = this.writes; quiet < 8 && turns < 2_000; turns++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
-      const busy = this.writes !== seen || process.getActiveResourcesInfo().some((name) => /^FSReq/.test(name));
+      const busy = this.writes !== seen || process.getActiveResourcesInfo().some((name) => /^(FSReq|CloseReq)/.test(name));
       seen = this.writes;
       quiet = busy ? 0 : quiet + 1;
     }

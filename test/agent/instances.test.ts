@@ -10,7 +10,7 @@ import type { InstanceReport, LocalInstance } from "#agent-protocol/instances.ts
 import type { VpcInterface } from "#agent-protocol/vpc.ts";
 import { instanceOf } from "#agent/config.ts";
 import { interfaceOf, planOf, vpcOf } from "../network/vpc-support.ts";
-import { until } from "./fake-control-plane.ts";
+import { until } from "../support/until.ts";
 import { startMachine, type Machine } from "./machine.ts";
 
 const run = promisify(execFile);
@@ -18,7 +18,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const list = (directory: string) => (existsSync(directory) ? readdirSync(directory) : []);
 
 /** Local EC2 instances on a real machine: the agent as a process, system containers, a fake control plane above. */
-describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", timeout: 120_000 }, () => {
+describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", timeout: 400_000 }, () => {
   let machine: Machine;
   let keys: string;
   before(async () => {
@@ -68,7 +68,9 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     return last?.type === "InstanceReportMessage" ? last.message.instances : [];
   };
   const is = (state: string, check: (report: InstanceReport) => boolean = () => true) =>
-    until(`the instance ${state}`, () => seen().find((report) => report.instanceId === id && report.state === state && check(report)));
+    until(`the instance ${state}`, () => seen().find((report) => report.instanceId === id && report.state === state && check(report)), {
+      ms: 120_000,
+    }).catch((error: Error) => assert.fail(`${error.message}, but ${JSON.stringify(seen())}\n${machine.agentOutput().slice(-4000)}`));
   let message = 0;
   const tell = (socket: WebSocket, type: string, body: object) =>
     socket.send(JSON.stringify({ type, message: { messageId: `t${++message}`, ...body } }));
@@ -94,13 +96,16 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     tell(socket, "InstanceStateMessage", { instances: list });
   };
   const vpcs = (socket: WebSocket, ...interfaces: VpcInterface[]) => tell(socket, "VpcStateMessage", { vpcs: [vpcOf("t", interfaces)] });
+  /** The machine's own: its instances connect to the same fake. It registered first. */
+  const connection = () =>
+    until("the machine's connection", () => machine.plane.sockets.get("arn:aws:ecs:us-east-1:000000000000:container-instance/default/i1"));
   const namespace = () => `gantry-${instanceOf(machine.home)}-${vpcOf("t", []).vpcId}`;
   const ssh = (command: string) =>
     run("nsenter", [
       `--net=/run/netns/${namespace()}`,
       "ssh",
       ...["-i", join(keys, "key"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"],
-      ...["-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR", "-b", "10.0.1.1", "ec2-user@10.0.1.5", command],
+      ...["-o", "ConnectTimeout=30", "-o", "LogLevel=ERROR", "-b", "10.0.1.1", "ec2-user@10.0.1.5", command],
     ]).then(({ stdout }) => stdout.trim());
   const cgroups = () =>
     execFileSync("sh", ["-c", `find /sys/fs/cgroup -type d -path '*gantry-${instanceOf(machine.home)}/instances/*' | wc -l`], {
@@ -108,7 +113,7 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     }).trim();
 
   it("boots, registers where its user data says, lets its key in, outlives the agent, and leaves nothing", async () => {
-    let host = machine.plane.acs!;
+    let host = await connection();
     vpcs(host, eni);
     const began = Date.now();
     instances(host, [instance()]);
@@ -159,22 +164,25 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     assert.equal(await ssh("cat /run/gantry/agent-credentials /run/gantry/profile.json 2>&1 | grep -c 'Permission denied'"), "2");
     // Changed while it runs: other credentials, other options, no profile.
     identify(host, { ...profile, role: { name: "worker", credentials: keysOf("LATER") } });
-    await eventually("the next credentials", async () =>
+    await until("the next credentials", async () =>
       (await imds("meta-data/iam/security-credentials/worker", token)).includes('"ASIALATER"'),
     );
     identify(host);
-    await eventually("no profile", async () => (await imds("meta-data/iam/info", token)).startsWith("404 "));
+    await until("no profile", async () => (await imds("meta-data/iam/info", token)).startsWith("404 "));
     const strict = { enabled: true, tokenRequired: true, tags: true, hopLimit: 1 };
     tell(host, "InstanceStateMessage", { instances: [instance({ metadata: strict, tags: [{ key: "Name", value: "one" }] })] });
-    await eventually("version 1 is refused", async () => (await imds("meta-data/instance-id")).startsWith("401 "));
+    await until("version 1 is refused", async () => (await imds("meta-data/instance-id")).startsWith("401 "));
     assert.equal(await imds("meta-data/tags/instance/Name", token), "200 one");
     tell(host, "InstanceStateMessage", { instances: [instance({ metadata: { ...strict, enabled: false } })] });
-    await eventually("it is turned off", async () => (await imds("meta-data/instance-id", token)).startsWith("403 "));
+    await until("it is turned off", async () => (await imds("meta-data/instance-id", token)).startsWith("403 "));
 
     await machine.killAgent();
     assert.equal(await ssh("hostname"), "ip-10-0-1-5");
+    await until("its connections have ended", () => machine.plane.sockets.size === 0);
+    // What is said from here on is the next agent's.
+    machine.plane.frames.length = 0;
     await machine.startAgent();
-    host = machine.plane.acs!;
+    host = await connection();
     vpcs(host, eni);
     instances(host, [instance()]);
     await is("running", ({ ready }) => ready);
@@ -195,19 +203,14 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
   });
 
   it("an agent that is killed at any moment of a start or an end takes up what it finds", async () => {
-    // Instances connect to the same fake: the machine registered first.
-    const host = () =>
-      until("the machine's connection", () =>
-        machine.plane.sockets.get("arn:aws:ecs:us-east-1:000000000000:container-instance/default/i1"),
-      );
     const restart = async () => {
       await machine.killAgent();
-      while (machine.plane.sockets.size > 0) await sleep(10);
+      await until("its connections have ended", () => machine.plane.sockets.size === 0);
       machine.plane.frames.length = 0;
       await machine.startAgent();
-      return host();
+      return connection();
     };
-    let socket = await host();
+    let socket = await connection();
     for (const [at, ms] of [20, 120, 300, 700].entries()) {
       const boot = 10 + at;
       vpcs(socket, eni);
@@ -229,14 +232,6 @@ describe("local instances", { skip: process.getuid?.() !== 0 && "needs root", ti
     assert.equal(await machine.endAgent("SIGUSR2"), 0);
   });
 });
-
-async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    if (await holds()) return;
-    await sleep(50);
-  }
-  throw new Error(`waited in vain: ${what}`);
-}
 
 /** What the instance's processes hold for themselves. */
 async function memory(home: string): Promise<number> {

@@ -1,12 +1,16 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { instanceOf } from "#agent/config.ts";
+import { connectContainerd } from "#agent/containerd/client.ts";
 import { containerdCommand } from "#agent/containerd/daemon.ts";
+import { knownContainers } from "#agent/containerd/known.ts";
 import { memoryPlace } from "#agent/containerd/memory.ts";
+import { startRegistry } from "../containerd/support/registry.ts";
+import { until } from "../support/until.ts";
 import { FakeControlPlane } from "./fake-control-plane.ts";
 
 const run = promisify(execFile);
@@ -23,25 +27,20 @@ export interface Machine {
   killAgent(): Promise<void>;
   /** The signal, then waits for the end; its exit code. */
   endAgent(signal: NodeJS.Signals): Promise<number | null>;
+  /** Whether the processes of all containers of a task have ended, as containerd knows it. */
+  exited(task: string): Promise<boolean>;
   agentOutput(): string;
   close(): Promise<void>;
 }
 
 export async function startMachine(): Promise<Machine> {
   const home = mkdtempSync(join(tmpdir(), "gantry-agent-"));
-  const children: ChildProcess[] = [];
   const daemon = containerdCommand({ home });
   const containerd = spawn(daemon.file, daemon.args, { env: { ...process.env, ...daemon.env }, stdio: "ignore" });
-  children.push(containerd);
-  const port = await freePort();
-  const image = `localhost:${port}/busybox:1`;
-  writeFileSync(
-    join(home, "registry.yml"),
-    `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${home}/registry\nhttp:\n  addr: 127.0.0.1:${port}\n`,
-  );
-  children.push(spawn("docker-registry", ["serve", join(home, "registry.yml")], { stdio: "ignore" }));
-  await reachable(port);
+  const registry = await startRegistry(join(home, "registry"));
+  const image = `${registry.host.replace("127.0.0.1", "localhost")}/busybox:1`;
   await pushImage(home, image);
+  const client = connectContainerd({ socket: daemon.socket, namespace: `gantry-${instanceOf(home)}`, snapshotter: "overlayfs" });
   const plane = new FakeControlPlane();
   await plane.listen();
   let agent: ChildProcess | undefined;
@@ -69,20 +68,24 @@ export async function startMachine(): Promise<Machine> {
         stdio: ["ignore", "inherit", "pipe"],
       });
       agent.stderr?.setEncoding("utf8").on("data", (text: string) => (output += text));
-      for (let i = 0; i < 1500 && plane.connections === before && agent.exitCode === null; i++)
-        await new Promise((resolve) => setTimeout(resolve, 10));
+      const child = agent;
+      await until("the agent's connection, or its end", () => plane.connections > before || child.exitCode !== null, { every: 10 });
       if (plane.connections === before) throw new Error(`the agent did not connect: ${output}`);
     },
     killAgent: async () => void (await endAgent("SIGKILL")),
     endAgent,
     agentOutput: () => output,
+    async exited(task) {
+      const own = (await knownContainers(client)).filter(({ labels }) => labels["com.amazonaws.ecs.task-arn"]?.endsWith(`/${task}`));
+      return own.length > 0 && own.every(({ state }) => state === "stopped");
+    },
     async close() {
       await endAgent("SIGKILL");
       await plane.close();
-      for (const child of children) {
-        child.kill("SIGTERM");
-        await ended(child);
-      }
+      client.close();
+      containerd.kill("SIGTERM");
+      await ended(containerd);
+      await registry.stop();
       await run("sh", ["-c", `for m in $(grep -o '${home}[^ ]*' /proc/mounts | sort -r); do umount -l "$m" 2>/dev/null; done; true`]);
       rmSync(home, { recursive: true, force: true });
       rmSync(daemon.state, { recursive: true, force: true });
@@ -90,27 +93,6 @@ export async function startMachine(): Promise<Machine> {
       if (memory) rmSync(memory, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function reachable(port: number): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, "127.0.0.1", () => resolve(true));
-      socket.on("error", () => resolve(false));
-      socket.on("connect", () => socket.destroy());
-    });
-    if (open) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error("the registry did not start");
 }
 
 /** An OCI layout by hand, and skopeo to push it. */

@@ -1,23 +1,14 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { createSampler } from "#agent/metadata/sampler.ts";
 import type { HttpListeners } from "#agent/metadata/listeners.ts";
 import { createMetadataServer } from "#agent/metadata/server.ts";
 import { metadataVariables } from "#agent/metadata/variables.ts";
+import { freePort } from "../support/port.ts";
 import { Harness } from "./harness.ts";
 import { container, task } from "./payloads.ts";
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", () => resolve()));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 describe("the metadata endpoint", () => {
   let harness: Harness;

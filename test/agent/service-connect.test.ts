@@ -13,7 +13,8 @@ import { endpointsText, proxyConfiguration } from "#agent/service-connect/config
 import { metricsBetween, parseCounters } from "#agent/service-connect/metrics.ts";
 import { redirectText } from "#agent/network/service-connect.ts";
 import type { ConnectProtocol, PayloadConnectAlias, PayloadServiceConnect } from "#agent-protocol/service-connect.ts";
-import { freePort } from "../support/gantry.ts";
+import { freePort } from "../support/port.ts";
+import { until } from "../support/until.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const aliasOf = (protocol: ConnectProtocol, port: number, more: Partial<PayloadConnectAlias> = {}): PayloadConnectAlias => ({
@@ -36,7 +37,8 @@ class Proxy {
     this.connect = { container: "proxy", aliases, ingress: [] };
   }
 
-  async start(): Promise<void> {
+  /** `outS`: for how long one that failed is left out the first time. */
+  async start(outS: number): Promise<void> {
     const text = proxyConfiguration(this.connect, {
       directory: this.directory,
       bind: ({ address, port }) => `${address}:${port}`,
@@ -44,7 +46,7 @@ class Proxy {
     });
     writeFileSync(join(this.directory, "haproxy.cfg"), text);
     const script = readFileSync(new URL("../../src/agent/service-connect/proxy.lua", import.meta.url), "utf8");
-    const soon = script.replace("base_s, longest_s = 30, 300", "base_s, longest_s = 1, 2");
+    const soon = script.replace("base_s, longest_s = 30, 300", `base_s, longest_s = ${outS}, ${2 * outS}`);
     assert.notEqual(soon, script);
     writeFileSync(join(this.directory, "proxy.lua"), soon);
     // Two of them on one machine must not meet at one abstract name: each in a network of its own would be a test of less.
@@ -52,11 +54,7 @@ class Proxy {
     writeFileSync(join(this.directory, "haproxy.cfg"), own);
     this.#child = spawn("haproxy", ["-db", "-f", join(this.directory, "haproxy.cfg")], { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) stream.on("data", (data: Buffer) => (this.#log += data.toString()));
-    await this.until(() => existsSync(join(this.directory, "ready")));
-  }
-
-  async until(good: () => boolean, ms = 5_000): Promise<void> {
-    for (const end = Date.now() + ms; !good(); await sleep(20)) assert.ok(Date.now() < end, this.#log.slice(-2000));
+    await until(`it is ready: ${this.#log.slice(-2000)}`, () => existsSync(join(this.directory, "ready")));
   }
 
   /** By service: ports on this machine. */
@@ -68,6 +66,15 @@ class Proxy {
 
   counters = () =>
     parseCounters(existsSync(join(this.directory, "counters")) ? readFileSync(join(this.directory, "counters"), "utf8") : "");
+
+  /** When it has counted so many requests of its only alias and so many answers of targets: the one is counted before the other. */
+  counted = (requests: number, answers: number) =>
+    until(`${requests} requests, ${answers} answers`, () => {
+      const all = this.counters();
+      const { requests: asked = 0, codes = [], connections = 0 } = all.get(0) ?? {};
+      const answered = codes.reduce((sum, each) => sum + each, 0);
+      return asked >= requests && answered >= answers && connections === 0 ? all : undefined;
+    });
 
   async stop(): Promise<void> {
     if (this.#child && this.#child.exitCode === null) {
@@ -92,10 +99,10 @@ const named =
   (name: string): RequestListener =>
   (_request, response) =>
     response.end(name);
-async function open(alias: PayloadConnectAlias, ports: readonly number[]): Promise<Proxy> {
+async function open(alias: PayloadConnectAlias, ports: readonly number[], outS = 1): Promise<Proxy> {
   proxy = new Proxy([alias]);
   proxy.endpoints({ [alias.service]: ports });
-  await proxy.start();
+  await proxy.start(outS);
   return proxy;
 }
 function ask({ address, port }: PayloadConnectAlias, method = "GET"): Promise<string> {
@@ -138,8 +145,10 @@ describe("a proxy", () => {
     const load = (async () => {
       while (!over) all.push(await ask(alias));
     })();
+    await until("the first answers under load", () => all.includes("200 a"));
     running.endpoints({ [alias.service]: [b, c] });
-    await sleep(600);
+    await until("the one who came is asked", () => all.includes("200 c"));
+    await sleep(400);
     over = true;
     await load;
     assert.deepEqual(tally(await asks(alias, 10)), { "200 b": 5, "200 c": 5 });
@@ -174,11 +183,12 @@ describe("a proxy", () => {
       if (sick) bad++;
       response.writeHead(sick ? 500 : 200).end("sick");
     });
-    await open(alias, [failing, await serve(named("a"))]);
+    // Longer than twelve requests take on a busy machine.
+    await open(alias, [failing, await serve(named("a"))], 6);
     await asks(alias, 12);
     assert.equal(bad, 5);
     sick = false;
-    await sleep(1500);
+    await until("it is asked again", async () => (await ask(alias)) === "200 sick");
     assert.deepEqual(tally(await asks(alias, 10)), { "200 a": 5, "200 sick": 5 });
   });
 
@@ -202,7 +212,8 @@ describe("a proxy", () => {
     await open(alias, [await serve(() => {})]);
     const began = Date.now();
     assert.match(await ask(alias, "POST"), /^504 /);
-    assert.ok(Date.now() - began < 2000);
+    // It would be fifteen without that.
+    assert.ok(Date.now() - began < 10_000);
   });
 
   test("tcp, whatever is said", async () => {
@@ -242,8 +253,7 @@ describe("a proxy", () => {
     let count = 0;
     await open(alias, [await serve((_request, response) => response.writeHead(count++ % 2 ? 404 : 200).end("x"))]);
     await asks(alias, 6);
-    await proxy!.until(() => (proxy!.counters().get(0)?.requests ?? 0) === 6);
-    const [wrapper, ...more] = metricsBetween([alias], new Map(), proxy!.counters());
+    const [wrapper, ...more] = metricsBetween([alias], new Map(), await proxy!.counted(6, 6));
     assert.deepEqual(more, []);
     const values = Object.fromEntries(wrapper!.generalMetrics.map(({ metricName, metricValues }) => [metricName, metricValues[0]]));
     assert.equal(values.RequestCount, 6);
@@ -254,12 +264,20 @@ describe("a proxy", () => {
     assert.deepEqual(wrapper!.dimensions.at(-1), { key: "DiscoveryName", value: "web" });
     assert.deepEqual(metricsBetween([alias], proxy!.counters(), proxy!.counters()), []);
     // What the proxy answers for a target that is not there is no answer of a target, and took none of its time.
-    const before = proxy!.counters();
     proxy!.endpoints({ [alias.service]: [await freePort()] });
-    await sleep(500);
-    assert.equal(await ask(alias), "503 <html><body><h1>503 Service Unavailable</h1>");
-    await proxy!.until(() => (proxy!.counters().get(0)?.requests ?? 0) === 7);
-    const [failed] = metricsBetween([alias], before, proxy!.counters());
+    let asked = 6;
+    let answered = 6;
+    // Until it has looked, the target of before answers.
+    for (const end = Date.now() + 60_000; ; await sleep(50)) {
+      const answer = await ask(alias);
+      asked++;
+      if (answer === "503 <html><body><h1>503 Service Unavailable</h1>") break;
+      assert.ok(/^(200|404) x$/.test(answer) && Date.now() < end, answer);
+      answered++;
+    }
+    const before = await proxy!.counted(asked, answered);
+    assert.match(await ask(alias), /^503 /);
+    const [failed] = metricsBetween([alias], before, await proxy!.counted(asked + 1, answered));
     assert.deepEqual(
       failed!.generalMetrics.filter(({ metricName }) => /RequestCount|Target/.test(metricName)),
       [{ metricName: "RequestCount", metricValues: [1], metricCounts: [1] }],

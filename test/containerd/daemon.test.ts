@@ -8,6 +8,7 @@ import { createContainerdRuntime } from "#agent/containerd/runtime.ts";
 import { removeShimSockets } from "#agent/containerd/shim-sockets.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
+import { until } from "../support/until.ts";
 import { busyboxLayer, image, layer, tar } from "./support/image.ts";
 import { Machine } from "./support/machine.ts";
 import { startRegistry, type RealRegistry } from "./support/registry.ts";
@@ -30,7 +31,7 @@ async function runsThere(machine: Machine): Promise<void> {
   const pulled = await machine.runtime.images.ensure({ image: `${registry.host}/busybox:1`, policy: "once" });
   const result = await machine.run(pulled, ["sh", "-c", "id -u; id -g"]);
   assert.deepEqual([result.exitCode, result.stdout], [0, "7\n8\n"]);
-  assert.ok(!(await machine.leftovers()).some((left) => !left.startsWith("shim")));
+  await machine.nothingLeft();
 }
 
 test("a home whose path is too long for a socket's address: the sockets go below /run/gantry", async () => {
@@ -92,6 +93,7 @@ test("the sockets of shims that were killed can be removed", async () => {
     assert.ok(existsSync(socket));
     await machine.containerd.stop();
     for (const pid of await machine.shims()) process.kill(pid, "SIGKILL");
+    await until("the shims have ended", async () => (await machine.shims()).length === 0);
     assert.ok(existsSync(socket), "a killed shim leaves its socket");
     await removeShimSockets(machine.containerd.state);
     assert.ok(!existsSync(socket));

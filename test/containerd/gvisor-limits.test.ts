@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -11,7 +11,9 @@ import type { Image } from "#agent/runtime.ts";
 import { createTaskStorage, type TaskStorage } from "#agent/storage/storage.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
-import type { Machine } from "./support/machine.ts";
+import { loopsOf } from "#agent/storage/mounts.ts";
+import { until } from "../support/until.ts";
+import { type Machine, patienceMs } from "./support/machine.ts";
 import { nothingLeft, openSandboxMachine, SandboxTask } from "./support/sandbox.ts";
 
 /** A task that takes all it can get hurts itself only. */
@@ -44,10 +46,10 @@ test("out of memory: the whole task ends, with 137 and the reason; another lives
   const bystander = await quiet.start(busybox, "sleep 100");
   const beside = await greedy.start(busybox, "sleep 100");
   const hog = await greedy.start(busybox, "exec tail /dev/zero");
-  const [first, second] = await Promise.all([hog, beside].map(({ id }) => machine.runtime.wait(id, AbortSignal.timeout(20_000))));
+  const [first, second] = await Promise.all([hog, beside].map(({ id }) => machine.runtime.wait(id, AbortSignal.timeout(patienceMs))));
   assert.deepEqual([first?.exitCode, first?.outOfMemory], [137, true]);
   assert.deepEqual([second?.exitCode, second?.outOfMemory], [137, true]);
-  assert.equal((await machine.runtime.exec(bystander.id, { args: ["echo", "on"], timeoutMs: 5000 })).output, "on\n");
+  assert.equal((await machine.runtime.exec(bystander.id, { args: ["echo", "on"], timeoutMs: patienceMs })).output, "on\n");
   const stats = await machine.runtime.stats(bystander.id);
   assert.equal(stats?.memoryLimitBytes, 96 * 1024 * 1024);
   await greedy.close([hog, beside]);
@@ -57,7 +59,7 @@ test("out of memory: the whole task ends, with 137 and the reason; another lives
 test("the sandbox killed: its containers are reported, and can be made anew in another", async () => {
   const one = await task();
   const specs = [await one.start(busybox, "sleep 100"), await one.start(busybox, "sleep 100")];
-  const waiting = specs.map(({ id }) => machine.runtime.wait(id, AbortSignal.timeout(5000)));
+  const waiting = specs.map(({ id }) => machine.runtime.wait(id, AbortSignal.timeout(patienceMs)));
   const pid = (await machine.runtime.list()).find(({ id }) => id === one.sandbox)!.pid;
   process.kill(pid, "SIGKILL");
   for (const exit of await Promise.all(waiting)) assert.deepEqual([exit.exitCode, exit.outOfMemory], [137, false]);
@@ -77,13 +79,13 @@ test("a fork bomb is bounded by the task's limit of processes", async () => {
   let most = 0;
   // At least two and a half seconds, and until it has begun to be one.
   const began = Date.now();
-  for (let now = began; now < began + 2_500 || (most <= 40 && now < began + 20_000); now = Date.now()) {
+  for (let now = began; now < began + 2_500 || (most <= 40 && now < began + patienceMs); now = Date.now()) {
     most = Math.max(most, current());
     await delay(25);
   }
   assert.ok(most <= 100 && most > 40, `${most} processes`);
-  assert.equal((await machine.runtime.exec(bystander.id, { args: ["echo", "on"], timeoutMs: 5000 })).output, "on\n");
-  const ended = machine.runtime.wait(spec.id, AbortSignal.timeout(10_000));
+  assert.equal((await machine.runtime.exec(bystander.id, { args: ["echo", "on"], timeoutMs: patienceMs })).output, "on\n");
+  const ended = machine.runtime.wait(spec.id, AbortSignal.timeout(patienceMs));
   await machine.runtime.kill(spec.id, 9, true);
   await ended;
   await bomb.close([spec]);
@@ -94,18 +96,26 @@ test("a fork bomb is bounded by the task's limit of processes", async () => {
 test("CPU: the sandbox and all in it have the task's share together", async () => {
   const one = await task({ cpuLimit: 0.25 });
   const specs = [await one.start(busybox, "while true; do :; done"), await one.start(busybox, "while true; do :; done")];
-  const usage = async () => (await machine.runtime.stats(specs[0]!.id))!.cpuNanoseconds;
-  const [before, began] = [await usage(), performance.now()];
+  const usedMs = async () => (await machine.runtime.stats(specs[0]!.id))!.cpuNanoseconds / 1e6;
+  // The clock is read around what it measures: a pause of this process makes the share smaller, never greater.
+  const began = performance.now();
+  const before = await usedMs();
   await delay(1500);
-  const share = ((await usage()) - before) / 1e6 / (performance.now() - began);
-  assert.ok(share > 0.1 && share < 0.33, `${share} of a core`);
+  // A busy machine may give them less than theirs.
+  const used = await until("they have had a tenth of a core for a second and a half", async () => {
+    const now = (await usedMs()) - before;
+    return now > 150 ? now : undefined;
+  });
+  const share = used / (performance.now() - began);
+  assert.ok(share < 0.33, `${share} of a core`);
   await one.close(specs);
 });
 
 for (const runtime of ["runsc", "runc"]) {
   test(`a disk filler gets ENOSPC, its machine keeps its room, and the room comes back: ${runtime}`, async () => {
-    const free = () => statfsSync(machine.home).bavail * statfsSync(machine.home).bsize;
     const disk = await storage.ensure("filler", 1);
+    // Of the machine's room: what its file takes. Others fill and empty the machine's disk meanwhile.
+    const taken = () => statSync(`${disk}.img`).blocks * 512;
     await mkdir(join(disk, "volumes", "v"), { recursive: true });
     const one = await task();
     const changes = {
@@ -113,7 +123,6 @@ for (const runtime of ["runsc", "runc"]) {
       mounts: [{ source: join(disk, "volumes", "v"), target: "/volume", readOnly: false }],
       ...(runtime === "runc" ? { runtime: { name: "runc" }, sandbox: undefined } : {}),
     };
-    const before = free();
     // Most of it, without writing it.
     assert.equal(spawnSync("fallocate", ["-l", "800M", join(disk, "volumes", "v", "most")]).status, 0);
     const filler = await one.run(
@@ -123,10 +132,12 @@ for (const runtime of ["runsc", "runc"]) {
     );
     assert.match(filler.stdout, /code 1\nx\n$/);
     assert.match(filler.stderr, /No space left on device/);
-    assert.ok(before - free() < 1.1 * 2 ** 30);
+    assert.ok(taken() < 1.1 * 2 ** 30, `${taken()} bytes`);
     assert.equal((await one.run(busybox, "cat /again || ls /volume", changes)).stdout, "");
     await one.close();
     await storage.remove("filler");
-    assert.ok(before - free() < 64 * 2 ** 20, "the room is back");
+    assert.ok(!existsSync(`${disk}.img`));
+    // A file that was removed takes its room until the last who has it open.
+    await until("the room is back", async () => (await loopsOf(`${machine.home}/`)).length === 0);
   });
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
@@ -7,13 +7,14 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { cgroupProcesses } from "#agent/cgroups/cgroups.ts";
-import { RuntimeError, type Image } from "#agent/runtime.ts";
+import { type ContainerSpec, RuntimeError, type Image } from "#agent/runtime.ts";
 import { findRunsc, RunscMissing } from "#agent/sandbox/runsc.ts";
 import { loopsOf } from "#agent/storage/mounts.ts";
 import { createTaskStorage } from "#agent/storage/storage.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
-import type { Machine } from "./support/machine.ts";
+import { eventually, until } from "../support/until.ts";
+import { type Machine, patienceMs } from "./support/machine.ts";
 import { mountsBelow } from "./support/mounts.ts";
 import { nothingLeft, openSandboxMachine, SandboxTask } from "./support/sandbox.ts";
 
@@ -38,7 +39,7 @@ const task = async () => {
 
 test("the agent killed: sandboxes run on, and another finds what ended meanwhile", async () => {
   const one = await task();
-  const specs = [];
+  const specs: ContainerSpec[] = [];
   for (const script of ["exit 5", "sleep 0.3; exit 6", "sleep 100"]) specs.push(await one.spec(busybox, script));
   const program = `
     import { createContainerdRuntime } from "#agent/containerd/runtime.ts";
@@ -56,18 +57,19 @@ test("the agent killed: sandboxes run on, and another finds what ended meanwhile
   });
   const [, signal] = (await once(child, "exit")) as [number | null, string | null];
   assert.equal(signal, "SIGKILL");
-  await delay(400);
-  const states = new Map((await machine.runtime.list()).map(({ id, state }) => [id, state]));
-  assert.deepEqual(
-    [one.sandbox, ...specs.map(({ id }) => id)].map((id) => states.get(id)),
-    ["running", "stopped", "stopped", "running"],
-  );
+  await eventually("two have ended", async () => {
+    const states = new Map((await machine.runtime.list()).map(({ id, state }) => [id, state]));
+    assert.deepEqual(
+      [one.sandbox, ...specs.map(({ id }) => id)].map((id) => states.get(id)),
+      ["running", "stopped", "stopped", "running"],
+    );
+  });
   const exits = [await machine.runtime.wait(specs[0]!.id), await machine.runtime.wait(specs[1]!.id)];
   assert.deepEqual(
     exits.map(({ exitCode }) => exitCode),
     [5, 6],
   );
-  assert.equal((await machine.runtime.exec(specs[2]!.id, { args: ["echo", "on"], timeoutMs: 5000 })).output, "on\n");
+  assert.equal((await machine.runtime.exec(specs[2]!.id, { args: ["echo", "on"], timeoutMs: patienceMs })).output, "on\n");
   // Asked for again, it is the same sandbox.
   const before = (await machine.runtime.list()).find(({ id }) => id === one.sandbox)?.pid;
   await one.openSandbox();
@@ -122,14 +124,14 @@ test("containerd killed: a wait goes on when it is back, and gives what happened
   const waiting = machine.runtime.wait(ends.id);
   await machine.restartContainerd("SIGKILL", 700);
   assert.equal((await waiting).exitCode, 11);
-  assert.equal((await machine.runtime.exec(stays.id, { args: ["echo", "on"], timeoutMs: 5000 })).output, "on\n");
+  assert.equal((await machine.runtime.exec(stays.id, { args: ["echo", "on"], timeoutMs: patienceMs })).output, "on\n");
   await one.close([ends, stays]);
 });
 
 test("a shim killed: the waits end, and sandbox, file servers and keepers go with their removal", async () => {
   const one = await task();
   const specs = [await one.start(busybox, "sleep 100"), await one.start(busybox, "sleep 100")];
-  const waiting = specs.map(({ id }) => machine.runtime.wait(id, AbortSignal.timeout(10_000)));
+  const waiting = specs.map(({ id }) => machine.runtime.wait(id, AbortSignal.timeout(patienceMs)));
   const [shim] = await machine.shims();
   process.kill(shim!, "SIGKILL");
   for (const exit of await Promise.all(waiting)) assert.ok([137, 255].includes(exit.exitCode), `${exit.exitCode}`);
@@ -187,7 +189,11 @@ test("disks of tasks: found again after a crash, removed when nobody knows them,
     stdio: ["ignore", "inherit", "inherit"],
   });
   await once(child, "exit");
-  await delay(200);
+  // What it had begun goes on without it, for as long as it takes: an agent needs longer to come back.
+  await until(
+    "mkfs, mount and the like have ended",
+    () => !execFileSync("ps", ["axo", "args"], { encoding: "utf8" }).includes(`${home}/storage`),
+  );
   const storage = createTaskStorage({ home, clock: systemClock, log: silentLogger });
   await storage.reconcile(new Set(["kept"]));
   assert.deepEqual(await readdir(join(home, "storage", "tasks")), ["kept"]);

@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, afterEach, before, test } from "node:test";
 import { createContainerdRuntime } from "#agent/containerd/runtime.ts";
 import type { ContainerProcess, ContainerSpec, Image, ProcessOptions } from "#agent/runtime.ts";
-import type { Machine } from "./support/machine.ts";
+import { until } from "../support/until.ts";
+import { type Machine, patienceMs } from "./support/machine.ts";
 import { nothingLeft, openSandboxMachine, SandboxTask } from "./support/sandbox.ts";
 
 let machine: Machine;
@@ -28,11 +30,9 @@ function reading(process: ContainerProcess): { text: string; until(what: RegExp)
   const seen = {
     text: "",
     async until(what: RegExp) {
-      const end = Date.now() + 10_000;
-      while (!what.test(seen.text)) {
-        if (Date.now() > end) assert.fail(`no ${what} in ${JSON.stringify(seen.text)}`);
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      await until(`${what}`, () => what.test(seen.text), { every: 10 }).catch(() =>
+        assert.fail(`no ${what} in ${JSON.stringify(seen.text)}`),
+      );
     },
   };
   process.stdout.on("data", (piece: Buffer) => (seen.text += piece.toString("latin1")));
@@ -63,11 +63,20 @@ for (const runtime of ["runc", "runsc"] as const) {
     await process.resize({ cols: 132, rows: 50 });
     process.stdin.write("stty size\r");
     await output.until(/\n50 132\r\n/);
-    process.stdin.write("sleep 50; echo interrupted=$?\r");
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    process.stdin.write("\x03");
-    process.stdin.write("echo goes on\r");
-    await output.until(/\ngoes on\r\n/);
+    process.stdin.write("sleep 500; echo interrupted=$?\r");
+    // Again and again: the first may come before it sleeps.
+    const again = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      process.stdin.write("\x03");
+      process.stdin.write("echo goes on\r");
+    };
+    await Promise.all([
+      output.until(/\ngoes on\r\n/),
+      (async () => {
+        do await again();
+        while (!/\ngoes on\r\n/.test(output.text));
+      })(),
+    ]);
     process.stdin.write("exit 7\r");
     assert.equal(await process.ended, 7);
     assert.deepEqual(directory(), []);
@@ -80,8 +89,7 @@ for (const runtime of ["runc", "runsc"] as const) {
     const input = Buffer.alloc(700_000, "abc");
     process.stdin.write(input);
     await process.endInput();
-    let errors = "";
-    process.stderr!.on("data", (piece: Buffer) => (errors += piece.toString()));
+    const errors = text(process.stderr!);
     const pieces: Buffer[] = [];
     for await (const piece of process.stdout) {
       pieces.push(piece as Buffer);
@@ -90,7 +98,7 @@ for (const runtime of ["runc", "runsc"] as const) {
     const all = Buffer.concat(pieces);
     assert.equal(all.subarray(0, 32).toString(), createHash("md5").update(input).digest("hex"));
     assert.equal(all.length, 36 + 3000 * 1024);
-    assert.equal(errors, "wrong\n");
+    assert.equal(await errors, "wrong\n");
     assert.equal(await process.ended, 3);
     await end();
   });
@@ -118,7 +126,7 @@ for (const runtime of ["runc", "runsc"] as const) {
     assert.deepEqual(directory(), []);
     const left = await machine.runtime.exec(spec.id, {
       args: ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c endles[s]"],
-      timeoutMs: 5000,
+      timeoutMs: patienceMs,
     });
     assert.equal(left.output, "0\n");
     process.stdout.resume();

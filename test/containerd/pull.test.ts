@@ -12,8 +12,10 @@ import { createContainerdRuntime, type ContainerdRuntime, type ContainerdRuntime
 import type { PullRequest } from "#agent/runtime.ts";
 import { blob, busyboxLayer, hostArchitecture, image, index, layer, tar, type TestImage } from "./support/image.ts";
 import { pass, startFront, type Front } from "./support/front.ts";
+import { until } from "../support/until.ts";
 import { Machine } from "./support/machine.ts";
-import { freePort, startRegistry, type RealRegistry } from "./support/registry.ts";
+import { freePort } from "../support/port.ts";
+import { startRegistry, type RealRegistry } from "./support/registry.ts";
 
 let machine: Machine;
 let registry: RealRegistry;
@@ -39,7 +41,7 @@ afterEach(async () => {
     [],
     "no half-written blob stays",
   );
-  assert.deepEqual(await machine.leftovers(), []);
+  await machine.nothingLeft();
 });
 
 after(async () => {
@@ -533,7 +535,7 @@ test("a layer that unpacks without end is stopped, and its disk space given back
       cannotPull(/failed to extract layer: it unpacks to more than 104857600 bytes/),
     ),
   );
-  assert.ok(Date.now() - begin < 20_000);
+  assert.ok(Date.now() - begin < 60_000);
   // A small one is known only when it is done.
   const small = layer(await tar([{ name: "zeros", content: Buffer.alloc(2 * 1024 * 1024) }]));
   await registry.push("bomb", "2", image([small]));
@@ -579,7 +581,8 @@ test("a pull that was cut off by a crash does not stand in the way of the next",
   const dead = await createContainerdRuntime({ ...machine.options, stateDirectory: join(machine.home, "state-3") });
   const pulling = pull(`${front.host}/crash:1`, {}, dead);
   pulling.catch(() => undefined);
-  await delay(300);
+  await until("it fetches the layer", () => front.requests.some((line) => line.endsWith(made.layers[0]!.digest)));
+  await delay(100);
   // As a crash does: the connection to containerd ends, nothing is cleaned up.
   const closing = dead.close();
   front.intercept = () => false;

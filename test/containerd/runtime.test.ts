@@ -8,9 +8,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { cgroupProcesses, createTaskCgroup, removeTaskCgroup } from "#agent/cgroups/cgroups.ts";
 import { detectHierarchy, directoryOf } from "#agent/cgroups/hierarchy.ts";
 import { punch } from "#agent/logs/trim.ts";
-import { RuntimeError, type Image } from "#agent/runtime.ts";
+import { type ContainerSpec, RuntimeError, type Image } from "#agent/runtime.ts";
 import { busyboxLayer, image, layer, tar } from "./support/image.ts";
-import { Machine } from "./support/machine.ts";
+import { eventually, until } from "../support/until.ts";
+import { execUntil } from "./support/exec.ts";
+import { Machine, patienceMs } from "./support/machine.ts";
 import { startRegistry, type RealRegistry } from "./support/registry.ts";
 
 let machine: Machine;
@@ -24,16 +26,7 @@ before(async () => {
   busybox = await ensure("busybox:1");
 });
 
-afterEach(async () => {
-  let left = await machine.leftovers();
-  for (let attempt = 0; left.length > 0 && attempt < 200; attempt++) {
-    await delay(50);
-    left = await machine.leftovers();
-  }
-  // One test's failure is not the next one's.
-  for (const { id } of left.length > 0 ? await machine.runtime.list() : []) await machine.runtime.remove(id);
-  assert.deepEqual(left, [], "nothing may be left behind");
-});
+afterEach(() => machine.nothingLeft());
 
 after(async () => {
   await machine.stop();
@@ -48,14 +41,6 @@ async function started(script: string, changes: Parameters<Machine["spec"]>[1] =
   await machine.runtime.create(spec);
   await machine.runtime.start(spec.id);
   return spec;
-}
-
-async function until(check: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (await check()) return;
-    await delay(25);
-  }
-  assert.fail(`not within 5 s: ${what}`);
 }
 
 test("a process runs to its exit code, each stream in its own file", async () => {
@@ -155,7 +140,7 @@ test("an unknown user, command, capability and working directory on a file are r
 
 test("signals: one that is caught, one that is not, one to a process that has ended", async () => {
   const caught = await started('trap "echo bye; exit 7" TERM; echo up; while true; do sleep 0.05; done');
-  await until(() => readFileSync(caught.stdout, "utf8").includes("up"), "the trap stands");
+  await until("the trap stands", () => readFileSync(caught.stdout, "utf8").includes("up"));
   await machine.runtime.kill(caught.id, 15);
   assert.equal((await machine.runtime.wait(caught.id)).exitCode, 7);
   await machine.runtime.kill(caught.id, 15);
@@ -218,15 +203,17 @@ test("CPU shares and limits stand in the kernel", async () => {
 
 test("exec: output, exit code, user and environment of the container", async () => {
   const spec = await started("sleep 100", { user: "app", environment: { X: "1" } });
-  const exec = (script: string, timeoutMs = 10_000) => machine.runtime.exec(spec.id, { args: ["sh", "-c", script], timeoutMs });
+  const exec = (script: string, timeoutMs = patienceMs) => machine.runtime.exec(spec.id, { args: ["sh", "-c", script], timeoutMs });
   assert.deepEqual(await exec("echo $X; id -u; exit 4"), { exitCode: 4, output: "1\n1000\n", timedOut: false });
   assert.equal((await exec("echo err >&2")).output, "err\n");
-  const late = await exec("echo begun; sleep 100", 300);
+  const late = await execUntil((timeoutMs) => exec("echo begun; sleep 100", timeoutMs));
   assert.deepEqual([late.exitCode, late.output, late.timedOut], [137, "begun\n", true]);
-  const endless = await exec("yes 2>/dev/null || while true; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done", 800);
+  const endless = await execUntil((timeoutMs) =>
+    exec("yes 2>/dev/null || while true; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done", timeoutMs),
+  );
   assert.equal(endless.output.length, 4096);
   assert.ok(endless.timedOut);
-  const missing = await machine.runtime.exec(spec.id, { args: ["no-such-program"], timeoutMs: 5000 });
+  const missing = await machine.runtime.exec(spec.id, { args: ["no-such-program"], timeoutMs: patienceMs });
   assert.equal(missing.exitCode, 127);
   assert.match(missing.output, /executable file not found/);
   const many = await Promise.all(Array.from({ length: 10 }, (_, at) => exec(`echo ${at}`)));
@@ -354,7 +341,7 @@ test("containers of one group share a shim; one of them going leaves the others"
   for (let at = 0; at < 3; at++) specs.push(await started("sleep 100", { group: "together" }));
   assert.equal((await machine.shims()).length, 1);
   await machine.runtime.remove(specs[0]!.id);
-  assert.equal((await machine.runtime.exec(specs[1]!.id, { args: ["echo", "on"], timeoutMs: 5000 })).output, "on\n");
+  assert.equal((await machine.runtime.exec(specs[1]!.id, { args: ["echo", "on"], timeoutMs: patienceMs })).output, "on\n");
   for (const spec of specs) await machine.runtime.remove(spec.id);
 });
 
@@ -389,8 +376,8 @@ test("runc's record of a container that nobody else remembers doesn't stand in i
 });
 
 test("the agent killed: containers run on, and another finds exit codes and times of those that ended", async () => {
-  const specs = [];
-  for (const script of ["exit 5", "sleep 0.3; exit 6", "sleep 100"])
+  const specs: ContainerSpec[] = [];
+  for (const script of ["exit 5", "sleep 1; exit 6", "sleep 100"])
     specs.push(await machine.spec(busybox, { command: ["sh", "-c", script] }));
   const program = `
     import { createContainerdRuntime } from "#agent/containerd/runtime.ts";
@@ -408,12 +395,14 @@ test("the agent killed: containers run on, and another finds exit codes and time
   });
   const [, signal] = (await once(child, "exit")) as [number | null, string | null];
   assert.equal(signal, "SIGKILL");
-  await delay(400);
-  const states = new Map((await machine.runtime.list()).map(({ id, state }) => [id, state]));
-  assert.deepEqual(
-    specs.map(({ id }) => states.get(id)),
-    ["stopped", "stopped", "running"],
-  );
+  await eventually("two have ended", async () => {
+    const states = new Map((await machine.runtime.list()).map(({ id, state }) => [id, state]));
+    assert.deepEqual(
+      specs.map(({ id }) => states.get(id)),
+      ["stopped", "stopped", "running"],
+    );
+  });
+  await delay(100);
   const first = await machine.runtime.wait(specs[0]!.id);
   const second = await machine.runtime.wait(specs[1]!.id);
   assert.deepEqual([first.exitCode, second.exitCode], [5, 6]);
@@ -427,7 +416,7 @@ test("containerd killed: a wait goes on when it is back, and gives what happened
   await machine.restartContainerd("SIGKILL", 700);
   const exit = await waiting;
   assert.equal(exit.exitCode, 11);
-  assert.ok(exit.exitedAt < Date.now());
+  assert.ok(exit.exitedAt <= Date.now());
   await machine.runtime.remove(spec.id);
 });
 
@@ -480,7 +469,7 @@ test("the garbage collector spares images and running containers", async () => {
   const spec = await started("sleep 100");
   const other = await ensure("other:1");
   await machine.client.images.delete({ name: other.name, sync: true });
-  assert.equal((await machine.runtime.exec(spec.id, { args: ["cat", "/etc/group"], timeoutMs: 5000 })).exitCode, 0);
+  assert.equal((await machine.runtime.exec(spec.id, { args: ["cat", "/etc/group"], timeoutMs: patienceMs })).exitCode, 0);
   assert.equal((await shell("echo still here")).stdout, "still here\n");
   const removed = await machine.runtime.images.prune(Date.now() + 1000);
   assert.ok(!removed.includes(busybox.name), `${removed}`);
@@ -530,7 +519,7 @@ test("an image that goes takes its layers along, also those that a container sto
   assert.ok(removed.includes(gone.name));
   await machine.collectGarbage();
   assert.deepEqual(await snapshots(), before);
-  assert.equal((await machine.runtime.exec(spec.id, { args: ["echo", "here"], timeoutMs: 5000 })).exitCode, 0);
+  assert.equal((await machine.runtime.exec(spec.id, { args: ["echo", "here"], timeoutMs: patienceMs })).exitCode, 0);
   assert.equal((await shell("echo still here")).stdout, "still here\n");
   await machine.runtime.remove(spec.id);
 });

@@ -25,7 +25,7 @@ async function run(command: string, args: readonly string[], input?: string): Pr
     BUILDAH_ISOLATION: "chroot",
     ...(docker ? { DOCKER_HOST: docker.host } : {}),
   };
-  const child = promisify(execFile)(command, args, { env, timeout: 60_000, maxBuffer: 1 << 24 });
+  const child = promisify(execFile)(command, args, { env, timeout: 300_000, maxBuffer: 1 << 24 });
   child.child.stdin?.end(input ?? "");
   try {
     return (await child).stdout;
@@ -172,6 +172,6 @@ test("Debian's old CLI speaks to it as well", async () => {
     "--output",
     "json",
   ];
-  const { stdout } = await promisify(execFile)("/usr/bin/aws", args, { env, timeout: 30_000 });
+  const { stdout } = await promisify(execFile)("/usr/bin/aws", args, { env, timeout: 300_000 });
   assert.deepEqual(JSON.parse(stdout), ["app", "built", "docker", "team/copy"]);
 });

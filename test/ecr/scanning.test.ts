@@ -17,6 +17,7 @@ import { isInspected } from "#services/ecr/scanning/inspect.ts";
 import { layerLimits, readFiles, UnreadableImage } from "#services/ecr/scanning/rootfs.ts";
 import { scanImage, type ScanDeps } from "#services/ecr/scanning/scan.ts";
 import { startRegistry, type TestRegistry, types } from "#test/registry/support.ts";
+import { until } from "#test/support/until.ts";
 import { apkInstalled, debian, fixed, importRecords, layer, osv, rpmHeader, status } from "./scan-support.ts";
 
 let registry: TestRegistry;
@@ -56,16 +57,13 @@ const describe = (repositoryName: string, more: Partial<ecr.DescribeImageScanFin
   client.send(new ecr.DescribeImageScanFindingsCommand({ repositoryName, imageId: { imageTag: "v1" }, ...more }));
 
 async function ended(repository: string): Promise<ecr.DescribeImageScanFindingsCommandOutput> {
-  const end = Date.now() + 15_000;
-  for (;;) {
+  return until(`${repository} is scanned`, async () => {
     const answer = await describe(repository).catch((error: Error) => {
       if (error.name !== "ScanNotFoundException") throw error;
       return undefined;
     });
-    if (answer && answer.imageScanStatus?.status !== "IN_PROGRESS") return answer;
-    assert.ok(Date.now() < end, `${repository} was not scanned`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    return answer?.imageScanStatus?.status === "IN_PROGRESS" ? undefined : answer;
+  });
 }
 
 async function scanned(repository: string, ...layers: readonly Buffer[]) {
@@ -103,7 +101,7 @@ test("findings of a Debian image, as ECR shows them", async () => {
     ["IN_PROGRESS", { imageDigest: digest, imageTag: "v1" }, "000000000000"],
   );
   const waited = await ecr.waitUntilImageScanComplete(
-    { client, maxWaitTime: 20, minDelay: 1, maxDelay: 1 },
+    { client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 },
     { repositoryName: "debian", imageId: { imageTag: "v1" } },
   );
   assert.equal(waited.state, "SUCCESS");
@@ -513,7 +511,7 @@ test("findings are kept while their image is, and nothing of a scan outlives it"
     const imageDigest = await push();
     const input = { repositoryName: "kept", imageId: { imageDigest } };
     const names = async () => {
-      await ecr.waitUntilImageScanComplete({ client: other.client, maxWaitTime: 20, minDelay: 1, maxDelay: 1 }, input);
+      await ecr.waitUntilImageScanComplete({ client: other.client, maxWaitTime: 120, minDelay: 1, maxDelay: 1 }, input);
       return namesIn(await other.client.send(new ecr.DescribeImageScanFindingsCommand(input)));
     };
     assert.deepEqual(await names(), ["CVE-2026-0001 3.0.14-1 openssl"]);
@@ -523,12 +521,13 @@ test("findings are kept while their image is, and nothing of a scan outlives it"
     assert.ok(record?.state === "COMPLETE" && record.findings);
     const isHeld = async () =>
       (await readdir(home, { recursive: true })).some((name) => name.endsWith(record.findings!.slice("sha256:".length)));
-    const days = async (until: () => Promise<boolean>) => {
-      const end = Date.now() + 8000;
-      for (let hours = 0; hours < 50 || (!(await until()) && Date.now() < end); hours++) {
+    const days = async (over: () => Promise<boolean>) => {
+      let hours = 0;
+      const look = async () => {
         await clock.advance(3_600_000);
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
+        return ++hours >= 50 && (await over());
+      };
+      await until("days later", look, { every: 2 });
     };
     await days(async () => true);
     assert.ok(await isHeld());

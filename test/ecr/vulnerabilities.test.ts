@@ -163,20 +163,15 @@ test("status says what is there and how old it is", async () => {
   assert.match(text, /^imported 5 days ago, \d+ MiB\nRELEASE +RECORDS +NEWEST\nAlpine:v3\.19 +1 +2026-11-01\nDebian:12 +1 +2026-11-01$/);
 });
 
-test("an import that is killed leaves the old database whole, and the next one works", { timeout: 60_000 }, async () => {
+test("an import that is killed leaves the old database whole, and the next one works", { timeout: 300_000 }, async () => {
   const home = await newHome();
   await importRecords(home, osv("A-1", "Debian:12", "a", fixed("2")));
   const source = join(root, "many.zip");
   await writeFile(source, zipOf(generated(8000)));
   const program = new URL("vulnerability-import.ts", import.meta.url).pathname;
   for (const killAt of ["1000", "4000", "8000", "done"]) {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, home, source], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    let said = "";
-    child.stdout.on("data", (data: Buffer) => {
-      said += data.toString();
-      if (killAt !== "done" && said.split("\n").includes(killAt)) child.kill("SIGKILL");
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, home, source, killAt], {
+      stdio: ["ignore", "inherit", "inherit"],
     });
     const [code, signal] = (await once(child, "close")) as [number | null, string | null];
     assert.deepEqual(known(home, "a"), ["A-1"], killAt);
@@ -193,7 +188,7 @@ test("one import at a time; who reads while it runs sees the old database", asyn
   const home = await newHome();
   await importRecords(home, osv("A-1", "Debian:12", "a", fixed("2")));
   const source = join(root, "two.zip");
-  await writeFile(source, zipOf(generated(1500)));
+  await writeFile(source, zipOf(generated(1999)));
   let second: Promise<unknown> = Promise.resolve();
   await importVulnerabilities({
     home,

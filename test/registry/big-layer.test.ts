@@ -6,13 +6,14 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { freePort, startProcess } from "./process.ts";
+import { freePort } from "../support/port.ts";
+import { startProcess } from "./process.ts";
 import { raw } from "./support.ts";
 
 const mebibytes = Number(process.env.GANTRY_TEST_LAYER_MIB ?? 320);
 const limitMiB = 300;
 
-test(`a layer of ${mebibytes} MiB through a server below ${limitMiB} MiB`, { timeout: 120_000 }, async (t) => {
+test(`a layer of ${mebibytes} MiB through a server below ${limitMiB} MiB`, { timeout: 400_000 }, async (t) => {
   const home = await mkdtemp(join(tmpdir(), "gantry-big-"));
   const port = await freePort();
   const server = await startProcess(home, port);

@@ -197,7 +197,7 @@ async function scenario(world: World): Promise<void> {
 const first = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
 const count = process.env.SEED ? 1 : 25;
 for (let seed = first; seed < first + count; seed++) {
-  test(`collecting beside pushes, SEED=${seed}`, { timeout: 30_000 }, () => withWorld(seed, scenario));
+  test(`collecting beside pushes, SEED=${seed}`, { timeout: 200_000 }, () => withWorld(seed, scenario));
 }
 
 test("a layer that was pushed is left alone for a day, asked for again another half at least", () =>

@@ -6,12 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { freePort, type ServerProcess, startProcess } from "./process.ts";
+import { freePort } from "../support/port.ts";
+import { until } from "../support/until.ts";
+import { type ServerProcess, startProcess } from "./process.ts";
 import { digestOf, raw, type Reply, types } from "./support.ts";
 
 const kills = Number(process.env.KILLS ?? 6);
 
-test(`${kills} times SIGKILL under pushes`, { timeout: 20_000 + kills * 5000 }, async () => {
+test(`${kills} times SIGKILL under pushes`, { timeout: 60_000 + kills * 40_000 }, async () => {
   const home = await mkdtemp(join(tmpdir(), "gantry-crash-"));
   const port = await freePort();
   let server: ServerProcess | undefined;
@@ -60,6 +62,8 @@ test(`${kills} times SIGKILL under pushes`, { timeout: 20_000 + kills * 5000 }, 
           }
         }
       });
+      // One push at least comes through before the first kill.
+      if (round === 0) await until("an image", () => images.size > 0);
       await pause(Math.random() * 300);
       killed = true;
       await server.kill();

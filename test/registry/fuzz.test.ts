@@ -47,7 +47,7 @@ const header = fc.record(
   { requiredKeys: [] },
 );
 
-test("requests of all kinds", { timeout: 60_000 }, async () => {
+test("requests of all kinds", { timeout: 300_000 }, async () => {
   const method = fc.constantFrom("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS");
   const query = fc.oneof(
     fc.constant(""),
@@ -66,7 +66,7 @@ test("requests of all kinds", { timeout: 60_000 }, async () => {
   assert.equal((await registry.call("GET", "/v2/app/manifests/v1")).status, 200);
 });
 
-test("bytes that are no HTTP, and requests that end anywhere", { timeout: 60_000 }, async () => {
+test("bytes that are no HTTP, and requests that end anywhere", { timeout: 300_000 }, async () => {
   const whole =
     "PATCH /v2/app/blobs/uploads/00000000-0000-4000-8000-000000000000 HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\nhello";
   const bytes = fc.oneof(

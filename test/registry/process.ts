@@ -1,8 +1,7 @@
 /** The whole server as a process of its own, in open mode, that a test may kill. */
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
+import { until } from "../support/until.ts";
 
 export interface ServerProcess {
   readonly port: number;
@@ -11,14 +10,6 @@ export interface ServerProcess {
   kill(): Promise<void>;
   /** The most memory it ever had, in MiB. */
   peakMiB(): Promise<number>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export async function startProcess(home: string, port: number): Promise<ServerProcess> {
@@ -35,15 +26,13 @@ export async function startProcess(home: string, port: number): Promise<ServerPr
   });
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const endpoint = `http://127.0.0.1:${port}`;
-  for (let tries = 0; ; tries++) {
-    const up = await fetch(`${endpoint}/v2/`).then(
+  const answers = () =>
+    fetch(`${endpoint}/v2/`).then(
       (response) => response.arrayBuffer(),
       () => undefined,
     );
-    if (up) break;
-    if (tries > 1000 || child.exitCode !== null) throw new Error(`the server did not start (exit code ${child.exitCode})`);
-    await pause(10);
-  }
+  await until("the server's answer, or its end", async () => (await answers()) !== undefined || child.exitCode !== null, { every: 10 });
+  if (child.exitCode !== null) throw new Error(`the server did not start (exit code ${child.exitCode})`);
   return {
     port,
     endpoint,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CreateRepositoryCommand } from "@aws-sdk/client-ecr";
 import type { Measurement } from "#platform/metric-sink.ts";
+import { until } from "../support/until.ts";
 import { startRegistry, types } from "./support.ts";
 
 test("a pull counts once: of an index the manifest that follows it, not a HEAD, not a layer", async () => {
@@ -29,7 +30,7 @@ test("a pull counts once: of an index the manifest that follows it, not a HEAD, 
     assert.equal((await registry.call("GET", `/v2/team/app/manifests/${digest}`, accept)).status, 200);
     assert.equal((await registry.call("GET", "/v2/team/app/manifests/one", accept)).status, 200);
     assert.equal((await registry.call("GET", "/v2/team/app/manifests/none", accept)).status, 404);
-    for (let i = 0; i < 50 && told.length < 2; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+    await until("both are told", () => told.length >= 2);
     assert.deepEqual(
       told.map(({ namespace, account, name, unit, values, dimensions }) => ({ namespace, account, name, unit, values, dimensions })),
       Array.from({ length: 2 }, () => ({

@@ -50,7 +50,7 @@ test("DiscoverInstances: `gantry env` keeps the CLI from asking another host tha
       "web",
     ],
     {
-      timeout: 60_000,
+      timeout: 300_000,
       env: {
         ...process.env,
         AWS_ACCESS_KEY_ID: accessKeyId,

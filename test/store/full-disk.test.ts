@@ -72,7 +72,7 @@ test(
       // Space comes back: the same store goes on.
       rmSync(ballast);
       assert.equal((await store.transaction({ writes: [{ put: "after", value: 2 }] })).revision, revision + 1);
-      const watch = store.watch("", { after: revision, signal: AbortSignal.timeout(5000) })[Symbol.asyncIterator]();
+      const watch = store.watch("", { after: revision, signal: AbortSignal.timeout(60_000) })[Symbol.asyncIterator]();
       assert.deepEqual((await watch.next()).value?.events[0]?.key, "after");
       await store.close();
       const db = new DatabaseSync(path);

@@ -1,11 +1,12 @@
 /** A whole Gantry for a test, started by the same commands a user types, with a home and a port of its own. */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "./port.ts";
 
+export { freePort } from "./port.ts";
 const execute = promisify(execFile);
 export const repository = new URL("../..", import.meta.url).pathname;
 
@@ -38,14 +39,6 @@ export interface GantryStatus {
     readonly detail?: string;
     readonly problem?: string;
   }[];
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function newHome(fits: (home: string) => boolean): Promise<string> {

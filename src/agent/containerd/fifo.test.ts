@@ -9,7 +9,7 @@ import { streamOf, written } from "./fifo.ts";
 
 /** More than a pipe holds, by less than a stream buffers before it asks to wait: then no `drain` comes. */
 for (const beyond of [0, 1, 8 * 1024, 100 * 1024])
-  test(`what a full pipe has not taken yet (${beyond} bytes) is written before an end of input`, { timeout: 10_000 }, async (t) => {
+  test(`what a full pipe has not taken yet (${beyond} bytes) is written before an end of input`, { timeout: 120_000 }, async (t) => {
     const directory = await mkdtemp(join(tmpdir(), "gantry-fifo-"));
     t.after(() => rm(directory, { recursive: true }));
     const path = join(directory, "stdin");
@@ -30,7 +30,7 @@ for (const beyond of [0, 1, 8 * 1024, 100 * 1024])
     assert.equal(got, size);
   });
 
-test("of a stream that is gone nothing is waited for", { timeout: 10_000 }, async (t) => {
+test("of a stream that is gone nothing is waited for", { timeout: 120_000 }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "gantry-fifo-"));
   t.after(() => rm(directory, { recursive: true }));
   const path = join(directory, "stdin");

@@ -160,6 +160,8 @@ export class Pump {
         Math.min(pieceBytes, size - offset),
         offset,
       );
+      // Who gave up meanwhile leaves the rest to the next one, who would send it a second time.
+      if (this.#closed) break;
       const atEnd = offset + bytesRead >= size;
       const { lines } = cutLines(buffer.subarray(0, bytesRead), sink.longestLine, final && atEnd);
       if (lines.length === 0) break;

@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import type { ElasticNetworkInterface, VpcState } from "#agent-protocol/vpc.ts";
 import { answerZones } from "#model/dns/zone.ts";
 import type { Clock } from "#platform/clock.ts";
@@ -6,7 +6,8 @@ import type { Logger } from "#platform/log.ts";
 import type { Random } from "#platform/random.ts";
 import type { ContainerPlan, TaskPlan } from "../task/plan.ts";
 import type { Attachment, PortBinding } from "../task/state.ts";
-import { AddressPool, chooseSubnet, formatSubnet, parseAddress, parseSubnet } from "./addresses.ts";
+import { type AddressPool, formatSubnet, parseAddress } from "./addresses.ts";
+import { openBridge } from "./bridge.ts";
 import { command } from "./commands.ts";
 import { balancerText, frontsOf } from "./balancer-rules.ts";
 import { connectNamespace, type ConnectRoute } from "./service-connect.ts";
@@ -128,32 +129,6 @@ export function createNetwork(options: NetworkOptions): Network {
     return pool;
   };
   const keyOf = (attachment: Attachment) => attachment.namespace ?? "";
-
-  const openPool = async () => {
-    let subnet = memory.get("subnet");
-    if (!subnet) {
-      const routes = JSON.parse((await command("ip", ["-4", "-j", "route", "show", "table", "all"])) || "[]") as {
-        dst?: string;
-        dev?: string;
-      }[];
-      const taken = routes.filter(({ dst, dev }) => dst && /^\d/.test(dst) && dev !== bridge).map(({ dst }) => parseSubnet(dst as string));
-      subnet = formatSubnet(chooseSubnet(Number.parseInt(instance, 16), taken, options.isInstance));
-      memory.set("subnet", subnet);
-    }
-    pool = new AddressPool(parseSubnet(subnet));
-  };
-
-  const ensureBridge = async () => {
-    const { gateway, subnet } = poolOf();
-    const address = `${gateway}/${subnet.prefix}`;
-    const found = await command("ip", ["-4", "-j", "addr", "show", "dev", bridge]).catch(() => undefined);
-    if (found === undefined) await command("ip", ["-batch", "-"], `link add ${bridge} type bridge\n`);
-    if (!found?.includes(`"local":"${gateway}"`)) await command("ip", ["addr", "add", address, "dev", bridge]);
-    // A fixed hardware address keeps the bridge's from changing with its ports.
-    await command("ip", ["link", "set", bridge, "address", macOf(gateway), "up"]);
-    await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
-    await writeFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, "1");
-  };
 
   const makeNamespace = async ({ namespace, address }: Attachment) => {
     if (!namespace) return;
@@ -297,13 +272,12 @@ export function createNetwork(options: NetworkOptions): Network {
       attached.set(keyOf(attachment), attachment);
     },
     async reconcile() {
-      await openPool();
+      pool = await openBridge({ ...options, bridge, macOf });
       for (const { address, bindings } of attached.values()) {
         if (address !== undefined) poolOf().reserve(address);
         ports.reserve(bindings);
       }
       vpcs.reserve(poolOf());
-      await ensureBridge();
       const resolverPort = await resolver.listen(poolOf().gateway, Number(memory.get("resolver-port") ?? 0), options.metadataPort());
       if (resolverPort) memory.set("resolver-port", String(resolverPort));
       const targets = [...attached.values()].flatMap(({ address, bindings }) => (address === undefined ? [] : [{ address, bindings }]));

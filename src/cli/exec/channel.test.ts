@@ -40,7 +40,7 @@ async function opened(t: TestContext, resume: () => Promise<string | undefined>)
 }
 const closed = (output: string) => jsonMessage(messageTypes.closed, { Output: output }, { now: 1, id: crypto.randomUUID() });
 
-test("after an hour a connection that breaks is made again as after a second", { timeout: 10_000 }, async (t) => {
+test("after an hour a connection that breaks is made again as after a second", { timeout: 120_000 }, async (t) => {
   let asked = 0;
   const { channel, peers, token } = await opened(t, async () => {
     if (asked++ === 0) throw new Error("the server is being started");
@@ -54,7 +54,7 @@ test("after an hour a connection that breaks is made again as after a second", {
   assert.deepEqual(await channel.ended, { exitCode: undefined, output: "over" });
 });
 
-test("a server that is away is waited for a minute", { timeout: 10_000 }, async (t) => {
+test("a server that is away is waited for a minute", { timeout: 120_000 }, async (t) => {
   const { channel, peers, token } = await opened(t, async () => {
     t.mock.timers.setTime(Date.now() + 20_000);
     throw new Error("nobody there");
@@ -64,7 +64,7 @@ test("a server that is away is waited for a minute", { timeout: 10_000 }, async 
   await assert.rejects(channel.ended, /nobody there/);
 });
 
-test("a session that has ended nobody knows how is no success", { timeout: 10_000 }, async (t) => {
+test("a session that has ended nobody knows how is no success", { timeout: 120_000 }, async (t) => {
   const { channel, peers, token } = await opened(t, async () => undefined);
   await token(0);
   peers[0]!.terminate();

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { once } from "node:events";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,11 +10,15 @@ import { cgroupProcesses, createTaskCgroup, removeInstanceCgroup } from "#agent/
 import { connectContainerd, type Containerd } from "#agent/containerd/client.ts";
 import { startContainerd, type RunningContainerd } from "#agent/containerd/daemon.ts";
 import { memoryPlace } from "#agent/containerd/memory.ts";
+import { until } from "../../support/until.ts";
 import { unmountBelow } from "./mounts.ts";
 import { createContainerdRuntime, type ContainerdRuntime, type ContainerdRuntimeOptions } from "#agent/containerd/runtime.ts";
 import type { ContainerSpec, Image } from "#agent/runtime.ts";
 import { systemClock } from "#platform/clock.ts";
 import { silentLogger } from "#platform/log.ts";
+
+/** How long anything may take that nobody measures. */
+export const patienceMs = 60_000;
 
 /** A containerd of the test's own, a runtime over it, and what it takes to see that nothing is left. */
 export class Machine {
@@ -31,7 +36,7 @@ export class Machine {
     binary?: string,
   ): Promise<Machine> {
     mkdirSync(home, { recursive: true });
-    const containerd = await startContainerd({ home, log: silentLogger, binary });
+    const containerd = await startContainerd({ home, log: silentLogger, binary, timeoutMs: patienceMs });
     const options: ContainerdRuntimeOptions = {
       socket: containerd.socket,
       namespace: "gantry-test",
@@ -40,6 +45,7 @@ export class Machine {
       own: { root: containerd.root, state: containerd.state },
       log: silentLogger,
       clock: systemClock,
+      connectTimeoutMs: patienceMs,
       ...overrides,
     };
     const runtime = await createContainerdRuntime(options);
@@ -96,7 +102,7 @@ export class Machine {
     const spec = await this.spec(image, { command, ...changes });
     await this.runtime.create(spec);
     await this.runtime.start(spec.id);
-    const exit = await this.runtime.wait(spec.id, AbortSignal.timeout(20_000));
+    const exit = await this.runtime.wait(spec.id, AbortSignal.timeout(patienceMs));
     await this.runtime.remove(spec.id);
     return { ...exit, stdout: readFileSync(spec.stdout, "utf8"), stderr: readFileSync(spec.stderr, "utf8") };
   }
@@ -118,6 +124,16 @@ export class Machine {
     return left;
   }
 
+  /** After each test. What is left is removed, so that the next one is judged by itself. */
+  async nothingLeft(look: () => Promise<string[]> = () => this.leftovers()): Promise<void> {
+    let left: string[] = [];
+    const gone = async () => (left = await look()).length === 0;
+    await until("nothing is left behind", gone, { ms: 30_000 }).catch(async () => {
+      for (const { id } of await this.runtime.list()) await this.runtime.remove(id);
+      assert.deepEqual(left, [], "nothing may be left behind");
+    });
+  }
+
   /** containerd collects when a lease is removed and the caller waits for it. */
   async collectGarbage(): Promise<void> {
     await this.runtime.images.settled();
@@ -131,7 +147,7 @@ export class Machine {
     this.containerd.process.kill(signal);
     await ended;
     await delay(downMs);
-    this.containerd = await startContainerd({ home: this.home, log: silentLogger });
+    this.containerd = await startContainerd({ home: this.home, log: silentLogger, timeoutMs: patienceMs });
   }
 
   async shims(): Promise<number[]> {

