@@ -214,7 +214,10 @@ function checkTurn(picture: Picture, name: string, now: DeploymentRecord, counts
   if (before?.rolloutState !== "IN_PROGRESS" || now.rolloutState !== "FAILED") return () => {};
   const service = picture.services.get(name);
   const earlier = picture.deploymentsOf(name);
-  const target = earlier.some(({ rollback, outcome }) => rollback?.deployment === now.id && outcome === "ROLLBACK_IN_PROGRESS");
+  // Who was gone back to, by a rollback or because somebody stopped a shift of traffic, has nobody to go back to.
+  const target =
+    before.outcome === "SUCCESSFUL" ||
+    earlier.some(({ rollback, outcome }) => rollback?.deployment === now.id && outcome === "ROLLBACK_IN_PROGRESS");
   const completed = earlier.filter(
     ({ id, outcome, revision }) => id !== now.id && outcome === "SUCCESSFUL" && picture.revisions.has(`${name}/${revision}`),
   );
