@@ -12,6 +12,8 @@ import type { Clock } from "#platform/clock.ts";
 import { createParts } from "#server/parts.ts";
 import { startServer, type TestServer } from "../support/http.ts";
 
+export { until } from "../support/until.ts";
+
 export const scope = { account: "000000000000", region: "us-east-1" };
 export const clusterArn = "arn:aws:ecs:us-east-1:000000000000:cluster/default";
 
@@ -150,20 +152,6 @@ export const logPolicy = JSON.stringify({
 });
 
 export const logGroupArn = (name: string) => `arn:aws:logs:us-east-1:000000000000:log-group:${name}`;
-
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 8000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > end) assert.fail(`never came: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 export const fails = (work: Promise<unknown>, name: string, message?: RegExp) =>
   assert.rejects(work, (error: Error) => {
