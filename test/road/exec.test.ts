@@ -319,8 +319,11 @@ describe("side by side", { concurrency: 4 }, () => {
     child.stdout.on("data", (piece: Buffer) => (text += piece.toString("latin1")));
     const shows = (what: RegExp) => until(`${what}`, () => what.test(text), { seen: () => JSON.stringify(text) });
     await shows(/# /);
-    child.stdin.write("stty size\r");
-    await shows(/\n31 101\r/);
+    await asks(
+      () => child.stdin.write("stty size\r"),
+      () => /\n31 101\r/.test(text),
+      () => text,
+    );
     await writeFile(resize, "");
     child.stdin.write(endless);
     await shows(/\nbegun\r/);
@@ -376,8 +379,11 @@ describe("side by side", { concurrency: 4 }, () => {
       await shows(
         /The Session Manager plugin was installed successfully[\s\S]*Starting session with SessionId: ecs-execute-command-[\s\S]*# /,
       );
-      child.stdin.write("stty size\r");
-      await shows(/33 111/);
+      await asks(
+        () => child.stdin.write("stty size\r"),
+        () => /33 111/.test(text),
+        () => text,
+      );
       await sized('{"cols":55,"rows":12}');
       await asks(
         () => child.stdin.write("stty size\r"),
