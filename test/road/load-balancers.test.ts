@@ -259,7 +259,9 @@ test("a target deregistered under load loses no request; HAProxy killed is back 
   assert.ok(pids.length > 0);
   for (const pid of pids) process.kill(pid, "SIGKILL");
   const killed = Date.now();
-  await eventually("it answers again", async () => assert.equal((await fetchText(`http://${balancer.DNSName!}/`)).status, 200));
+  await eventually("it answers again", async () =>
+    assert.equal((await fetchText(`http://${balancer.DNSName!}/`, { timeout: shutMs })).status, 200),
+  );
   const away = Date.now() - killed;
   process.stderr.write(`HAProxy was away for ${away} ms\n`);
   // Two seconds, issue 5 says; not of a machine whose processes stand still for three.
