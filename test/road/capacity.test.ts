@@ -61,7 +61,8 @@ before(async () => {
   work = await mkdtemp(join(tmpdir(), "gantry-capacity-"));
   // Of sixteen places at which a Gantry begins to look for a subnet, this machine's is its instances' own: they must not take the same.
   const place = (path: string) => Number.parseInt(instanceOf(path), 16) % 16;
-  gantry = await startGantry({ env: { GANTRY_SCALE_IN_SECONDS: "1" }, home: (home) => place(home) === place(instanceHome) });
+  // Longer than a busy machine takes from an instance that drains to the task in the place of the one on it: for so long fewer instances would do, and another would be one too many.
+  gantry = await startGantry({ env: { GANTRY_SCALE_IN_SECONDS: "8" }, home: (home) => place(home) === place(instanceHome) });
   const keys = await rootKeys(gantry);
   t = await openTasks(gantry, work, keys);
   const options = openClient(gantry, keys);
