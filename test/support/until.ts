@@ -9,7 +9,7 @@ export interface Patience {
   readonly ms?: number;
   /** Between two looks. Milliseconds. */
   readonly every?: number;
-  /** What was there instead, for the one who reads of the failure. */
+  /** For `until`: what was there instead, for the one who reads of the failure. */
   readonly seen?: () => string | Promise<string>;
 }
 
