@@ -1,11 +1,12 @@
 /** A whole Gantry for a test, started by the same commands a user types, with a home and a port of its own. */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "./port.ts";
 
+export { freePort } from "./port.ts";
 const execute = promisify(execFile);
 export const repository = new URL("../..", import.meta.url).pathname;
 
@@ -40,14 +41,6 @@ export interface GantryStatus {
   }[];
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 async function newHome(fits: (home: string) => boolean): Promise<string> {
   for (;;) {
     const home = await mkdtemp(join(tmpdir(), "gantry-test-"));
@@ -64,7 +57,7 @@ export async function startGantry(
   const port = await freePort();
   const base = { ...(process.env as Record<string, string>), GANTRY_HOME: home, GANTRY_PORT: String(port), ...options.env };
   const run = async (file: string, args: readonly string[], extra: { timeoutMs?: number; input?: string } = {}) => {
-    const child = execute(file, args, { env: base, timeout: extra.timeoutMs ?? 120_000, maxBuffer: 1 << 26 });
+    const child = execute(file, args, { env: base, timeout: extra.timeoutMs ?? 240_000, maxBuffer: 1 << 26 });
     if (extra.input !== undefined) child.child.stdin?.end(extra.input);
     try {
       return (await child).stdout;

@@ -17,6 +17,7 @@ import { createSealer } from "#platform/sealer.ts";
 import { createVault } from "#platform/vault.ts";
 import { resetServer } from "#server/reset.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
+import { freePort } from "./port.ts";
 
 export const accessKeyId = "AKIATESTTESTTESTTEST";
 export const secretAccessKey = "secret/secret/secret/secret/secret/secret";
@@ -103,13 +104,4 @@ export async function startServer({ parts, open = false, config, clock = systemC
       await rm(home, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
