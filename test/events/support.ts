@@ -14,8 +14,6 @@ import { createParts } from "#server/parts.ts";
 import { startServer, type TestServer } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
-export { until } from "../support/until.ts";
-
 export const scope = { account: "000000000000", region: "us-east-1" };
 export const clusterArn = "arn:aws:ecs:us-east-1:000000000000:cluster/default";
 
