@@ -11,6 +11,7 @@ import { ecsKeys } from "#model/ecs-keys.ts";
 import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { scope } from "#test/simulation/records.ts";
 import { accessKeyId, secretAccessKey } from "#test/support/http.ts";
+import { until } from "#test/support/until.ts";
 import { account, type Iam, startIam, trust } from "../iam/support.ts";
 import { fillStore, instanceId } from "./server.ts";
 import { StandardAgent } from "./standard-agent.ts";
@@ -20,7 +21,7 @@ let ecs: ECSClient;
 const tasks = { Service: "ecs-tasks.amazonaws.com" };
 const arnOf = (role: string) => `arn:aws:iam::${account}:role/${role}`;
 before(async () => {
-  it = await startIam({ config: { taskCredentialsSeconds: 4 }, more: (deps) => [createEcs(deps)] });
+  it = await startIam({ config: { taskCredentialsSeconds: 14 }, more: (deps) => [createEcs(deps)] });
   await fillStore(it.server.deps.store);
   // What an agent that knows roles says of its machine.
   const key = ecsKeys.containerInstance(scope, "default", instanceId);
@@ -60,12 +61,7 @@ const connect = () => {
 async function run(family: string, taskRoleArn: string): Promise<string> {
   const containerDefinitions = [{ name: "app", image: `localhost:${it.server.port}/app:1`, memory: 16 }];
   await ecs.send(new RegisterTaskDefinitionCommand({ family, taskRoleArn, executionRoleArn: arnOf("execution"), containerDefinitions }));
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const { tasks: made } = await ecs.send(new RunTaskCommand({ taskDefinition: family }));
-    if (made?.[0]) return made[0].taskArn!;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail("no task was placed");
+  return until("a task was placed", async () => (await ecs.send(new RunTaskCommand({ taskDefinition: family }))).tasks?.[0]?.taskArn);
 }
 const renewals = (agent: StandardAgent, taskArn: string) =>
   agent.frames.flatMap((frame) => (frame.type === "IAMRoleCredentialsMessage" && frame.message.taskArn === taskArn ? [frame.message] : []));
@@ -107,19 +103,15 @@ test("both roles, renewed in the middle of their life under the same ids", async
 test("a role that cannot be had when the task is to start stops it, and no agent hears of it", async () => {
   const agent = await connect();
   const arn = await run("fickle", "fickle");
-  for (let attempt = 0; ; attempt++) {
-    const task = (await ecs.send(new DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
-    if (task.desiredStatus === "STOPPED") {
-      assert.equal(task.stopCode, "TaskFailedToStart");
-      assert.match(
-        task.stoppedReason!,
-        /^ECS was unable to assume the role 'arn:aws:iam::000000000000:role\/fickle' that was provided for this task\./,
-      );
-      break;
-    }
-    assert.ok(attempt < 100, JSON.stringify(task));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.ok(!agent.payloads.some(({ tasks: sent }) => sent.some((task) => task.arn === arn && task.desiredStatus === "RUNNING")));
+  const task = await until("its end", async () => {
+    const now = (await ecs.send(new DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
+    return now.desiredStatus === "STOPPED" && now;
+  });
+  assert.equal(task.stopCode, "TaskFailedToStart");
+  assert.match(
+    task.stoppedReason!,
+    /^ECS was unable to assume the role 'arn:aws:iam::000000000000:role\/fickle' that was provided for this task\./,
+  );
+  assert.ok(!agent.payloads.some(({ tasks: sent }) => sent.some((each) => each.arn === arn && each.desiredStatus === "RUNNING")));
   agent.socket.terminate();
 });

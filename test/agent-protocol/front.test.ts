@@ -17,6 +17,7 @@ import type { FromServer } from "#agent-protocol/messages.ts";
 import { createEcsTasks } from "#services/ecs/tasks/index.ts";
 import { hex, scope } from "#test/simulation/records.ts";
 import { accessKeyId, secretAccessKey, startServer, type TestServer } from "#test/support/http.ts";
+import { until } from "#test/support/until.ts";
 import { fillStore, instanceId } from "./server.ts";
 import { StandardAgent } from "./standard-agent.ts";
 
@@ -57,12 +58,10 @@ test("SDK and agent: discover, run, report, stop, with the SDK's waiters", async
   const http = new URL(url.href.replace("ws", "http"));
   const agent = await StandardAgent.connect(url.href, undefined, signedHeaders(http));
   await agent.until("manifest", () => agent.frames.find(({ type }: FromServer) => type === "TaskManifestMessage"));
-  let arn: string | undefined;
-  for (let i = 0; i < 50 && arn === undefined; i++) {
+  const arn = await until("a task was placed", async () => {
     const { tasks } = await ecs.send(new RunTaskCommand({ taskDefinition: "app", startedBy: "sdk" }));
-    arn = tasks?.[0]?.taskArn;
-  }
-  assert.ok(arn);
+    return tasks?.[0]?.taskArn;
+  });
   const payload = await agent.payloadOf(arn, "RUNNING");
   assert.equal(payload.containers[0]!.name, "app");
   const report = (status: string, more: object = {}) =>
@@ -84,7 +83,7 @@ test("SDK and agent: discover, run, report, stop, with the SDK's waiters", async
       }),
     );
   assert.ok((await report("RUNNING")).acknowledgment);
-  await waitUntilTasksRunning({ client: ecs, maxWaitTime: 20 }, { tasks: [arn] });
+  await waitUntilTasksRunning({ client: ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 }, { tasks: [arn] });
   const running = (await ecs.send(new DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
   assert.equal(running.pullStartedAt!.getTime(), 1000);
   assert.equal(running.containers![0]!.networkBindings![0]!.hostPort, 32768);
@@ -92,7 +91,7 @@ test("SDK and agent: discover, run, report, stop, with the SDK's waiters", async
   await ecs.send(new StopTaskCommand({ task: arn }));
   await agent.payloadOf(arn, "STOPPED");
   await report("STOPPED", { exitCode: 137 });
-  await waitUntilTasksStopped({ client: ecs, maxWaitTime: 20 }, { tasks: [arn] });
+  await waitUntilTasksStopped({ client: ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 }, { tasks: [arn] });
   await agent.close();
 });
 

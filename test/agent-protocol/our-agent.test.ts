@@ -16,6 +16,7 @@ import { ScriptedNetwork } from "#test/agent/scripted-network.ts";
 import { ScriptedRuntime } from "#test/agent/scripted-runtime.ts";
 import { clusterRecord, definitionWrites, instanceRecord, scope } from "#test/simulation/records.ts";
 import { accessKeyId, secretAccessKey, startServer, type TestServer } from "#test/support/http.ts";
+import { until } from "#test/support/until.ts";
 import { instanceId } from "./server.ts";
 
 /** Our own agent, whole but for the runtime beneath it, against the task part behind the real front door. */
@@ -35,23 +36,23 @@ function registration(): ServerPart {
 const container = (name: string, image: string) => ({ name, image, essential: true, cpu: 10, memory: 16 });
 const describe = async (arn: string): Promise<Task> => (await ecs.send(new DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
 
-async function run(taskDefinition: string): Promise<string> {
-  for (let i = 0; i < 100; i++) {
+const run = (taskDefinition: string): Promise<string> =>
+  until("the agent is connected", async () => {
     const { tasks, failures } = await ecs.send(new RunTaskCommand({ taskDefinition }));
-    if (tasks![0]) return tasks![0].taskArn!;
+    if (tasks![0]) return tasks![0].taskArn;
     assert.equal(failures![0]!.reason, "AGENT");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return assert.fail("the agent never connected");
-}
+    return undefined;
+  });
 
-async function until(arn: string, status: string): Promise<Task> {
-  for (let i = 0; i < 200; i++) {
-    const task = await describe(arn);
+function becomes(arn: string, status: string): Promise<Task> {
+  let task: Task;
+  const look = async () => {
+    task = await describe(arn);
     if (task.lastStatus === status) return task;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  return assert.fail(`not ${status}: ${JSON.stringify(await describe(arn))}`);
+    assert.notEqual(task.lastStatus, "STOPPED", JSON.stringify(task));
+    return undefined;
+  };
+  return until(status, look, { seen: () => JSON.stringify(task) });
 }
 
 const start = () =>
@@ -98,9 +99,9 @@ after(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-test("a job runs and ends with its exit code", { timeout: 20_000 }, async () => {
+test("a job runs and ends with its exit code", { timeout: 180_000 }, async () => {
   const arn = await run("job");
-  const task = await until(arn, "STOPPED");
+  const task = await becomes(arn, "STOPPED");
   assert.deepEqual(
     [task.stopCode, task.stoppedReason, task.containers![0]!.exitCode],
     ["EssentialContainerExited", "Essential container in task exited", 3],
@@ -108,20 +109,20 @@ test("a job runs and ends with its exit code", { timeout: 20_000 }, async () => 
   assert.ok(task.pullStartedAt && task.startedAt && task.executionStoppedAt);
 });
 
-test("an image that is not there says so", { timeout: 20_000 }, async () => {
-  const task = await until(await run("missing"), "STOPPED");
+test("an image that is not there says so", { timeout: 180_000 }, async () => {
+  const task = await becomes(await run("missing"), "STOPPED");
   assert.equal(task.stopCode, "TaskFailedToStart");
   assert.match(task.stoppedReason!, /^CannotPullContainerError: /);
 });
 
-test("a service task survives the agent's restart, and stops when asked", { timeout: 20_000 }, async () => {
+test("a service task survives the agent's restart, and stops when asked", { timeout: 180_000 }, async () => {
   const arn = await run("service");
-  await until(arn, "RUNNING");
+  await becomes(arn, "RUNNING");
   await agent.stop();
   agent = await start();
-  await run("job").then((job) => until(job, "STOPPED"));
+  await run("job").then((job) => becomes(job, "STOPPED"));
   assert.equal((await describe(arn)).lastStatus, "RUNNING");
   await ecs.send(new StopTaskCommand({ task: arn, reason: "done" }));
-  const task = await until(arn, "STOPPED");
+  const task = await becomes(arn, "STOPPED");
   assert.deepEqual([task.stopCode, task.stoppedReason, task.containers![0]!.exitCode], ["UserInitiated", "done", 143]);
 });

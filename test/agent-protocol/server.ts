@@ -119,7 +119,10 @@ export async function startTaskServer(disk: Disk, port = 0): Promise<TaskServer>
         return;
       }
       await part.stop!();
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // The last words are read before the connections break.
+      const end = performance.now() + 2_000;
+      while ([...sockets].some(({ destroyed }) => !destroyed) && performance.now() < end)
+        await new Promise((resolve) => setTimeout(resolve, 10));
       await endServer(server, sockets);
       await store.close();
     },

@@ -110,7 +110,7 @@ export class StandardAgent {
   }
 
   /** Waits until `seen` gives something. */
-  async until<T>(what: string, seen: () => T | undefined | false, timeoutMs = 3000): Promise<T> {
+  async until<T>(what: string, seen: () => T | undefined | false, timeoutMs = 60_000): Promise<T> {
     const end = Date.now() + timeoutMs;
     for (;;) {
       const value = seen();
@@ -131,6 +131,13 @@ export class StandardAgent {
     return this.until(`${desiredStatus} of ${arn}`, () =>
       this.payloads.flatMap(({ tasks }) => tasks).find((task) => task.arn === arn && task.desiredStatus === desiredStatus),
     );
+  }
+
+  /** The server has read all that was sent so far: it answers a ping after that. */
+  async heard(): Promise<void> {
+    const answered = new Promise((resolve) => this.socket.once("pong", resolve));
+    this.socket.ping();
+    await answered;
   }
 
   async close(): Promise<void> {

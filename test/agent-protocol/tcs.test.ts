@@ -4,6 +4,7 @@ import type { RunTaskResponse, Task } from "@aws-sdk/client-ecs";
 import { WebSocket } from "ws";
 import { parseTelemetryFrame } from "#services/ecs/agent-endpoint/telemetry-frame.ts";
 import { scope } from "#test/simulation/records.ts";
+import { until } from "#test/support/until.ts";
 import { type Disk, instanceId, newDisk, startTaskServer, type TaskServer } from "./server.ts";
 import { StandardAgent } from "./standard-agent.ts";
 
@@ -22,15 +23,11 @@ function send(type: string, message: object): void {
 }
 
 async function answer(type: string): Promise<void> {
-  for (let i = 0; i < 150; i++) {
-    const index = answers.findIndex((each) => each.type === type);
-    if (index >= 0) {
-      answers.splice(index, 1);
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.fail(`no ${type}`);
+  const index = await until(type, () => {
+    const found = answers.findIndex((each) => each.type === type);
+    return found >= 0 ? found : undefined;
+  });
+  answers.splice(index, 1);
 }
 
 before(async () => {

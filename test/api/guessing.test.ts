@@ -7,6 +7,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { after, before, describe, mock, test } from "node:test";
 import { sign } from "#agent/aws/sigv4.ts";
 import { attemptLimits } from "#api/attempts.ts";
+import { FakeClock } from "#platform/fake-clock.ts";
 import { createSealer } from "#platform/sealer.ts";
 import { createEcr } from "#services/ecr/index.ts";
 import { createSts } from "#services/sts/index.ts";
@@ -14,7 +15,8 @@ import { accessKeyId, secretAccessKey, startServer, type TestServer } from "../s
 
 let server: TestServer;
 before(async () => {
-  server = await startServer({ parts: (deps) => [createSts(deps), createEcr(deps)] });
+  // It stands still: who has to wait waits, however slow this machine is.
+  server = await startServer({ clock: new FakeClock(Date.now()), parts: (deps) => [createSts(deps), createEcr(deps)] });
 });
 after(() => server.close());
 

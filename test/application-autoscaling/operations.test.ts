@@ -34,6 +34,7 @@ import { createApplicationAutoScaling } from "#services/application-autoscaling/
 import { createCloudWatch } from "#services/cloudwatch/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { startServer, type TestServer } from "../support/http.ts";
+import { eventually, until } from "../support/until.ts";
 
 let server: TestServer;
 let scaling: ApplicationAutoScalingClient;
@@ -392,9 +393,12 @@ describe("scheduled actions", () => {
 
   test("one that comes in real time", async () => {
     await ecs.send(new UpdateServiceCommand({ cluster: "main", service: "web", desiredCount: 2 }));
-    const soon = new Date(Date.now() + 2000).toISOString().slice(0, 19);
-    await put("soon", { Schedule: `at(${soon})`, ScalableTargetAction: { MinCapacity: 4, MaxCapacity: 9 } });
-    for (let tries = 0; tries < 200 && (await desired()) !== 4; tries++) await new Promise((resolve) => setTimeout(resolve, 25));
+    // One whose time has come before it was put is refused.
+    await eventually("put in time", () => {
+      const soon = new Date(Date.now() + 2000).toISOString().slice(0, 19);
+      return put("soon", { Schedule: `at(${soon})`, ScalableTargetAction: { MinCapacity: 4, MaxCapacity: 9 } });
+    });
+    await until("four are wanted", async () => (await desired()) === 4);
     const { ScalingActivities } = await scaling.send(new DescribeScalingActivitiesCommand({ ...at }));
     assert.deepEqual(
       ScalingActivities!

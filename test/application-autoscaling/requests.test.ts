@@ -20,6 +20,7 @@ import { createEc2 } from "#services/ec2/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
 import { startServer } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const minuteMs = 60_000;
 const clock = new FakeClock(Math.ceil(Date.now() / minuteMs) * minuteMs);
@@ -132,13 +133,13 @@ test("requests for each target, as the load balancers publish them, set off the 
     return Datapoints!.map(({ Sum }) => Sum!);
   };
   // What was published is written in real time.
-  for (const by = Date.now() + 10_000; Date.now() < by && (await sums()).length < 3;)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("three sums", async () => (await sums()).length >= 3);
   assert.deepEqual(await sums(), [150.5, 150.5, 150.5]);
-  let state: MetricAlarm;
-  const end = Date.now() + 10_000;
-  // The evaluator looks once a minute, and reads in real time.
-  while ((state = high(await alarms())).StateValue !== "ALARM" && Date.now() < end) await clock.advance(1000);
-  assert.equal(state.StateValue, "ALARM", `${state.StateReason}`);
+  // The evaluator looks once a minute, and reads in real time: the clock comes to the next look and waits there for what was read.
+  await clock.advance(minuteMs);
+  const state = await until("the alarm", async () => {
+    const now = high(await alarms());
+    return now.StateValue === "ALARM" && now;
+  });
   assert.match(state.StateReason ?? "", /150\.5.*greater than the threshold \(100\.0\)/);
 });

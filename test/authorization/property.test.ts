@@ -366,8 +366,10 @@ test("wildcards match as regular expressions do", () => {
 
 test("no pattern holds the door up", () => {
   const resource = `arn:aws:s3:::${"a".repeat(2000)}`;
-  const began = performance.now();
+  // The processor's time, not the clock's: others may have the machine meanwhile.
+  const began = process.cpuUsage();
   const { document } = named("identity", [{ Effect: "Allow", Action: ["*"], Resource: [`arn:aws:s3:::${"*a".repeat(200)}*b`] }]);
   evaluate({ principal: user, action: "a:b", resource, resourceAccount: home, context: {} }, { identity: [{ name: "p", document }] });
-  assert.ok(performance.now() - began < 500);
+  const { user: took } = process.cpuUsage(began);
+  assert.ok(took < 500_000, `${took} µs`);
 });

@@ -36,6 +36,7 @@ import { createAutoScaling } from "#services/autoscaling/index.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { everyInstanceObeys } from "../support/instances.ts";
 import { startServer, type TestServer } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 let server: TestServer;
 let ec2: EC2Client;
@@ -74,14 +75,13 @@ after(async () => {
 
 const group = async (name = "g") =>
   (await autoscaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }))).AutoScalingGroups![0];
-async function settles(count: number, name = "g") {
-  for (let tries = 0; tries < 250; tries++) {
+const settles = (count: number, name = "g") =>
+  until(`${count} in service, and no others`, async () => {
     const instances = (await group(name))?.Instances ?? [];
-    if (instances.length === count && instances.every(({ LifecycleState }) => LifecycleState === "InService")) return instances;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`not ${count} in service: ${JSON.stringify((await group(name))?.Instances)}`);
-}
+    return instances.length === count && instances.every(({ LifecycleState }) => LifecycleState === "InService") && instances;
+  });
+/** It is no longer the first of its group. */
+const leaves = (id: string | undefined) => until(`${id} leaves`, async () => (await group())!.Instances![0]?.InstanceId !== id);
 const refused = (name: string, message?: RegExp) => (error: Error) => {
   assert.equal(error.name, name, error.message);
   if (message) assert.match(error.message, message);
@@ -134,12 +134,10 @@ test("a group's life: balanced, resized, healed, protected, held by a hook, dele
   );
 
   await ec2.send(new TerminateInstancesCommand({ InstanceIds: [three[0]!.InstanceId!] }));
-  for (let tries = 0; tries < 100 && (await group())!.Instances![0]?.InstanceId === three[0]!.InstanceId; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await leaves(three[0]!.InstanceId);
   const [healed] = await settles(1);
   await autoscaling.send(new SetInstanceHealthCommand({ InstanceId: healed!.InstanceId, HealthStatus: "Unhealthy" }));
-  for (let tries = 0; tries < 100 && (await group())!.Instances![0]?.InstanceId === healed!.InstanceId; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await leaves(healed!.InstanceId);
   const [last] = await settles(1);
 
   await autoscaling.send(
@@ -157,8 +155,7 @@ test("a group's life: balanced, resized, healed, protected, held by a hook, dele
   await autoscaling.send(
     new TerminateInstanceInAutoScalingGroupCommand({ InstanceId: last!.InstanceId, ShouldDecrementDesiredCapacity: false }),
   );
-  for (let tries = 0; tries < 100 && (await group())!.Instances!.length < 2; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("another beside it", async () => (await group())!.Instances!.length === 2);
   const { AutoScalingInstances } = await autoscaling.send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [last!.InstanceId!] }));
   assert.equal(AutoScalingInstances![0]!.LifecycleState, "Terminating:Wait");
   await assert.rejects(
@@ -201,8 +198,7 @@ test("a group's life: balanced, resized, healed, protected, held by a hook, dele
   assert.ok(Activities!.length > 8 && Activities!.every(({ StatusCode }) => StatusCode === "Successful" || StatusCode === "InProgress"));
   await assert.rejects(autoscaling.send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName })), refused("ResourceInUseFault"));
   await autoscaling.send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName, ForceDelete: true }));
-  for (let tries = 0; tries < 200 && (await group()); tries++) await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(await group(), undefined);
+  await until("the group is gone", async () => (await group()) === undefined);
 });
 
 test("what can't be launched is said in an activity, and tried again", async () => {
@@ -222,13 +218,12 @@ test("what can't be launched is said in an activity, and tried again", async () 
   );
   await autoscaling.send(new SetDesiredCapacityCommand({ AutoScalingGroupName: "f", DesiredCapacity: 1 }));
   await part.idle();
-  let failed;
-  for (let tries = 0; tries < 100 && !failed; tries++) {
-    failed = (await autoscaling.send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: "f" }))).Activities![0];
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.equal(failed!.StatusCode, "Failed");
-  assert.match(failed!.StatusMessage!, /architecture/);
+  const failed = await until(
+    "an activity",
+    async () => (await autoscaling.send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: "f" }))).Activities![0],
+  );
+  assert.equal(failed.StatusCode, "Failed");
+  assert.match(failed.StatusMessage!, /architecture/);
 });
 
 test("what AWS refuses, and what Gantry does not do", async () => {

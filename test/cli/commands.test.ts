@@ -24,7 +24,7 @@ interface Ran {
 }
 function run(file: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = execFile(file, args, { env: { ...process.env, GANTRY_HOME: home, ...env }, timeout: 30_000 }, (_error, out, err) =>
+    const child = execFile(file, args, { env: { ...process.env, GANTRY_HOME: home, ...env }, timeout: 180_000 }, (_error, out, err) =>
       resolve({ code: child.exitCode ?? -1, out, err }),
     );
   });

@@ -77,7 +77,7 @@ function cost(args: readonly string[], env: Record<string, string> = {}): Promis
     const child = execFile(
       process.execPath,
       ["--disable-warning=ExperimentalWarning", main, "cost", ...args, ...period],
-      { env: { ...process.env, GANTRY_HOME: home, GANTRY_PORT: String(port), ...env }, timeout: 30_000 },
+      { env: { ...process.env, GANTRY_HOME: home, GANTRY_PORT: String(port), ...env }, timeout: 180_000 },
       (_error, out, err) => resolve({ code: child.exitCode ?? -1, out, err }),
     );
   });

@@ -1,6 +1,6 @@
 /**
  * A supervisor in a process of its own, over scripts in place of containerd, server and agent: `node supervised.ts <home> <name>=<shell script> …`.
- * A part is ready when its script has made `<home>/<name>.ready`. Prints what the supervisor says, and `READY`.
+ * A part is ready when its script has made `<home>/<name>.ready`. Prints what the supervisor says, and `READY`. How long it has patience, for tests of its end: `SUPERVISED_READY_MS` and `SUPERVISED_GRACE_MS`.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -24,8 +24,8 @@ try {
         probe: async () => {
           if (!existsSync(ready)) throw new Error(`${name} has not made its file`);
         },
-        readyTimeoutMs: 3000,
-        stopGraceMs: 1000,
+        readyTimeoutMs: Number(process.env.SUPERVISED_READY_MS ?? 60_000),
+        stopGraceMs: Number(process.env.SUPERVISED_GRACE_MS ?? 30_000),
       };
     }),
     progress: say,

@@ -16,6 +16,7 @@ import { systemRandom } from "#platform/random.ts";
 import { certifiedHost, prepareTls, readTls, tlsFiles, type TlsMaterial } from "#platform/tls.ts";
 import { openTls } from "#server/certificates.ts";
 import { repository, startGantry, type RunningGantry } from "../support/gantry.ts";
+import { until } from "../support/until.ts";
 
 describe("the configuration", () => {
   const config = (env: Record<string, string>) => readConfig({ GANTRY_HOME: "/tmp/x", ...env });
@@ -35,7 +36,7 @@ describe("the configuration", () => {
     const home = await mkdtemp(join(tmpdir(), "gantry-open-"));
     const env = { ...process.env, GANTRY_HOME: home, GANTRY_BIND: "0.0.0.0", GANTRY_PORT: "1" };
     const run = (file: string, args: string[], more = {}) =>
-      promisify(execFile)(file, args, { env: { ...env, ...more }, timeout: 30_000 }).then(
+      promisify(execFile)(file, args, { env: { ...env, ...more }, timeout: 180_000 }).then(
         () => assert.fail("it started"),
         (error: { stdout: string; stderr: string; code: number }) => error,
       );
@@ -116,7 +117,7 @@ describe("certificates", () => {
     await writeFile(paths.GANTRY_TLS_KEY, two.key);
     await utimes(paths.GANTRY_TLS_KEY, 1, 2);
     await clock.advance(10_000);
-    for (let tries = 0; tries < 200 && seen.length === 0; tries++) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until("they are read", () => seen.length > 0, { every: 5 });
     assert.deepEqual(
       (seen as TlsMaterial[]).map(({ cert }) => cert),
       [two.certificate],
@@ -183,12 +184,7 @@ describe("a whole Gantry with GANTRY_TLS=self", { skip: process.getuid?.() !== 0
     await writeFile(join(gantry.home, "tls", "key.pem"), next.key);
     await writeFile(join(gantry.home, "tls", "certificate.pem"), next.certificate);
     process.kill(pid, "SIGHUP");
-    let now = before_;
-    for (let tries = 0; tries < 100 && now.serial === before_.serial; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      now = await handshake(gantry.port, { ca });
-    }
-    assert.notEqual(now.serial, before_.serial);
+    await until("another certificate", async () => (await handshake(gantry.port, { ca })).serial !== before_.serial);
     assert.equal((await gantry.status()).parts.find(({ name }) => name === "server")!.pid, pid);
   });
 

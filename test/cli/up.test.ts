@@ -15,6 +15,7 @@ import { readConfig } from "#platform/config.ts";
 import { loadIdentity } from "#platform/identity.ts";
 import { systemRandom } from "#platform/random.ts";
 import { type GantryStatus, type RunningGantry, freePort, repository, startGantry } from "../support/gantry.ts";
+import { until } from "../support/until.ts";
 
 /** A number of seconds that no other process of this machine sleeps. */
 const seconds = 100_000 + process.pid;
@@ -33,12 +34,7 @@ const lastStatus = async () => {
   return (await ecs.call<{ tasks: [{ lastStatus: string }] }>("DescribeTasks", { tasks: [taskArn] })).tasks[0].lastStatus;
 };
 
-async function until(what: string, good: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; !(await good());) {
-    assert.ok(Date.now() < end, `not within 30 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
+const isWell = () => until("all is well", async () => (await now()).ok, { seen: async () => JSON.stringify(await now()) });
 
 /** The container's process on this machine. */
 async function findSleeper(): Promise<number | undefined> {
@@ -47,7 +43,7 @@ async function findSleeper(): Promise<number | undefined> {
   return undefined;
 }
 
-describe("a whole Gantry", { timeout: 300_000 }, () => {
+describe("a whole Gantry", { timeout: 600_000 }, () => {
   before(async () => {
     work = await mkdtemp(join(tmpdir(), "gantry-up-"));
     gantry = await startGantry();
@@ -64,7 +60,7 @@ describe("a whole Gantry", { timeout: 300_000 }, () => {
     );
     taskArn = (JSON.parse(await aws("ecs run-task --task-definition sleeper")) as { tasks: [{ taskArn: string }] }).tasks[0].taskArn;
     await until("the task is RUNNING", async () => (await lastStatus()) === "RUNNING");
-    sleeper = (await findSleeper())!;
+    sleeper = await until("its process", findSleeper);
   });
   after(async () => {
     await gantry?.stop();
@@ -76,7 +72,8 @@ describe("a whole Gantry", { timeout: 300_000 }, () => {
     assert.equal(shown.ok, true, JSON.stringify(shown));
     for (const name of ["supervisor", "containerd", "server", "agent", "registry", "container instance", "machine", "disk"])
       assert.equal(shown.parts.find((part) => part.name === name)?.ok, true, name);
-    assert.match((await partOf("container instance"))?.detail ?? "", /ACTIVE, agent connected, 1 running and 0 pending/);
+    const detail = async () => (await partOf("container instance"))?.detail ?? "";
+    await until("its task", async () => /ACTIVE, agent connected, 1 running and 0 pending/.test(await detail()), { seen: detail });
     assert.match(await gantry.gantry("status"), /^Gantry is well at http/);
     assert.equal((await fetch(`${gantry.endpoint}/healthz`)).status, 200);
   });
@@ -93,7 +90,7 @@ describe("a whole Gantry", { timeout: 300_000 }, () => {
       const { pid } = (await partOf(name))!;
       process.kill(pid!, "SIGKILL");
       await until(`${name} is another process`, async () => (await partOf(name))?.pid !== pid);
-      await until("all is well", async () => (await now()).ok);
+      await isWell();
       assert.match((await partOf(name))?.detail ?? "", /started again 1 time/);
       assert.equal(await findSleeper(), sleeper);
       assert.equal(await lastStatus(), "RUNNING");
@@ -180,9 +177,9 @@ describe("a whole Gantry", { timeout: 300_000 }, () => {
     const up = spawn(join(repository, "gantry"), ["up"], { env, stdio: ["ignore", "ignore", "pipe"], detached: true });
     let said = "";
     up.stderr.on("data", (data: Buffer) => (said += data.toString()));
-    const ended = new Promise<number | null>((resolve) => up.once("exit", resolve));
+    const ended = new Promise<number | null>((resolve) => up.once("close", resolve));
     try {
-      await until(`ready: ${said}`, async () => /ready at http/.test(said));
+      await until("ready", () => /ready at http/.test(said), { ms: 120_000, seen: () => said });
     } finally {
       // As a terminal does: to the whole foreground process group.
       process.kill(-up.pid!, "SIGINT");

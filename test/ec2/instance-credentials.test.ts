@@ -14,11 +14,16 @@ import { createEc2 } from "#services/ec2/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { account, allow, type Iam as Server, policy, type SdkCredentials, startIam, trust } from "../iam/support.ts";
 import { accessKeyId, secretAccessKey } from "../support/http.ts";
+import { JumpingClock } from "../support/jumping-clock.ts";
+import { eventually, until } from "../support/until.ts";
 
 const root: SdkCredentials = { accessKeyId, secretAccessKey };
 const image = "ami-0ec5000000000a001";
 const denied = { name: "AccessDeniedException" };
 const clients: { destroy(): void }[] = [];
+const clock = new JumpingClock();
+/** Seconds: after half of them there are new ones. Less than a signature may be old, so that the clock may jump so far. */
+const roleLife = 240;
 let it: Server;
 let host: Machine;
 let ec2: Ec2.EC2Client;
@@ -95,26 +100,6 @@ async function connect(credentials: SdkCredentials, cluster: string, containerIn
   };
 }
 
-async function until<T>(what: string, look: () => T | undefined | false, seconds = 5): Promise<T> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 10))) {
-    const found = look();
-    if (found) return found;
-  }
-  throw new Error(`waited in vain for ${what}`);
-}
-
-async function eventually(work: () => Promise<unknown>): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      await work();
-      return;
-    } catch (error) {
-      if (tries === 50) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
 const launch = async (input: Partial<Ec2.RunInstancesCommandInput> = {}, by = ec2) => {
   const { Instances } = await by.send(
     new Ec2.RunInstancesCommand({ ImageId: image, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1, ...input }),
@@ -136,7 +121,8 @@ const sdkKeys = ({ accessKeyId: id, secretAccessKey: secret, sessionToken }: Ses
 
 before(async () => {
   it = await startIam({
-    config: { taskCredentialsSeconds: 4 },
+    clock,
+    config: { taskCredentialsSeconds: roleLife },
     more: (deps) => [createEc2(deps), createEcs(deps), createAutoScaling(deps)],
   });
   ec2 = ec2Of(root);
@@ -170,6 +156,7 @@ describe("the instance profile", () => {
     await assert.rejects(ecsOf(keys).send(new Ecs.ListServicesCommand({ cluster: "blue" })), denied);
     const { arn, found } = (await identityOf(id)).profile!;
     assert.deepEqual([arn, found], [`arn:aws:iam::${account}:instance-profile/nodes`, true]);
+    clock.jump((roleLife / 2 + 10) * 1000);
     await roleOf(id, (next) => next.accessKeyId !== keys.accessKeyId);
     await it.as(keys).sts.send(new GetCallerIdentityCommand({}));
   });
@@ -226,7 +213,8 @@ describe("the instance profile", () => {
     await until("it is not found", () => !host.identity(id)!.profile!.found);
     await iam.send(new Iam.CreateInstanceProfileCommand(nodes));
     await iam.send(new Iam.AddRoleToInstanceProfileCommand({ ...nodes, RoleName: "other" }));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // Who is told of the next instance has been told of that, too.
+    await identityOf(await launch());
     assert.deepEqual([host.identity(id)!.profile!.found, host.identity(id)!.profile!.role], [false, undefined]);
   });
 
@@ -339,7 +327,7 @@ describe("an instance's agent", () => {
       machine.close();
     }
     // Its agent has left: it may begin anew, in another cluster too.
-    await eventually(() => register(agent, { cluster: "default", instanceIdentityDocument: document(one) }));
+    await eventually("it registers", () => register(agent, { cluster: "default", instanceIdentityDocument: document(one) }));
   });
 
   test("of whoever registers, nobody but the server's own machine takes in instances", async () => {
@@ -353,7 +341,7 @@ describe("an instance's agent", () => {
     try {
       // The machine with the fewest instances takes the next one: were it asked, it would be this.
       for (let i = 0; i < 3; i++) await identityOf(await launch());
-      assert.ok(stranger.frames.length > 0);
+      await until("the stranger's connection", () => stranger.frames.length > 0);
       assert.ok(stranger.frames.every(({ type }) => !type.startsWith("Instance")));
     } finally {
       stranger.close();

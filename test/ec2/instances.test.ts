@@ -43,6 +43,7 @@ import { type Link, Links } from "#reconcilers/links.ts";
 import { createEc2 } from "#services/ec2/index.ts";
 import { createWriter } from "#store/unit.ts";
 import { startServer, type TestServer } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 let server: TestServer;
 let ec2: EC2Client;
@@ -104,14 +105,11 @@ const launch = async (input: Partial<RunInstancesCommandInput> = {}) =>
     .Instances!;
 const describeOne = async (id: string) =>
   (await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }))).Reservations![0]!.Instances![0]!;
-async function becomes(id: string, state: InstanceStateName) {
-  for (let tries = 0; tries < 200; tries++) {
+const becomes = (id: string, state: InstanceStateName) =>
+  until(`${id} is ${state}`, async () => {
     const instance = await describeOne(id);
-    if (instance.State!.Name === state) return instance;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`${id} did not become ${state}: ${JSON.stringify((await describeOne(id)).State)}`);
-}
+    return instance.State!.Name === state && instance;
+  });
 const refused = (name: string, message?: RegExp) => (error: Error) => {
   assert.equal(error.name, name, error.message);
   if (message) assert.match(error.message, message);

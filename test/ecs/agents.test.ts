@@ -19,6 +19,7 @@ import type { ContainerInstanceRecord } from "#model/ecs-records.ts";
 import { createCloudTrail } from "#services/cloudtrail/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { accessKeyId, secretAccessKey } from "../support/http.ts";
+import { until } from "../support/until.ts";
 import { account, allow, type Iam, said, type SdkCredentials, sdkCredentials, startIam, trust } from "../iam/support.ts";
 
 const root: SdkCredentials = { accessKeyId, secretAccessKey };
@@ -123,9 +124,13 @@ before(async () => {
     }),
   );
   // A place for a task needs a connected agent.
-  const { tasks, failures } = await connected(first, one, () =>
-    admin.send(new Ecs.StartTaskCommand({ taskDefinition: "t", containerInstances: [first], tags: [{ key: "a", value: "b" }] })),
-  );
+  const { tasks, failures } = await connected(first, one, async () => {
+    await until("the agent counts as connected", async () => {
+      const { containerInstances } = await admin.send(new Ecs.DescribeContainerInstancesCommand({ containerInstances: [first] }));
+      return containerInstances![0]!.agentConnected;
+    });
+    return admin.send(new Ecs.StartTaskCommand({ taskDefinition: "t", containerInstances: [first], tags: [{ key: "a", value: "b" }] }));
+  });
   assert.deepEqual(failures, []);
   task = tasks![0]!.taskArn!;
 });

@@ -8,6 +8,7 @@ import type { ServiceRecord, ServiceRevisionRecord } from "#model/service-record
 import { createEcs } from "#services/ecs/index.ts";
 import { createServiceDiscovery } from "#services/servicediscovery/index.ts";
 import { startServer, type TestServer } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 const scope = { account: "000000000000", region: "us-east-1" };
 let server: TestServer;
@@ -190,11 +191,7 @@ describe("a service's life", () => {
 
   test("deleted, it takes its Cloud Map service along", async () => {
     await ecs.send(new Ecs.DeleteServiceCommand({ cluster: "shop", service: "late", force: true }));
-    const end = Date.now() + 5_000;
-    while ((await mapServices()).length > 0) {
-      assert.ok(Date.now() < end, (await mapServices()).join());
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until("Cloud Map has none", async () => (await mapServices()).length === 0);
     const { serviceArns } = await ecs.send(new Ecs.ListServicesByNamespaceCommand({ namespace: "shop" }));
     assert.deepEqual(
       serviceArns!.map((arn) => arn.split("/").at(-1)),

@@ -38,6 +38,7 @@ import { createEc2 } from "#services/ec2/index.ts";
 import { createEcs } from "#services/ecs/index.ts";
 import { createElbv2 } from "#services/elbv2/index.ts";
 import { startServer, type TestServer } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 let server: TestServer;
 let ecs: ECSClient;
@@ -151,17 +152,11 @@ async function newest(service: string): Promise<ServiceDeployment> {
   const serviceDeploymentArns = [serviceDeployments![0]!.serviceDeploymentArn!];
   return (await ecs.send(new DescribeServiceDeploymentsCommand({ serviceDeploymentArns }))).serviceDeployments![0]!;
 }
-async function ended(service: string, status: string): Promise<ServiceDeployment> {
-  for (let tries = 0; ; tries++) {
+const ended = (service: string, status: string) =>
+  until(`${service} is ${status}`, async () => {
     const deployment = await newest(service);
-    if (deployment.status === status) return deployment;
-    assert.ok(
-      tries < 100,
-      `${service} is not ${status} but ${deployment.status} at ${deployment.lifecycleStage}: ${deployment.statusReason}`,
-    );
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+    return deployment.status === status && deployment;
+  });
 async function weights(rule: string): Promise<Record<string, number>> {
   const { Rules } = await elb.send(new DescribeRulesCommand({ RuleArns: [rule] }));
   const names = new Map([
@@ -238,10 +233,13 @@ test("configurations come back as given", async () => {
   );
   assert.equal(changed.service!.deploymentConfiguration!.strategy, "CANARY");
   assert.deepEqual(changed.service!.deploymentConfiguration!.canaryConfiguration, { canaryPercent: 1.5 });
-  const { lifecycleStage, lifecycleHookDetails } = await newest("given");
-  assert.equal(lifecycleStage, "PRE_SCALE_UP");
+  // Its first deployment comes there in its own time, and waits there.
+  const lifecycleHookDetails = await until("it pauses", async () => {
+    const { lifecycleStage, lifecycleHookDetails: details } = await newest("given");
+    return lifecycleStage === "PRE_SCALE_UP" && details?.length !== 0 && details;
+  });
   assert.deepEqual(
-    lifecycleHookDetails!.map(({ targetType, status, timeoutAction }) => [targetType, status, timeoutAction]),
+    lifecycleHookDetails.map(({ targetType, status, timeoutAction }) => [targetType, status, timeoutAction]),
     [["PAUSE", "AWAITING_ACTION", "CONTINUE"]],
   );
 });

@@ -24,6 +24,7 @@ import { BalancerRecords } from "#reconcilers/load-balancers/records.ts";
 import { snapshotOf } from "#reconcilers/load-balancers/snapshot.ts";
 import { registerTarget } from "#reconcilers/load-balancers/targets.ts";
 import { createWriter } from "#store/unit.ts";
+import { until } from "../support/until.ts";
 import { type Lab, makeCertificates, refused, startLab } from "./support.ts";
 
 const scope = { account: "000000000000", region: "us-east-1" };
@@ -63,18 +64,16 @@ const seen = async (group: string, id: string, port: number, told: Pick<TargetHe
   const value: TargetHealthRecord = { registeredAt: target.registeredAt, changedAt: 1, ...told };
   await store.transaction({ writes: [{ put: elbKeys.health(scope, idOf(group), id, port), value }] });
 };
-const eventually = async (what: () => Promise<boolean>) => {
-  for (let tries = 0; tries < 200; tries++) {
-    if (await what()) return;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  assert.fail(`never: ${what}`);
-};
+const delay = (TargetGroupArn: string, seconds: number) =>
+  lab.elb.send(
+    new ModifyTargetGroupAttributesCommand({
+      TargetGroupArn,
+      Attributes: [{ Key: "deregistration_delay.timeout_seconds", Value: String(seconds) }],
+    }),
+  );
 
 test("the life of a target: unused, initial, healthy, unhealthy, draining, gone", async () => {
   const group = await lab.targetGroup("life");
-  const attributes = [{ Key: "deregistration_delay.timeout_seconds", Value: "1" }];
-  await lab.elb.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn: group, Attributes: attributes }));
   const target = { Id: "10.9.0.10" };
   await register(group, target);
   assert.deepEqual(await health(group), ["10.9.0.10:80 unused Target.NotInUse"]);
@@ -98,22 +97,22 @@ test("the life of a target: unused, initial, healthy, unhealthy, draining, gone"
   // Back before it is gone: a new registration, whose health nobody knows yet.
   await register(group, target);
   assert.deepEqual(await health(group), ["10.9.0.10:80 initial Elb.RegistrationInProgress"]);
+  await delay(group, 1);
   await deregister(group, target);
   await deregister(group, target);
   const key = elbKeys.target(scope, idOf(group), "10.9.0.10", 80);
-  await eventually(async () => (await lab.server.deps.store.get(key)) === undefined);
+  await until("its record is gone", async () => (await lab.server.deps.store.get(key)) === undefined);
   assert.deepEqual([await health(group), await health(group, target)], [[], ["10.9.0.10:80 unused Target.NotRegistered"]]);
   await lab.server.aws("elbv2", "wait", "target-deregistered", "--target-group-arn", group, "--targets", "Id=10.9.0.10");
 
   // With the delay of five minutes, but out of use: gone at once.
-  const Attributes = [{ Key: "deregistration_delay.timeout_seconds", Value: "300" }];
-  await lab.elb.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn: group, Attributes }));
+  await delay(group, 300);
   await register(group, target);
   await deregister(group, target);
   assert.deepEqual(await health(group), ["10.9.0.10:80 draining Target.DeregistrationInProgress"]);
   await lab.elb.send(new DeleteListenerCommand({ ListenerArn: listener }));
   assert.deepEqual(await health(group), []);
-  await eventually(async () => (await lab.server.deps.store.get(key)) === undefined);
+  await until("its record is gone", async () => (await lab.server.deps.store.get(key)) === undefined);
   await lab.elb.send(new DeleteLoadBalancerCommand({ LoadBalancerArn }));
   await lab.elb.send(new DeleteTargetGroupCommand({ TargetGroupArn: group }));
 });

@@ -7,7 +7,8 @@ import * as Ecr from "@aws-sdk/client-ecr";
 import * as Ecs from "@aws-sdk/client-ecs";
 import * as Sdk from "@aws-sdk/client-eventbridge";
 import { eventKeys } from "#model/events/records.ts";
-import { clusterArn, ecsStatements, logGroupArn, logPolicy, openHook, openWorld, until } from "./support.ts";
+import { until } from "../support/until.ts";
+import { clusterArn, ecsStatements, logGroupArn, logPolicy, openHook, openWorld, scope } from "./support.ts";
 
 const world = await openWorld();
 const hook = await openHook();
@@ -98,9 +99,24 @@ test("a log group whose policy does not let EventBridge write gets nothing, and 
 
 test("a rule without targets, or disabled, keeps nothing in the store", async () => {
   await events.send(new Sdk.PutRuleCommand({ Name: "nobody", EventPattern: JSON.stringify({ source: ["nobody"] }) }));
-  const { revision } = await world.server.deps.store.list("/events");
+  const { store } = world.server.deps;
+  const stop = new AbortController();
+  const touched: string[] = [];
+  const changes = store.watch("/events", { signal: stop.signal });
+  const watching = (async () => {
+    for await (const { events: keys } of changes) touched.push(...keys.map(({ key }) => key));
+  })();
   await put("nobody", {});
-  assert.equal((await world.server.deps.store.list("/events")).revision, revision);
+  await events.send(new Sdk.DisableRuleCommand({ Name: "nobody" }));
+  await events.send(new Sdk.PutTargetsCommand({ Rule: "nobody", Targets: [{ Id: "a", Arn: logGroupArn("/aws/events/own") }] }));
+  await put("nobody", {});
+  // The last change: what came before it has been told.
+  await events.send(new Sdk.RemoveTargetsCommand({ Rule: "nobody", Ids: ["a"] }));
+  await until("three changes of the rule", () => touched.length >= 3);
+  stop.abort();
+  await watching;
+  const rule = eventKeys.rule(scope, "default", "nobody");
+  assert.deepEqual(touched, [rule, rule, rule]);
 });
 
 test("a task is run by the target's role, once, with the input as its overrides", async () => {
@@ -264,7 +280,19 @@ test("ECS tells of each change of a task, counting up, and of its instance", asy
   assert.deepEqual(told[0]!["resources"], [taskArn]);
   for (const name of ["createdAt", "updatedAt", "stoppedAt", "startedAt"]) assert.match(String(last[name]), /^\d{4}-.*Z$/, name);
   assert.ok(!("tags" in last));
-  const instances = (await world.lines("/aws/events/ecs")).filter((line) => line["detail-type"] === "ECS Container Instance State Change");
+  const { containerInstanceArns } = await ecs.send(new Ecs.ListContainerInstancesCommand({}));
+  const { containerInstances } = await ecs.send(new Ecs.DescribeContainerInstancesCommand({ containerInstances: containerInstanceArns }));
+  const ofInstances = async () =>
+    (await world.lines("/aws/events/ecs")).filter((line) => line["detail-type"] === "ECS Container Instance State Change");
+  const home = containerInstances!.find(({ containerInstanceArn }) => containerInstanceArn === tasks![0]!.containerInstanceArn)!;
+  await until("the instance's newest", async () =>
+    (await ofInstances()).some(({ detail }) => {
+      const { containerInstanceArn, version } = detail as Record<string, unknown>;
+      return containerInstanceArn === home.containerInstanceArn && version === home.version;
+    }),
+  );
+  await until("nothing waits", async () => (await waiting()).length === 0);
+  const instances = await ofInstances();
   assert.ok(instances.length >= 2);
   const remaining = instances.map(
     ({ detail }) =>
@@ -273,8 +301,6 @@ test("ECS tells of each change of a task, counting up, and of its instance", asy
   );
   assert.ok(new Set(remaining).size > 1, "what remains changes");
   // Whoever copies the state by events knows the newest by its version, which is the API's.
-  const { containerInstanceArns } = await ecs.send(new Ecs.ListContainerInstancesCommand({}));
-  const { containerInstances } = await ecs.send(new Ecs.DescribeContainerInstancesCommand({ containerInstances: containerInstanceArns }));
   for (const { containerInstanceArn, version } of containerInstances!) {
     const own = instances
       .map(({ detail }) => detail as Record<string, unknown>)

@@ -24,7 +24,8 @@ import { createIam } from "#services/iam/index.ts";
 import type { Store } from "#store/store.ts";
 import { debian, fixed, importRecords, layer, osv, sha256, status } from "../ecr/scan-support.ts";
 import { MemoryDisk, openSession } from "../simulation/memory-store.ts";
-import { openHook, scope, until } from "./support.ts";
+import { until } from "../support/until.ts";
+import { openHook, scope } from "./support.ts";
 
 const home = await mkdtemp(join(tmpdir(), "gantry-scans-"));
 const hook = await openHook();
@@ -161,7 +162,7 @@ async function live(writes: number, how: "before" | "after"): Promise<boolean> {
 }
 
 for (const how of ["before", "after"] as const)
-  test(`dying ${how} each write of a scan`, { timeout: 60_000 }, async () => {
+  test(`dying ${how} each write of a scan`, { timeout: 600_000 }, async () => {
     let deaths = 0;
     while (deaths < 20 && (await live(deaths, how))) deaths++;
     assert.ok(deaths >= 3 && deaths < 20, `it died ${deaths} times`);

@@ -21,7 +21,8 @@ import { createScheduler } from "#services/scheduler/index.ts";
 import type { Store } from "#store/store.ts";
 import { MemoryDisk, openSession } from "../simulation/memory-store.ts";
 import { clusterRecord, definitionWrites, hex, instanceRecord, scope } from "../simulation/records.ts";
-import { ecsStatements, openHook, until } from "./support.ts";
+import { until } from "../support/until.ts";
+import { ecsStatements, openHook } from "./support.ts";
 
 const cluster = "sim";
 const clusterArn = "arn:aws:ecs:us-east-1:000000000000:cluster/sim";
@@ -172,7 +173,7 @@ async function live(writes: number, how: "before" | "after"): Promise<boolean> {
 }
 
 for (const how of ["before", "after"] as const)
-  test(`dying ${how} each write`, { timeout: 60_000 }, async () => {
+  test(`dying ${how} each write`, { timeout: 600_000 }, async () => {
     let deaths = 0;
     while (deaths < 60 && (await live(deaths, how))) deaths++;
     assert.ok(deaths >= 6 && deaths < 60, `it died ${deaths} times`);

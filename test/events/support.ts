@@ -1,4 +1,4 @@
-/** A whole server in this process, with an instance whose agent says what a test has it say, a webhook, and roles. */
+/** A whole server in this process, with instances whose agents say what a test has them say, a webhook, and roles. */
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,10 +7,12 @@ import * as Ecs from "@aws-sdk/client-ecs";
 import * as Sdk from "@aws-sdk/client-eventbridge";
 import * as Iam from "@aws-sdk/client-iam";
 import * as Scheduler from "@aws-sdk/client-scheduler";
-import { ecsKeys } from "#model/ecs-keys.ts";
+import { WebSocket } from "ws";
+import { sign } from "#agent/aws/sigv4.ts";
 import type { Clock } from "#platform/clock.ts";
 import { createParts } from "#server/parts.ts";
 import { startServer, type TestServer } from "../support/http.ts";
+import { until } from "../support/until.ts";
 
 export const scope = { account: "000000000000", region: "us-east-1" };
 export const clusterArn = "arn:aws:ecs:us-east-1:000000000000:cluster/default";
@@ -66,6 +68,25 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** An agent that takes what it is sent, and does nothing about it: what becomes of its tasks is said for it. */
+function connectAgent({ endpoint, sdk }: TestServer, containerInstanceArn: string): WebSocket {
+  const url = new URL("/acs/ws", endpoint);
+  url.search = new URLSearchParams({ clusterArn: "default", containerInstanceArn, seqNum: "1" }).toString();
+  const { credentials, region } = sdk();
+  const { host: _, ...headers } = sign({ method: "GET", url, headers: {}, body: "", service: "ecs", region, credentials, now: Date.now() });
+  url.protocol = "ws:";
+  const socket = new WebSocket(url, { headers });
+  socket.on("error", () => {});
+  socket.on("message", (data) => {
+    const { type, message } = JSON.parse((data as Buffer).toString()) as { type: string; message: { messageId: string } };
+    const answer = { HeartbeatMessage: "HeartbeatAckRequest", PayloadMessage: "AckRequest" }[type];
+    if (answer === undefined) return;
+    const { messageId } = message;
+    socket.send(JSON.stringify({ type: answer, message: { messageId, cluster: "default", containerInstance: containerInstanceArn } }));
+  });
+  return socket;
+}
+
 export async function openWorld(options: { readonly clock?: Clock } = {}): Promise<World> {
   const server = await startServer({ parts: createParts, ...options });
   const sdk = server.sdk();
@@ -75,7 +96,7 @@ export async function openWorld(options: { readonly clock?: Clock } = {}): Promi
   const logs = new Logs.CloudWatchLogsClient(sdk);
   const iam = new Iam.IAMClient(sdk);
   await ecs.send(new Ecs.CreateClusterCommand({}));
-  let machines = 0;
+  const agents: WebSocket[] = [];
   return {
     server,
     events,
@@ -101,14 +122,17 @@ export async function openWorld(options: { readonly clock?: Clock } = {}): Promi
           attributes: [
             { name: "ecs.capability.docker-remote-api.1.18" },
             { name: "ecs.availability-zone", value: "us-east-1a" },
-            { name: "test.machine", value: String(++machines) },
+            { name: "test.machine", value: String(agents.length + 1) },
           ],
         }),
       );
-      const id = containerInstance!.containerInstanceArn!.split("/").at(-1)!;
-      const put = ecsKeys.connection(scope, "default", id);
-      await server.deps.store.transaction({ writes: [{ put, value: { connected: true, since: Date.now() } }] });
-      return containerInstance!.containerInstanceArn!;
+      const arn = containerInstance!.containerInstanceArn!;
+      agents.push(connectAgent(server, arn));
+      await until("its agent is connected", async () => {
+        const { containerInstances } = await ecs.send(new Ecs.DescribeContainerInstancesCommand({ containerInstances: [arn] }));
+        return containerInstances![0]!.agentConnected;
+      });
+      return arn;
     },
     async define(family, more = {}) {
       const containerDefinitions = [{ name: "main", image: "busybox", memory: 64 }];
@@ -125,6 +149,7 @@ export async function openWorld(options: { readonly clock?: Clock } = {}): Promi
       return found.map(({ message }) => JSON.parse(message!) as Record<string, unknown>);
     },
     async close() {
+      for (const agent of agents) agent.terminate();
       for (const client of [events, scheduler, ecs, logs, iam]) client.destroy();
       await server.close();
     },
@@ -150,20 +175,6 @@ export const logPolicy = JSON.stringify({
 });
 
 export const logGroupArn = (name: string) => `arn:aws:logs:us-east-1:000000000000:log-group:${name}`;
-
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 8000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > end) assert.fail(`never came: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 export const fails = (work: Promise<unknown>, name: string, message?: RegExp) =>
   assert.rejects(work, (error: Error) => {

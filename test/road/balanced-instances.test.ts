@@ -25,7 +25,7 @@ import {
 import { makeCertificates } from "../elbv2/support.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { openClient, openTasks, sh, type Tasks } from "../support/tasks.ts";
-import { eventually } from "../support/until.ts";
+import { eventually, until } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -121,7 +121,7 @@ after(async () => {
 /** By HTTPS to the load balancer's name, as a client that knows it as `shop.example.com`. */
 const overTls = () =>
   new Promise<string>((resolve, reject) => {
-    const options = { host: app.name, port: 443, servername: domain, ca, headers: { host: domain }, agent: false, timeout: 5000 };
+    const options = { host: app.name, port: 443, servername: domain, ca, headers: { host: domain }, agent: false, timeout: 30_000 };
     const asked = httpsGet(options, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
@@ -133,7 +133,7 @@ const overTcp = () =>
   new Promise<string>((resolve, reject) => {
     let text = "";
     const socket = connect(80, net.name, () => socket.write("GET / HTTP/1.0\r\n\r\n"));
-    socket.setTimeout(5000, () => socket.destroy(new Error("timeout")));
+    socket.setTimeout(30_000, () => socket.destroy(new Error("timeout")));
     socket.on("data", (data) => (text += data.toString()));
     socket.on("error", reject);
     socket.on("close", () => resolve(text.split("\r\n\r\n")[1]?.trim() ?? text));
@@ -154,7 +154,7 @@ const balanced = (count: number) =>
     assert.deepEqual(await ports(tcpGroup), targets);
     return targets;
   });
-const wait = () => waitUntilServicesStable({ client: t.ecs, maxWaitTime: 90, minDelay: 1, maxDelay: 1 }, { services: ["shop"] });
+const wait = () => waitUntilServicesStable({ client: t.ecs, maxWaitTime: 240, minDelay: 1, maxDelay: 1 }, { services: ["shop"] });
 
 test("targets are the instance with each task's own host port, in both groups", async () => {
   const family = await t.define([
@@ -188,6 +188,12 @@ test("HTTPS with ACM's certificate and the redirect to it, and TCP: both tasks a
     web.add(await overTls());
     raw.add(await overTcp());
   }
+  await until("answers of both tasks through both", async () => {
+    if (web.size >= 2 && raw.size >= 2) return true;
+    web.add(await overTls());
+    raw.add(await overTcp());
+    return undefined;
+  });
   assert.equal(web.size, 2, [...web].join());
   assert.deepEqual([...raw].map((each) => `200 ${each}`).toSorted(), [...web].toSorted());
 });

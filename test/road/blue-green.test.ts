@@ -21,6 +21,7 @@ import { openBalanced } from "../support/balanced.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { type Load, startLoad } from "#cli/demo/load.ts";
 import { fargateSize, httpd, openTasks, sleep, type Tasks } from "../support/tasks.ts";
+import { eventually, until } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -54,11 +55,17 @@ const hook = createServer((request, response) => {
     );
   });
 });
+/** What the newest deployment serves, and the stages that its watcher has seen it in. */
+let green = "one";
+let seen: string[] = [];
 async function look(stage: string): Promise<void> {
-  // HAProxy is told right after the record is written.
-  await sleep(500);
+  const ask = async () => (await (await fetch(testUrl)).text()).trim();
+  // HAProxy is told right after the record is written; and whoever looks from time to time is to see the stage that waits for this answer.
+  await until(`${green} at the test listener`, async () => (await ask()) === green);
+  if (stage === "POST_PRODUCTION_TRAFFIC_SHIFT" && load) await until(`${green} in production`, () => load!.answers.has(green));
+  await until(`${stage} is seen`, () => seen.includes(stage));
   const tested: string[] = [];
-  for (let i = 0; i < 10; i++) tested.push((await (await fetch(testUrl)).text()).trim());
+  for (let i = 0; i < 10; i++) tested.push(await ask());
   asked.push({ stage, tested, served: [...(load?.answers.keys() ?? [])] });
 }
 
@@ -101,18 +108,21 @@ async function newest(): Promise<ServiceDeployment> {
 }
 
 /** Waits for the newest deployment's end, and collects the stages that it is seen in. */
-async function ended(status: string, ms = 90_000): Promise<string[]> {
+async function ended(status: string): Promise<string[]> {
   const stages: string[] = [];
-  const end = Date.now() + ms;
-  for (;;) {
-    const now = await newest();
+  seen = stages;
+  let now: ServiceDeployment;
+  const look = async () => {
+    now = await newest();
     if (now.status === "IN_PROGRESS" && now.lifecycleStage !== stages.at(-1)) stages.push(now.lifecycleStage!);
-    if (now.status === status) return stages;
+    return now.status === status;
+  };
+  const said = async () => {
     const { services } = await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }));
-    const said = () => `${now.status} at ${now.lifecycleStage}: ${now.statusReason}; ${JSON.stringify(services![0]!.events!.slice(0, 4))}`;
-    assert.ok(Date.now() < end, `not ${status} within ${ms} ms: ${said()}`);
-    await sleep(100);
-  }
+    return `${now.status} at ${now.lifecycleStage}: ${now.statusReason}; ${JSON.stringify(services![0]!.events!.slice(0, 4))}`;
+  };
+  await until(status, look, { ms: 240_000, seen: said });
+  return stages;
 }
 
 test("a blue/green deployment loses no request, and the test listener sees green before production does", async () => {
@@ -152,7 +162,8 @@ test("a blue/green deployment loses no request, and the test listener sees green
   );
   await ended("SUCCESSFUL");
   asked.length = 0;
-  load = startLoad(url, 200, 120);
+  green = "two";
+  load = startLoad(url, 200, 300);
   await sleep(1000);
   await t.ecs.send(new UpdateServiceCommand({ service: "web", taskDefinition: await define("two") }));
   const stages = await ended("SUCCESSFUL");
@@ -173,19 +184,23 @@ test("a blue/green deployment loses no request, and the test listener sees green
 test("a deployment that its hook refuses when production has shifted goes back in one step, and loses no request", async () => {
   verdict = (stage) => (stage === "POST_PRODUCTION_TRAFFIC_SHIFT" ? "FAILED" : "SUCCEEDED");
   asked.length = 0;
-  load = startLoad(url, 200, 120);
+  green = "three";
+  load = startLoad(url, 200, 300);
   await t.ecs.send(new UpdateServiceCommand({ service: "web", taskDefinition: await define("three") }));
   await ended("ROLLBACK_SUCCESSFUL");
-  const atEnd = load.answers.get("three");
-  await sleep(1000);
+  await eventually("nobody sees it any more", async () => {
+    const before = load!.answers.get("three");
+    await sleep(1000);
+    assert.equal(load!.answers.get("three"), before);
+  });
   await load.stop();
   assert.deepEqual(load.failures.slice(0, 10), []);
   assert.deepEqual([...load.answers.keys()], ["two", "three"]);
-  assert.equal(load.answers.get("three"), atEnd, "nobody sees it any more");
   assert.match((await newest()).statusReason!, /function:look failed at POST_PRODUCTION_TRAFFIC_SHIFT: it answered FAILED/);
-  const { services } = await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }));
-  assert.equal(services![0]!.runningCount, 6);
-  assert.equal(services![0]!.deployments!.length, 1);
+  await eventually("six tasks of one deployment", async () => {
+    const { services } = await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }));
+    assert.deepEqual([services![0]!.runningCount, services![0]!.deployments!.length], [6, 1]);
+  });
   await t.ecs.send(new DeleteServiceCommand({ service: "web", force: true }));
-  await waitUntilServicesInactive({ client: t.ecs, maxWaitTime: 60, minDelay: 1, maxDelay: 1 }, { services: ["web"] });
+  await waitUntilServicesInactive({ client: t.ecs, maxWaitTime: 240, minDelay: 1, maxDelay: 1 }, { services: ["web"] });
 });

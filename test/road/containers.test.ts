@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { freePort, type RunningGantry, startGantry } from "../support/gantry.ts";
 import { openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { eventually } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -23,7 +24,7 @@ after(async () => {
 
 const text = async (...args: Parameters<Tasks["lines"]>) => (await t.lines(...args)).join("\n");
 
-describe("a container's process", { concurrency: 6, timeout: 120_000 }, () => {
+describe("a container's process", { concurrency: 6, timeout: 360_000 }, () => {
   test("command, entryPoint, workingDirectory, environment", async () => {
     assert.deepEqual(
       await t.lines("", {
@@ -127,7 +128,7 @@ describe("a container's process", { concurrency: 6, timeout: 120_000 }, () => {
   });
 });
 
-describe("volumes", { concurrency: 6, timeout: 120_000 }, () => {
+describe("volumes", { concurrency: 6, timeout: 360_000 }, () => {
   test("host volume, read-only and not", async () => {
     const sourcePath = join(work, "host-volume");
     await mkdir(sourcePath);
@@ -184,7 +185,7 @@ describe("volumes", { concurrency: 6, timeout: 120_000 }, () => {
   });
 });
 
-describe("memory and CPU", { concurrency: 6, timeout: 120_000 }, () => {
+describe("memory and CPU", { concurrency: 6, timeout: 360_000 }, () => {
   test("hard and soft limits and CPU shares stand in the cgroup", async () => {
     const read = (file: string, other: string) => `cat /sys/fs/cgroup/${file} 2>/dev/null || cat /sys/fs/cgroup/${other}`;
     const log = await t.lines(
@@ -215,7 +216,7 @@ describe("memory and CPU", { concurrency: 6, timeout: 120_000 }, () => {
   });
 });
 
-describe("the end of a container", { concurrency: 8, timeout: 120_000 }, () => {
+describe("the end of a container", { concurrency: 8, timeout: 360_000 }, () => {
   test("stopTimeout: a process that ignores SIGTERM is killed, exit code 137", async () => {
     const arn = await t.start(await t.define([{ ...sh("trap '' TERM; while true; do sleep 1; done"), stopTimeout: 2 }]));
     await t.running(arn);
@@ -228,9 +229,12 @@ describe("the end of a container", { concurrency: 8, timeout: 120_000 }, () => {
   });
 
   test("SIGTERM: the process's own exit code, or 143", async () => {
-    const own = await t.start(await t.define([sh("trap 'exit 9' TERM; while true; do sleep 0.1; done")]));
-    const plain = await t.start(await t.define([{ command: ["sleep", "1000"], linuxParameters: { initProcessEnabled: true } }]));
+    const own = await t.start(await t.define([sh("trap 'exit 9' TERM; echo begun; while true; do sleep 0.1; done")]));
+    const plain = await t.start(
+      await t.define([{ ...sh("echo begun; exec sleep 1000"), linuxParameters: { initProcessEnabled: true }, stopTimeout: 30 }]),
+    );
     await Promise.all([t.running(own), t.running(plain)]);
+    await Promise.all([t.says(own, "begun"), t.says(plain, "begun")]);
     const [a, b] = await Promise.all([t.stop(own), t.stop(plain)]);
     assert.deepEqual([a.containers![0]!.exitCode, b.containers![0]!.exitCode], [9, 143]);
   });
@@ -241,8 +245,9 @@ describe("the end of a container", { concurrency: 8, timeout: 120_000 }, () => {
     const restartPolicy = { enabled: true, restartAttemptPeriod: 60, ignoredExitCodes: [4] };
     const fields = { volumes: [{ name: "v", host: { sourcePath } }] };
     const mounted = { mountPoints: [{ sourceVolume: "v", containerPath: "/v" }], restartPolicy };
+    // Longer than the period by what an agent may be late to see that it has begun.
     const [late, early, ignored] = await Promise.all([
-      t.run([{ ...mounted, ...sh("echo x >> /v/late; [ $(wc -l < /v/late) = 2 ] && exit 5; sleep 61; exit 3") }], fields, {}, 90_000),
+      t.run([{ ...mounted, ...sh("echo x >> /v/late; [ $(wc -l < /v/late) = 2 ] && exit 5; sleep 64; exit 3") }], fields, {}, 180_000),
       t.run([{ ...mounted, ...sh("echo x >> /v/early; exit 3") }], fields),
       t.run([{ ...mounted, ...sh("echo x >> /v/ignored; exit 4") }], fields),
     ]);
@@ -303,7 +308,7 @@ describe("the end of a container", { concurrency: 8, timeout: 120_000 }, () => {
   });
 });
 
-describe("dependsOn", { concurrency: 4, timeout: 120_000 }, () => {
+describe("dependsOn", { concurrency: 4, timeout: 360_000 }, () => {
   const depends = (condition: "START" | "COMPLETE" | "SUCCESS" | "HEALTHY") => ({ dependsOn: [{ containerName: "first", condition }] });
   const volumes = { volumes: [{ name: "v" }] };
   const mountPoints = [{ sourceVolume: "v", containerPath: "/v" }];
@@ -332,7 +337,7 @@ describe("dependsOn", { concurrency: 4, timeout: 120_000 }, () => {
     assert.equal(end.container("first").exitCode, 3);
   });
   test("START and HEALTHY", async () => {
-    const healthCheck = { command: ["CMD-SHELL", "test -f /v/up"], interval: 5, timeout: 2, retries: 3 };
+    const healthCheck = { command: ["CMD-SHELL", "test -f /v/up"], interval: 5, timeout: 20, retries: 3 };
     const end = await t.run(
       [
         { name: "first", ...sh("sleep 1; touch /v/up; exec sleep 1000"), healthCheck, mountPoints },
@@ -346,18 +351,9 @@ describe("dependsOn", { concurrency: 4, timeout: 120_000 }, () => {
   });
 });
 
-describe("networks", { concurrency: 6, timeout: 120_000 }, () => {
+describe("networks", { concurrency: 6, timeout: 360_000 }, () => {
   const server = "mkdir /www; echo served > /www/index.html; exec httpd -f -p 80 -h /www";
-  const served = async (url: string) => {
-    for (let tries = 0; ; tries++) {
-      try {
-        return (await (await fetch(url)).text()).trim();
-      } catch (error) {
-        if (tries > 30) throw error;
-        await sleep(100);
-      }
-    }
-  };
+  const served = (url: string) => eventually(`an answer of ${url}`, async () => (await (await fetch(url)).text()).trim());
 
   test("bridge: static and dynamic host ports", async () => {
     const hostPort = await freePort();
@@ -375,14 +371,15 @@ describe("networks", { concurrency: 6, timeout: 120_000 }, () => {
     assert.equal(await served(`http://127.0.0.1:${hostPort}`), "served");
     assert.equal(await served(`http://127.0.0.1:${dynamic}`), "served");
     await t.stop(arn);
-    await assert.rejects(fetch(`http://127.0.0.1:${dynamic}`));
+    // The task beside this one may get the port after it, for a moment.
+    await eventually("nobody answers any more", () => assert.rejects(fetch(`http://127.0.0.1:${dynamic}`)));
   });
 
   test("links", async () => {
     const end = await t.run([
       { name: "db", ...sh(server), portMappings: [{ containerPort: 80 }] },
       {
-        ...sh("for i in 1 2 3 4 5; do wget -qO- http://store/ && break; sleep 0.3; done; echo $STORE_PORT_80_TCP_PORT"),
+        ...sh("for i in $(seq 100); do wget -qO- http://store/ 2>/dev/null && break; sleep 0.3; done; echo $STORE_PORT_80_TCP_PORT"),
         links: ["db:store"],
       },
     ]);
@@ -399,9 +396,11 @@ describe("networks", { concurrency: 6, timeout: 120_000 }, () => {
   });
 
   test("metadata v4 and stats from inside", async () => {
-    const family = await t.define([
-      { ...sh("sleep 2; for p in '' /task /task/stats /stats; do wget -qO- $ECS_CONTAINER_METADATA_URI_V4$p; echo; done"), cpu: 64 },
-    ]);
+    const [known, counted] = [`/task | grep -q '"KnownStatus":"RUNNING"'`, `/task/stats | grep -q '"memory_stats"'`].map(
+      (what) => `for i in $(seq 100); do wget -qO- $ECS_CONTAINER_METADATA_URI_V4${what} && break; sleep 0.3; done`,
+    );
+    const ask = "for p in '' /task /task/stats /stats; do wget -qO- $ECS_CONTAINER_METADATA_URI_V4$p; echo; done";
+    const family = await t.define([{ ...sh(`${known}; ${counted}; ${ask}`), cpu: 64 }]);
     const end = await t.ended(await t.start(family));
     const [container, task, taskStats, stats] = (await end.log()).map((line) => JSON.parse(line) as Record<string, any>);
     assert.equal(container!.Name, "main");

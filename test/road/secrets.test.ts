@@ -17,6 +17,7 @@ import { findRunsc } from "#agent/sandbox/runsc.ts";
 import { busyboxLayer, image } from "../containerd/support/image.ts";
 import { type RealRegistry, startRegistry } from "../containerd/support/registry.ts";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
+import { eventually, until } from "../support/until.ts";
 
 const runsc = await findRunsc().catch(() => undefined);
 /** Nothing else on the disk looks like these. */
@@ -171,15 +172,17 @@ async function run(
   assert.deepEqual(failures, []);
   return tasks![0]!.taskArn!;
 }
-async function until(arn: string, what: string, holds: (task: Ecs.Task) => boolean, timeoutMs = 60_000): Promise<Ecs.Task> {
-  for (const end = Date.now() + timeoutMs; ;) {
-    const task = (await ecs.send(new Ecs.DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
+async function becomes(arn: string, what: string, holds: (task: Ecs.Task) => boolean): Promise<Ecs.Task> {
+  let task: Ecs.Task;
+  const look = async () => {
+    task = (await ecs.send(new Ecs.DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
     if (holds(task)) return task;
-    if (Date.now() > end || task.lastStatus === "STOPPED") assert.fail(`${what} did not come: ${JSON.stringify(task)}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
+    if (task.lastStatus === "STOPPED") assert.fail(`${what} did not come: ${JSON.stringify(task)}`);
+    return undefined;
+  };
+  return until(what, look, { ms: 120_000, every: 200, seen: () => JSON.stringify(task) });
 }
-const stopped = (arn: string) => until(arn, "STOPPED", ({ lastStatus }) => lastStatus === "STOPPED");
+const stopped = (arn: string) => becomes(arn, "STOPPED", ({ lastStatus }) => lastStatus === "STOPPED");
 async function log(arn: string): Promise<string[]> {
   const logStreamName = `t/main/${arn.split("/").at(-1)}`;
   const { events } = await logs.send(new GetLogEventsCommand({ logGroupName: "/s", logStreamName, startFromHead: true }));
@@ -198,7 +201,7 @@ async function found(...where: string[]): Promise<string[]> {
 }
 const nowhere = async (when: string) => assert.deepEqual(await found(gantry.home, work), [], when);
 
-describe("secrets of a task", { timeout: 240_000, concurrency: 4 }, () => {
+describe("secrets of a task", { timeout: 480_000, concurrency: 4 }, () => {
   for (const launch of ["EC2", "FARGATE"] as const) {
     const skip = launch === "FARGATE" && !runsc && "no gVisor here";
     test(
@@ -210,11 +213,11 @@ describe("secrets of a task", { timeout: 240_000, concurrency: 4 }, () => {
           {
             command: ["sh", "-c", `${print}; trap 'exit 0' TERM; while true; do sleep 0.2; done`],
             secrets: all(),
-            healthCheck: { command: ["CMD-SHELL", check], interval: 5, timeout: 4, retries: 1 },
+            healthCheck: { command: ["CMD-SHELL", check], interval: 5, timeout: 20, retries: 1 },
           },
           launch,
         );
-        const task = await until(arn, "HEALTHY", ({ healthStatus }) => healthStatus === "HEALTHY");
+        const task = await becomes(arn, "HEALTHY", ({ healthStatus }) => healthStatus === "HEALTHY");
         await nowhere("while it runs");
         const memory = await readlink(join(gantry.home, "runtime", "memory"));
         assert.match(memory, /^\/(run|dev\/shm)\/gantry-/);
@@ -232,9 +235,11 @@ describe("secrets of a task", { timeout: 240_000, concurrency: 4 }, () => {
         assert.deepEqual((await log(arn)).slice(0, hashes.length), hashes);
         await nowhere("when it is over");
         const { runtimeId } = task.containers![0]!;
-        assert.deepEqual(
-          (await found(memory)).filter((path) => path.includes(runtimeId!)),
-          [],
+        await eventually("memory has none of it", async () =>
+          assert.deepEqual(
+            (await found(memory)).filter((path) => path.includes(runtimeId!)),
+            [],
+          ),
         );
       },
     );
@@ -244,14 +249,15 @@ describe("secrets of a task", { timeout: 240_000, concurrency: 4 }, () => {
 // By itself: lines on their way to CloudWatch Logs when the agent dies are delivered at least once, of any task.
 test(
   "the agent is killed and comes back: what runs has its secrets, what is started again gets them again",
-  { timeout: 240_000 },
+  { timeout: 480_000 },
   async () => {
     const launches = ["EC2", ...(runsc ? ["FARGATE" as const] : [])] as const;
     const arns = await Promise.all(
       launches.map((launch) =>
         run(
           {
-            command: ["sh", "-c", `${print}; trap 'exit 3' TERM; sleep 61 & wait $!; exit 5`],
+            // Longer than the period by what an agent may be late to see that it has begun.
+            command: ["sh", "-c", `echo begun $(date +%s); ${print}; trap 'exit 3' TERM; sleep 64 & wait $!; exit 5`],
             secrets: all(),
             restartPolicy: { enabled: true, restartAttemptPeriod: 60 },
             essential: true,
@@ -260,24 +266,28 @@ test(
         ),
       ),
     );
-    const logged = (times: number, timeoutMs: number) =>
+    /** Each has begun so often, and each time it had all. Lines that were under way when the agent died may be there twice, before the next beginning. */
+    const logged = (times: number) =>
       Promise.all(
-        arns.map(async (arn) => {
-          await until(arn, "RUNNING", ({ lastStatus }) => lastStatus === "RUNNING");
-          const expected = Array.from({ length: times }, () => hashes).flat();
-          for (const end = Date.now() + timeoutMs; Date.now() < end && (await log(arn)).length < expected.length;)
-            await new Promise((r) => setTimeout(r, 500));
-          assert.deepEqual((await log(arn)).slice(0, expected.length), expected);
-        }),
+        arns.map((arn) =>
+          eventually(
+            `${times} times all secrets in the log of ${arn}`,
+            async () => {
+              const lines = await log(arn);
+              const begun = new Set(lines.filter((line) => line.startsWith("begun ")));
+              assert.equal(begun.size, times, lines.join("\n"));
+              for (const line of begun) assert.deepEqual(lines.slice(lines.indexOf(line) + 1).slice(0, hashes.length), hashes);
+            },
+            { ms: 200_000, every: 500 },
+          ),
+        ),
       );
-    await logged(1, 30_000);
-    // The agent has noted what was taken, too.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await logged(1);
     const agent = (await gantry.status()).parts.find(({ name }) => name === "agent");
     process.kill(agent!.pid!, "SIGKILL");
     await nowhere("after the agent's death");
     // Ended once, each is started again by an agent that never saw its secrets.
-    await logged(2, 90_000);
+    await logged(2);
     await nowhere("after the restart");
     for (const arn of arns) {
       await ecs.send(new Ecs.StopTaskCommand({ task: arn }));
@@ -286,7 +296,7 @@ test(
   },
 );
 
-describe("what cannot be had stops the task with AWS's reason", { timeout: 120_000, concurrency: 4 }, () => {
+describe("what cannot be had stops the task with AWS's reason", { timeout: 360_000, concurrency: 4 }, () => {
   const prefix = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: ";
   const reasonOf = async (container: Container, more: Partial<Ecs.RegisterTaskDefinitionCommandInput> = {}) => {
     const task = await stopped(await run({ command: ["true"], ...container }, "EC2", more));
@@ -357,7 +367,7 @@ describe("what cannot be had stops the task with AWS's reason", { timeout: 120_0
   });
 });
 
-test("keys rotate: everything is encrypted anew, the old key opens nothing, tasks get their secrets", { timeout: 120_000 }, async () => {
+test("keys rotate: everything is encrypted anew, the old key opens nothing, tasks get their secrets", { timeout: 360_000 }, async () => {
   const path = join(gantry.home, "secrets.key");
   const before = await readFile(path, "utf8");
   assert.match(await gantry.gantry("keys"), /secrets are encrypted with the key [0-9a-f]{16} in .*secrets\.key/);

@@ -23,7 +23,8 @@ import {
 import { GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { CreateHttpNamespaceCommand, DiscoverInstancesCommand, ServiceDiscoveryClient } from "@aws-sdk/client-servicediscovery";
 import { type RunningGantry, startGantry } from "../support/gantry.ts";
-import { fargateSize, logGroup, openClient, openTasks, sh, sleep, type Tasks } from "../support/tasks.ts";
+import { fargateSize, logGroup, openClient, openTasks, sh, type Tasks } from "../support/tasks.ts";
+import { eventually, until } from "../support/until.ts";
 
 let gantry: RunningGantry;
 let work: string;
@@ -54,15 +55,7 @@ const kinds: readonly { name: string; launchType: "EC2" | "FARGATE"; fields: Par
   { name: "Fargate", launchType: "FARGATE", fields: fargateSize },
 ];
 
-async function eventually<T>(what: string, ask: () => Promise<T | undefined>, ms = 60_000): Promise<T> {
-  const end = Date.now() + ms;
-  for (;;) {
-    const found = await ask();
-    if (found !== undefined) return found;
-    if (Date.now() > end) assert.fail(`not within ${ms} ms: ${what}: ${await events()}`);
-    await sleep(100);
-  }
-}
+const sees = <T>(what: string, look: () => Promise<T | undefined | false>) => until(what, look, { ms: 120_000, every: 100, seen: events });
 /** What the services say of themselves. */
 async function events(): Promise<string> {
   const { serviceArns } = await t.ecs.send(new ListServicesCommand({}));
@@ -72,9 +65,14 @@ async function events(): Promise<string> {
 }
 const serving = (answer: string, place = randomUUID()) =>
   `mkdir -p /www/${place} && echo ${answer} >/www/${place}/index.html && exec httpd -f -p 8080 -h /www/${place}`;
-/** A request after the other, and a line for each: the last one of what it answered, or that it failed. (Debian's static wget can't resolve names.) */
-const asking = (name: string) =>
-  `while :; do a=$(printf 'GET / HTTP/1.1\\r\\nHost: ${name}\\r\\nConnection: close\\r\\n\\r\\n' | nc -w 8 ${name} 8080 | tail -n 1); echo \${a:-failed}; sleep 0.03; done`;
+/** A request: prints the last line of what was answered. (Debian's static wget can't resolve names.) */
+const request = (name: string) =>
+  `printf 'GET / HTTP/1.1\\r\\nHost: ${name}\\r\\nConnection: close\\r\\n\\r\\n' | nc -w 20 ${name} 8080 | tail -n 1`;
+/** One after the other, and a line for each: what it answered, or that it failed. `after`: once this has been the answer ten times running, for tasks that are RUNNING may not listen yet. */
+const asking = (name: string, after = "") => {
+  const first = `n=0; while [ $n -lt 10 ]; do a=$(${request(name)}); if [ "$a" = ${after} ]; then n=$((n+1)); else n=0; fi; sleep 0.03; done`;
+  return `${after === "" ? ":" : first}; while :; do a=$(${request(name)}); echo \${a:-failed}; sleep 0.03; done`;
+};
 
 async function service(
   serviceName: string,
@@ -95,7 +93,7 @@ async function service(
   );
 }
 async function tasksOf(serviceName: string, count: number): Promise<Task[]> {
-  return eventually(`${count} tasks of ${serviceName}`, async () => {
+  return sees(`${count} tasks of ${serviceName}`, async () => {
     const { taskArns } = await t.ecs.send(new ListTasksCommand({ serviceName }));
     if (!taskArns?.length) return undefined;
     const { tasks } = await t.ecs.send(new DescribeTasksCommand({ tasks: taskArns }));
@@ -121,7 +119,7 @@ const instances = async (ServiceName: string) =>
   (await names.send(new DiscoverInstancesCommand({ NamespaceName: "shop", ServiceName }))).Instances!;
 async function remove(...serviceNames: string[]): Promise<void> {
   for (const name of serviceNames) await t.ecs.send(new DeleteServiceCommand({ service: name, force: true }));
-  await eventually("services gone", async () => {
+  await sees("services gone", async () => {
     const { services } = await t.ecs.send(new DescribeServicesCommand({ services: serviceNames }));
     return services!.every(({ status }) => status === "INACTIVE") ? true : undefined;
   });
@@ -153,14 +151,17 @@ async function watched(
   });
   return [values.slice(0, metrics.length), values.slice(metrics.length)];
 }
-/** Of the machine's processes that serve the place. */
-async function processOf(place: string): Promise<number> {
+/** The machine's processes that serve the place: they are what they are to be, and listen on 8080. */
+async function processesOf(place: string): Promise<number[]> {
+  const found: number[] = [];
   for (const pid of await readdir("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (command.startsWith("httpd\0") && command.includes(place)) return Number(pid);
+    const text = (file: string) => readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "");
+    const command = await text("cmdline");
+    if (!command.startsWith("httpd\0") || !command.includes(place)) continue;
+    if (/:1F90 [0-9A-F]+:0000 0A /.test((await text("net/tcp")) + (await text("net/tcp6")))) found.push(Number(pid));
   }
-  throw new Error(`nothing serves ${place}`);
+  return found;
 }
 
 describe("kinds of tasks, side by side", { concurrency: true }, () => {
@@ -183,14 +184,14 @@ describe("kinds of tasks, side by side", { concurrency: true }, () => {
         });
         const [first] = await tasksOf(web, 2);
         assert.match(first!.containers!.map(({ name }) => name).join(" "), /^main ecs-service-connect-\w{6}$/);
-        assert.equal((await instances(web)).length, 2);
-        await service(client, kind, await t.define([sh(asking(web))], kind.fields), 1, { namespace: "shop" });
+        await sees("both are registered", async () => (await instances(web)).length === 2);
+        await service(client, kind, await t.define([sh(asking(web, "one"))], kind.fields), 1, { namespace: "shop" });
         const [asker] = await tasksOf(client, 1);
         await service(stranger, kind, await t.define([sh(asking(web))], kind.fields), 1, { namespace: "other" });
-        await eventually("answers", async () => ((await lines(asker!)).length >= 20 ? true : undefined));
+        await sees("answers", async () => ((await lines(asker!)).length >= 20 ? true : undefined));
         assert.deepEqual([...new Set(await lines(asker!))], ["one"]);
         const [other] = await tasksOf(stranger, 1);
-        const heard = await eventually("the stranger's", async () => ((await lines(other!)).length >= 3 ? lines(other!) : undefined));
+        const heard = await sees("the stranger's", async () => ((await lines(other!)).length >= 3 ? lines(other!) : undefined));
         assert.ok(!heard.includes("one") && heard.some((line) => line.includes("bad address")), heard.slice(0, 5).join("\n"));
         await remove(stranger);
       });
@@ -198,9 +199,13 @@ describe("kinds of tasks, side by side", { concurrency: true }, () => {
       if (kind.launchType === "EC2")
         test("a task that is killed: the requests go on with the other", async () => {
           const [asker] = await tasksOf(client, 1);
-          process.kill(await processOf(place), "SIGKILL");
+          const [victim] = await sees("both serve", async () => {
+            const found = await processesOf(place);
+            return found.length === 2 && found;
+          });
+          process.kill(victim!, "SIGKILL");
           const before = (await lines(asker!)).length;
-          await eventually("more answers", async () => ((await lines(asker!)).length > before + 50 ? true : undefined));
+          await sees("more answers", async () => ((await lines(asker!)).length > before + 50 ? true : undefined));
           await tasksOf(web, 2);
           assert.deepEqual([...new Set(await lines(asker!))], ["one"]);
         });
@@ -208,16 +213,16 @@ describe("kinds of tasks, side by side", { concurrency: true }, () => {
       test("a rolling update loses no request", async () => {
         const [asker] = await tasksOf(client, 1);
         await t.ecs.send(new UpdateServiceCommand({ service: web, taskDefinition: await define("two") }));
-        await eventually("rolled out", async () => {
+        await sees("rolled out", async () => {
           const { services } = await t.ecs.send(new DescribeServicesCommand({ services: [web] }));
           return services![0]!.deployments!.length === 1 && services![0]!.deployments![0]!.rolloutState === "COMPLETED" ? true : undefined;
         });
-        await eventually("only the new answer", async () =>
+        await sees("only the new answer", async () =>
           (await lines(asker!)).slice(-10).every((line) => line === "two") ? true : undefined,
         );
         assert.deepEqual([...new Set(await lines(asker!))], ["one", "two"]);
         await remove(client, web);
-        await assert.rejects(instances(web), { name: "ServiceNotFound" });
+        await eventually("its name is gone", () => assert.rejects(instances(web), { name: "ServiceNotFound" }));
       });
     });
   }
@@ -238,20 +243,23 @@ test("an agent that is killed disturbs no request, hears again of who comes and 
   const [kind] = kinds;
   const tallied = [{ portName: "http", discoveryName: "tallied", clientAliases: [{ port: 8080, dnsName: "tallied" }] }];
   const services = [{ portName: "http", discoveryName: "lasting", clientAliases: [{ port: 8080, dnsName: "lasting" }] }];
+  const place = randomUUID();
+  const serve = (count: number) => sees(`${count} serve`, async () => (await processesOf(place)).length === count);
   const definition = await t.define(
-    [{ ...sh(serving("here")), portMappings: [{ name: "http", containerPort: 8080, appProtocol: "http" }] }],
+    [{ ...sh(serving("here", place)), portMappings: [{ name: "http", containerPort: 8080, appProtocol: "http" }] }],
     kind!.fields,
   );
   await service("lasting", kind!, definition, 1, { namespace: "shop", services });
   await service("tallied", kind!, definition, 1, { namespace: "shop", services: tallied });
   await tasksOf("tallied", 1);
+  await serve(2);
   await service("tally", kind!, await t.define([sh(counted("tallied"))], kind!.fields), 1, { namespace: "shop" });
   const [first] = await tasksOf("lasting", 1);
-  await service("asker", kind!, await t.define([sh(asking("lasting"))], kind!.fields), 1, { namespace: "shop" });
+  await service("asker", kind!, await t.define([sh(asking("lasting", "here"))], kind!.fields), 1, { namespace: "shop" });
   const [asker] = await tasksOf("asker", 1);
-  await eventually("answers", async () => ((await lines(asker!)).length >= 5 ? true : undefined));
+  await sees("answers", async () => ((await lines(asker!)).length >= 5 ? true : undefined));
   const [tally] = await tasksOf("tally", 1);
-  await eventually("all asked", async () => ((await lines(tally!)).includes("done") ? true : undefined));
+  await sees("all asked", async () => ((await lines(tally!)).includes("done") ? true : undefined));
   const killAgent = async () => {
     const { parts } = await gantry.status();
     process.kill(parts.find(({ name }) => name === "agent")!.pid!, "SIGKILL");
@@ -259,13 +267,14 @@ test("an agent that is killed disturbs no request, hears again of who comes and 
   await killAgent();
   await t.ecs.send(new UpdateServiceCommand({ service: "lasting", desiredCount: 2 }));
   await tasksOf("lasting", 2);
+  await serve(3);
   await t.ecs.send(new StopTaskCommand({ task: first!.taskArn! }));
-  await eventually("the first has stopped", async () => {
+  await sees("the first has stopped", async () => {
     const { tasks } = await t.ecs.send(new DescribeTasksCommand({ tasks: [first!.taskArn!] }));
     return tasks![0]!.lastStatus === "STOPPED" ? true : undefined;
   });
   const before = (await lines(asker!)).length;
-  await eventually("more answers", async () => ((await lines(asker!)).length > before + 20 ? true : undefined));
+  await sees("more answers", async () => ((await lines(asker!)).length > before + 20 ? true : undefined));
   assert.deepEqual([...new Set(await lines(asker!))], ["here"]);
 
   // An agent reports at once after its start.
@@ -276,22 +285,22 @@ test("an agent that is killed disturbs no request, hears again of who comes and 
       ["ActiveConnectionCount", "Maximum"],
       ["ActiveConnectionCount", "SampleCount"],
     ]);
-  const [[, , , reports]] = (await eventually("a report", async () => {
+  const [[, , , reports]] = (await sees("a report", async () => {
     const found = await came();
     return found[0]![3] === undefined ? undefined : found;
   })) as [number[], number[]];
   await killAgent();
-  const seen = await eventually("another report", async () => {
+  await eventually("another report, and all of it", async () => {
     const found = await came();
-    return found[0]![3]! > reports! ? found : undefined;
+    assert.ok(found[0]![3]! > reports!);
+    for (const each of found) assert.deepEqual(each.slice(0, 3), [25, 26, 1]);
+    const answered = await watched({ TargetDiscoveryName: "tallied" }, "tally", [
+      ["HTTPCode_Target_2XX_Count", "Sum"],
+      ["HTTPCode_Target_4XX_Count", "Sum"],
+      ["HTTPCode_Target_5XX_Count", "Sum"],
+      ["TargetResponseTime", "SampleCount"],
+    ]);
+    for (const each of answered) assert.deepEqual(each, [20, 5, undefined, 25]);
   });
-  for (const each of seen) assert.deepEqual(each.slice(0, 3), [25, 26, 1]);
-  const answered = await watched({ TargetDiscoveryName: "tallied" }, "tally", [
-    ["HTTPCode_Target_2XX_Count", "Sum"],
-    ["HTTPCode_Target_4XX_Count", "Sum"],
-    ["HTTPCode_Target_5XX_Count", "Sum"],
-    ["TargetResponseTime", "SampleCount"],
-  ]);
-  for (const each of answered) assert.deepEqual(each, [20, 5, undefined, 25]);
   await remove("asker", "lasting", "tally", "tallied");
 });

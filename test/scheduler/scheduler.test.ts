@@ -6,7 +6,8 @@ import * as Ecs from "@aws-sdk/client-ecs";
 import * as Sdk from "@aws-sdk/client-eventbridge";
 import * as Scheduler from "@aws-sdk/client-scheduler";
 import { eventKeys } from "#model/events/records.ts";
-import { clusterArn, ecsStatements, fails, logGroupArn, logPolicy, openWorld, scope, until } from "../events/support.ts";
+import { until } from "../support/until.ts";
+import { clusterArn, ecsStatements, fails, logGroupArn, logPolicy, openWorld, scope } from "../events/support.ts";
 
 const world = await openWorld();
 const { scheduler, ecs } = world;

@@ -8,6 +8,8 @@ import type { Picture } from "./picture.ts";
 
 /** So long after its agent fell silent, an instance's tasks may count for nothing. The scheduler is free to wait longer. */
 const lostAfterMs = 15_000;
+/** From here on it may do so: GANTRY_LOST_SECONDS, 8 by default, and a timer that comes early. */
+const lostFromMs = 7_900;
 
 /** What the checks count, so that a scenario can say what it has seen. */
 export interface ServiceCounts {
@@ -65,6 +67,8 @@ interface Look {
   /** Neither STOPPED nor on an instance whose agent is away. */
   readonly present: ReadonlySet<string>;
   readonly healthy: ReadonlySet<string>;
+  /** On an instance that may be given up by now: who stops them takes nothing down. */
+  readonly lost: ReadonlySet<string>;
   readonly protectedUntil: ReadonlyMap<string, number>;
   /** Ended, or ceased to be healthy, at this very instant: a decision of the same instant may have come first. */
   readonly failedNow: number;
@@ -74,15 +78,16 @@ interface Look {
 
 function lookAt(picture: Picture, name: string, now: number): Look {
   const live = picture.liveOf(name);
-  const away = (instance: string) => {
+  const away = (instance: string, afterMs: number) => {
     const connection = picture.connections.get(instance);
-    return !picture.connected(instance) && !(connection && now - connection.since < lostAfterMs);
+    return !picture.connected(instance) && !(connection && now - connection.since < afterMs);
   };
-  const healthy = live.filter((task) => isHealthy(picture, task) && !away(task.containerInstanceId));
+  const healthy = live.filter((task) => isHealthy(picture, task) && !away(task.containerInstanceId, lostAfterMs));
   return {
     service: picture.services.get(name),
     present: new Set(live.filter(({ containerInstanceId }) => isBack(picture, containerInstanceId, now)).map(({ id }) => id)),
     healthy: new Set(healthy.map(({ id }) => id)),
+    lost: new Set(live.filter(({ containerInstanceId }) => away(containerInstanceId, lostFromMs)).map(({ id }) => id)),
     failedNow: picture.allOf(name).filter((task) => picture.changedAt.get(task.id) === now && !isHealthy(picture, task)).length,
     news: new Set(live.filter(({ id }) => picture.changedAt.get(id) === now).map(({ id }) => id)),
     protectedUntil: new Map(live.flatMap(({ id }) => (picture.protections.has(id) ? [[id, picture.protections.get(id)!.expiresAt]] : []))),
@@ -180,7 +185,7 @@ function checkStops(
   }
   if (gone || before.service?.status !== "ACTIVE") return;
   const stoppedIds = new Set(stopped.map(({ id }) => id));
-  const victims = [...before.healthy].filter((id) => stoppedIds.has(id) && !before.news.has(id));
+  const victims = [...before.healthy].filter((id) => stoppedIds.has(id) && !before.news.has(id) && !before.lost.has(id));
   if (victims.length === 0) return;
   counts.healthyStops += victims.length;
   const daemon = after.service.schedulingStrategy === "DAEMON";
@@ -214,7 +219,10 @@ function checkTurn(picture: Picture, name: string, now: DeploymentRecord, counts
   if (before?.rolloutState !== "IN_PROGRESS" || now.rolloutState !== "FAILED") return () => {};
   const service = picture.services.get(name);
   const earlier = picture.deploymentsOf(name);
-  const target = earlier.some(({ rollback, outcome }) => rollback?.deployment === now.id && outcome === "ROLLBACK_IN_PROGRESS");
+  // Who was gone back to, by a rollback or because somebody stopped a shift of traffic, has nobody to go back to.
+  const target =
+    before.outcome === "SUCCESSFUL" ||
+    earlier.some(({ rollback, outcome }) => rollback?.deployment === now.id && outcome === "ROLLBACK_IN_PROGRESS");
   const completed = earlier.filter(
     ({ id, outcome, revision }) => id !== now.id && outcome === "SUCCESSFUL" && picture.revisions.has(`${name}/${revision}`),
   );

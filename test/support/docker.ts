@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
+import { until } from "./until.ts";
 
 export interface DockerDaemon {
   /** For `DOCKER_HOST`. */
@@ -34,11 +34,18 @@ export async function startDockerDaemon(
   // When the machine is so busy that its containerd does not answer, dockerd has it write down its stacks in TMPDIR before it starts it again.
   const daemon = spawn("/usr/sbin/dockerd", args, { stdio: "ignore", env: { ...process.env, TMPDIR: home, ...more.env } });
   const gone = new Promise<void>((resolve) => daemon.once("exit", () => resolve()));
-  for (let tries = 0; tries < 300; tries++) {
-    const probe = spawn("docker", ["-H", host, "version"], { stdio: "ignore" });
-    if ((await new Promise((resolve) => probe.once("exit", resolve))) === 0) break;
+  const answers = async () => {
     if (daemon.exitCode !== null) throw new Error(`dockerd ended with ${daemon.exitCode}`);
-    await pause(100);
+    const probe = spawn("docker", ["-H", host, "version"], { stdio: "ignore" });
+    return (await new Promise((resolve) => probe.once("exit", resolve))) === 0;
+  };
+  try {
+    await until("dockerd answers", answers, { ms: 120_000, every: 100 });
+  } catch (error) {
+    daemon.kill("SIGTERM");
+    await gone;
+    await rm(home, { recursive: true, force: true });
+    throw error;
   }
   return {
     host,

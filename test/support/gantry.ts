@@ -57,7 +57,7 @@ export async function startGantry(
   const port = await freePort();
   const base = { ...(process.env as Record<string, string>), GANTRY_HOME: home, GANTRY_PORT: String(port), ...options.env };
   const run = async (file: string, args: readonly string[], extra: { timeoutMs?: number; input?: string } = {}) => {
-    const child = execute(file, args, { env: base, timeout: extra.timeoutMs ?? 120_000, maxBuffer: 1 << 26 });
+    const child = execute(file, args, { env: base, timeout: extra.timeoutMs ?? 240_000, maxBuffer: 1 << 26 });
     if (extra.input !== undefined) child.child.stdin?.end(extra.input);
     try {
       return (await child).stdout;

@@ -18,6 +18,7 @@ import { CloudWatchLogsClient, CreateLogGroupCommand, GetLogEventsCommand } from
 import { pushRoot } from "../../bench/image.ts";
 import { run } from "../../bench/support.ts";
 import type { RunningGantry } from "./gantry.ts";
+import { eventually, until } from "./until.ts";
 
 export const logGroup = "/containers";
 type Container = Partial<ContainerDefinition>;
@@ -39,10 +40,15 @@ export interface Tasks {
   define(containers: readonly Container[], fields?: TaskFields): Promise<string>;
   start(family: string, input?: Partial<RunTaskCommandInput>): Promise<string>;
   describe(arn: string): Promise<Task>;
+  /** Fails at once when it is STOPPED and still not good. */
   until(arn: string, what: string, good: (task: Task) => boolean, timeoutMs?: number): Promise<Task>;
   running(arn: string): Promise<Task>;
   stop(arn: string): Promise<Task>;
   ended(arn: string, timeoutMs?: number): Promise<Ended>;
+  /** What container `name` (default: `main`) of the task has written so far. */
+  log(arn: string, name?: string): Promise<string[]>;
+  /** Waits for a line of `main`'s: a task that is RUNNING has only begun what its shell is to do. */
+  says(arn: string, line: string): Promise<void>;
   /** define, start, ended. */
   run(containers: readonly Container[], fields?: TaskFields, input?: Partial<RunTaskCommandInput>, timeoutMs?: number): Promise<Ended>;
   /** `script` by /bin/sh in one container with `settings`; it must end with code 0. Returns what it wrote. */
@@ -125,28 +131,29 @@ export async function openTasks(
     return tasks![0]!.taskArn!;
   };
   const describe = async (arn: string) => (await ecs.send(new DescribeTasksCommand({ tasks: [arn] }))).tasks![0]!;
-  const until: Tasks["until"] = async (arn, what, good, timeoutMs = 40_000) => {
-    const end = Date.now() + timeoutMs;
-    for (;;) {
-      const task = await describe(arn);
+  const becomes: Tasks["until"] = async (arn, what, good, ms = 120_000) => {
+    let task: Task | undefined;
+    const look = async () => {
+      task = await describe(arn);
       if (good(task)) return task;
-      if (Date.now() > end || task.lastStatus === "STOPPED") assert.fail(`${what} did not come: ${JSON.stringify(task)}`);
-      await sleep(200);
-    }
+      if (task.lastStatus === "STOPPED") assert.fail(`${what} did not come: ${JSON.stringify(task)}`);
+      return undefined;
+    };
+    return until(what, look, { ms, every: 200, seen: () => JSON.stringify(task) });
+  };
+  const log: Tasks["log"] = async (arn, name = "main") => {
+    const logStreamName = `t/${name}/${arn.slice(arn.lastIndexOf("/") + 1)}`;
+    const { events } = await logs.send(new GetLogEventsCommand({ logGroupName: logGroup, logStreamName, startFromHead: true }));
+    return (events ?? []).map(({ message }) => message ?? "");
   };
   const ended: Tasks["ended"] = async (arn, timeoutMs) => {
-    const task = await until(arn, "STOPPED", ({ lastStatus }) => lastStatus === "STOPPED", timeoutMs);
+    const task = await becomes(arn, "STOPPED", ({ lastStatus }) => lastStatus === "STOPPED", timeoutMs);
     const id = arn.slice(arn.lastIndexOf("/") + 1);
     return {
       task,
       id,
       container: (name = "main") => task.containers!.find((container) => container.name === name)!,
-      async log(name = "main") {
-        const { events } = await logs.send(
-          new GetLogEventsCommand({ logGroupName: logGroup, logStreamName: `t/${name}/${id}`, startFromHead: true }),
-        );
-        return (events ?? []).map(({ message }) => message ?? "");
-      },
+      log: (name) => log(arn, name),
     };
   };
   const runs: Tasks["run"] = async (containers, fields, input, timeoutMs) =>
@@ -158,8 +165,10 @@ export async function openTasks(
     define,
     start,
     describe,
-    until,
-    running: (arn) => until(arn, "RUNNING", ({ lastStatus }) => lastStatus === "RUNNING"),
+    until: becomes,
+    log,
+    says: (arn, line) => eventually(`${line} in the log of ${arn}`, async () => assert.ok((await log(arn)).includes(line))),
+    running: (arn) => becomes(arn, "RUNNING", ({ lastStatus }) => lastStatus === "RUNNING"),
     async stop(arn) {
       await ecs.send(new StopTaskCommand({ task: arn, reason: "test" }));
       return (await ended(arn)).task;

@@ -9,18 +9,20 @@ export interface Patience {
   readonly ms?: number;
   /** Between two looks. Milliseconds. */
   readonly every?: number;
+  /** For `until`: what was there instead, for the one who reads of the failure. */
+  readonly seen?: () => string | Promise<string>;
 }
 
 /** Looks until there is something, neither undefined nor false, and gives that back. What `look` throws ends it at once. Fails with `what`. */
 export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  { ms = 60_000, every = 50 }: Patience = {},
+  { ms = 60_000, every = 50, seen }: Patience = {},
 ): Promise<T> {
   for (const end = performance.now() + ms; ;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > end) throw new AssertionError({ message: `not within ${ms} ms: ${what}` });
+    if (performance.now() > end) throw new AssertionError({ message: `not within ${ms} ms: ${what}${seen ? `: ${await seen()}` : ""}` });
     await new Promise((resolve) => setTimeout(resolve, every));
   }
 }

@@ -3,20 +3,20 @@
  * of it left in the store.
  */
 import assert from "node:assert/strict";
-import { copyFileSync } from "node:fs";
+import { copyFileSync, readFileSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { prepareBuild } from "#cli/demo/image.ts";
-import { read, until } from "#cli/demo/steps.ts";
+import { read } from "#cli/demo/steps.ts";
 import { repository, type RunningGantry, startGantry } from "../support/gantry.ts";
-import { sleep } from "../support/tasks.ts";
+import { eventually, until } from "../support/until.ts";
 import { findTerraform } from "./support.ts";
 
 const found = findTerraform();
-const options = { skip: "missing" in found ? found.missing : false, timeout: 300_000 };
+const options = { skip: "missing" in found ? found.missing : false, timeout: 690_000 };
 
 let gantry: RunningGantry;
 let work: string;
@@ -36,7 +36,7 @@ before(async () => {
   const settings = `export TF_CLI_CONFIG_FILE=${work}/terraform.rc CHECKPOINT_DISABLE=1 TF_IN_AUTOMATION=1; cd ${work}/terraform`;
   const architecture = process.arch === "arm64" ? "export TF_VAR_cpu_architecture=ARM64;" : "";
   terraform = async (...words) => {
-    const text = await gantry.shell(`${settings}; ${architecture} terraform ${words.join(" ")} -no-color`, { timeoutMs: 200_000 });
+    const text = await gantry.shell(`${settings}; ${architecture} terraform ${words.join(" ")} -no-color`, { timeoutMs: 400_000 });
     if (process.env.TF_SHOW) process.stderr.write(text);
     return text;
   };
@@ -54,9 +54,19 @@ interface Row {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
-/** All that the server keeps. It has the file for itself: a copy of it, with its log. */
+/**
+ * All that the server keeps. It has the file for itself: a copy of it, with its log. That is whole unless the log was begun anew meanwhile, which its header says: what it held before is in
+ * the file, but perhaps not in the copy.
+ */
 function rows(): readonly Row[] {
-  for (const name of ["store.sqlite", "store.sqlite-wal"]) copyFileSync(join(gantry.home, name), join(work, name));
+  const copy = (name: string) => copyFileSync(join(gantry.home, name), join(work, name));
+  const header = (directory: string) => readFileSync(join(directory, "store.sqlite-wal")).subarray(0, 32);
+  for (let whole = false; !whole;) {
+    const before = header(gantry.home);
+    copy("store.sqlite");
+    copy("store.sqlite-wal");
+    whole = before.equals(header(work));
+  }
   const store = new DatabaseSync(join(work, "store.sqlite"));
   try {
     const all = store.prepare("SELECT key, value FROM entries ORDER BY key").all() as { key: string; value: string }[];
@@ -97,10 +107,7 @@ test("applied: the page is at the URL", options, async () => {
   const url = await terraform("output", "-raw", "url");
   // The provider takes a service for steady when its tasks run; the load balancer's checks come a moment later.
   const pages = new Set<string>();
-  await until(
-    async () => pages.add(await read(url)).size,
-    () => [...pages].filter((page) => page !== "").length === 2,
-  );
+  await until("pages of both", async () => [...pages.add(await read(url))].filter((page) => page !== "").length === 2, { ms: 180_000 });
   for (const page of pages) assert.match(page, /^(Hello from task .*, version 1\n)?$/);
   const [namespace, name] = ["hello.internal", "hello"];
   const services = await gantry.shell(`aws servicediscovery list-services --query "Services[?Name=='${name}'].Id" --output text`);
@@ -117,10 +124,17 @@ test("a second plan has no difference", options, async () => {
 test("destroyed in the middle of a deployment: nothing of it is left", options, async () => {
   const service = join(work, "terraform", "service.tf");
   const text = await readFile(service, "utf8");
-  const changed = text
-    .replace("wait_for_steady_state = true", "wait_for_steady_state = false")
-    .replace('name = "CLUSTER"', 'name = "CHANGED"');
-  assert.ok(changed.includes("CHANGED") && changed.includes("wait_for_steady_state = false"));
+  // Its tasks are never healthy, nor unhealthy for five minutes: the deployment goes on until it is destroyed.
+  let changed = text;
+  for (const [before, after] of [
+    ["wait_for_steady_state = true", "wait_for_steady_state = false"],
+    ['name = "CLUSTER"', 'name = "CHANGED"'],
+    ["http://127.0.0.1:8080/", "http://127.0.0.1:8081/"],
+    ["startPeriod = 5", "startPeriod = 300"],
+  ] as const) {
+    changed = changed.replace(before, after);
+    assert.ok(changed.includes(after), after);
+  }
   await writeFile(service, changed);
   await terraform(...apply);
   const deployments = await gantry.shell(
@@ -129,10 +143,6 @@ test("destroyed in the middle of a deployment: nothing of it is left", options, 
   assert.match(deployments, /^IN_PROGRESS\tCOMPLETED$/m);
   await terraform("destroy", "-auto-approve", "-input=false");
   assert.equal((await terraform("state", "list")).trim(), "");
-  let left: readonly Row[] = [];
-  for (const end = Date.now() + 20_000; Date.now() < end; await sleep(500)) {
-    left = rows().filter((row) => !untouched.has(row.key) && !isPast(row));
-    if (left.length === 0) return;
-  }
-  assert.deepEqual(left, []);
+  const left = () => rows().filter((row) => !untouched.has(row.key) && !isPast(row));
+  await eventually("nothing of it is left", () => assert.deepEqual(left(), []), { every: 500 });
 });
