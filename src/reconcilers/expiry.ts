@@ -11,11 +11,11 @@ export async function expire(store: Store, now: number, limit = maxStoppedTasks)
   let deleted = 0;
   for (const kind of ["task", "client-token"] as const) {
     for (;;) {
-      const { entries } = await store.list<{ keys: readonly string[] }>(ecsKeys.expiries(kind), { limit: atOnce });
+      const { entries, more } = await store.list<{ keys: readonly string[] }>(ecsKeys.expiries(kind), { limit: atOnce });
       const due = entries.filter(({ key }) => timeOf(key) <= now);
       if (due.length > 0) await deleteAll(store, due);
       deleted += due.length;
-      if (due.length < atOnce) break;
+      if (due.length < entries.length || !more) break;
     }
   }
   return deleted + (await trim(store, limit));

@@ -66,7 +66,8 @@ export function followView<V>(
     async behind() {
       const view = empty();
       const revision = await eachEntry(store, prefix, (key, value) => put(view, key, value), signal);
-      await whole(view);
+      // Cut short, it is not whole.
+      if (!signal.aborted) await whole(view);
       return revision;
     },
     changed: (event) => changed(event.key, valueOf(event)),

@@ -87,7 +87,7 @@ export async function startServer({ parts, open = false, config, clock = systemC
       AWS_MAX_ATTEMPTS: "1",
       AWS_EC2_METADATA_DISABLED: "true",
     };
-    return (await promisify(execFile)(binary, ["--endpoint-url", endpoint, ...args], { env, timeout: 60_000 })).stdout;
+    return (await promisify(execFile)(binary, ["--endpoint-url", endpoint, ...args], { env, timeout: 180_000 })).stdout;
   };
   return {
     port,

@@ -6,7 +6,7 @@ import type { Readable, Writable } from "node:stream";
 export class CommandError extends Error {}
 
 /**
- * Runs a command with `input` on its standard input; resolves to its standard output. 10 s at most.
+ * Runs a command with `input` on its standard input; resolves to its standard output. 30 s at most: a machine may be slow, and a task fails by this.
  *
  * Commands run from three small shells that stay: starting a process from one of Node's size copies its page tables and holds the event loop
  * for some milliseconds each time, several times in a task's start.
@@ -36,7 +36,7 @@ interface Job {
   readonly resolve: (result: Result) => void;
 }
 
-const timeoutMs = 10_000;
+const timeoutMs = 30_000;
 const mark = "\u0001";
 
 class Shell {

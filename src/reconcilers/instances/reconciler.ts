@@ -285,8 +285,8 @@ export function createInstanceReconciler(options: {
   let following: Promise<unknown> = Promise.resolve();
   return {
     start() {
-      // Profiles and their roles: any change of IAM's.
       const follow = { store, clock, log, signal: abort.signal };
+      // Profiles and their roles: any change of IAM's.
       const iam = followChanges({
         ...follow,
         prefix: iamKeys.changes,
