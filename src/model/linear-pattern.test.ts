@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { processorMs } from "#test/support/processor-time.ts";
 import fc from "fast-check";
 import { linearPattern, PatternError } from "./linear-pattern.ts";
 
@@ -65,10 +66,10 @@ test("any text is a pattern or a PatternError", () => {
 
 test("patterns that ruin a backtracking engine are matched at once", () => {
   const text = "a".repeat(128);
-  const begin = performance.now();
+  const begin = processorMs();
   for (const pattern of ["(a|a)*b", "(a+)+b", "(a|aa)+b", "(a*)*b", "a*a*a*a*a*a*a*a*b", "((a?){30}){30}b"])
     assert.equal(linearPattern(pattern)(text), false);
-  assert.ok(performance.now() - begin < 20_000);
+  assert.ok(processorMs() - begin < 2000);
 });
 
 test("what is not supported is refused", () => {

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { processorMs } from "#test/support/processor-time.ts";
 import fc from "fast-check";
 import { isImmutable, isRepositoryName } from "./names.ts";
 
 test("no name takes long", () => {
-  const began = performance.now();
+  const began = processorMs();
   for (const name of ["a-".repeat(128), "a".repeat(256) + "!", `${"a/".repeat(127)}_`, "a_".repeat(127) + "a!", `a${"-".repeat(254)}`])
     isRepositoryName(name);
-  assert.ok(performance.now() - began < 2_000);
+  assert.ok(processorMs() - began < 50);
 });
 
 test("what may be overwritten", () => {

@@ -56,13 +56,8 @@ export function createUploads({ blobs, clock, random, log }: UploadsDeps): Uploa
   async function find(id: string): Promise<Session | undefined> {
     const known = sessions.get(id);
     if (known) return known;
-    return (
-      opening.get(id) ??
-      during(
-        id,
-        blobs.resume(id).then((upload) => upload && remember(upload)),
-      )
-    );
+    const resumed = () => blobs.resume(id).then((upload) => upload && remember(upload));
+    return opening.get(id) ?? during(id, resumed());
   }
 
   /** Whoever asks for the upload meanwhile waits for the same. */

@@ -241,7 +241,7 @@ test("RunTask to the payload on the wire within a few ms; 20 at once", async (t)
     `median ${median(single.map(({ ms }) => ms)).toFixed(1)} ms, of 20 at once ${median(together.map(({ ms }) => ms)).toFixed(1)} ms`,
   );
   // Some milliseconds, on a machine that has nothing else to do.
-  assert.ok(median(single.map(({ ms }) => ms)) < 1_000);
+  assert.ok(median(single.map(({ ms }) => ms)) < 100);
   const arns = [...single, ...together].map(({ arn }) => arn);
   const started = performance.now();
   let described = 0;

@@ -42,7 +42,7 @@ describe("the log pump", () => {
     appendFileSync(join(directory, "stdout.0"), "one\n");
     appendFileSync(join(directory, "stderr.0"), "two\n");
     // Long before it would look by itself.
-    await until("lines", () => taken.length === 2, { ms: 4_000 });
+    await until("lines", () => taken.length === 2, { ms: 2_000 });
     assert.deepEqual(taken.toSorted(), ["stderr two", "stdout one"]);
     assert.equal(await pump.finish(30_000), true);
   });

@@ -535,7 +535,7 @@ test("a layer that unpacks without end is stopped, and its disk space given back
       cannotPull(/failed to extract layer: it unpacks to more than 104857600 bytes/),
     ),
   );
-  assert.ok(Date.now() - begin < 60_000);
+  assert.ok(Date.now() - begin < 20_000);
   // A small one is known only when it is done.
   const small = layer(await tar([{ name: "zeros", content: Buffer.alloc(2 * 1024 * 1024) }]));
   await registry.push("bomb", "2", image([small]));

@@ -130,7 +130,7 @@ test("reset forgets repositories, blobs and uploads, at once, and the registry g
     const { headers } = await own.call("POST", "/v2/app/blobs/uploads/");
     const began = performance.now();
     assert.equal((await raw(own.server.port, "POST", "/_gantry/reset", {})).status, 200);
-    assert.ok(performance.now() - began < 20_000);
+    assert.ok(performance.now() - began < 500);
     assert.equal((await own.call("GET", "/v2/app/tags/list")).code, "NAME_UNKNOWN");
     assert.equal((await own.call("GET", headers.location!)).status, 404);
     await own.pushImage("app", "v1");

@@ -66,7 +66,7 @@ test("HAProxy killed with SIGKILL: back at once, configuration and health whole"
   await until("it answers", answers, { every: 5 });
   const took = Date.now() - killed;
   // Two seconds, we say; a busy machine needs them to start a process.
-  assert.ok(took < 15_000, `${took} ms`);
+  assert.ok(took < 2000, `${took} ms`);
   for (let i = 0; i < 20; i++) assert.equal((await get(port)).body, "one", "the unhealthy target stays out");
   assert.notEqual(made.balancers.pids()[0], pid);
   bad.health = 200;

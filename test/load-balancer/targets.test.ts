@@ -153,7 +153,7 @@ test("what still runs when the deregistration delay is over is ended; a target t
   await apply([], 1);
   const started = Date.now();
   assert.notEqual(await slow, 200);
-  assert.ok(Date.now() - started < 30_000);
+  assert.ok(Date.now() - started < 3000);
 });
 
 test("a target killed with SIGKILL: out within its thresholds, and nothing but what it had in hand is lost", async () => {
@@ -178,7 +178,7 @@ test("a target killed with SIGKILL: out within its thresholds, and nothing but w
     const took = Date.now() - killed;
     await pause(300);
     const { failures } = await running.stop();
-    assert.ok(took < 10_000, `three failed checks, half a second apart: ${took} ms`);
+    assert.ok(took < 3 * 500 + 400, `three failed checks, half a second apart: ${took} ms`);
     assert.ok(failures.length <= 4, `at most the four in flight: ${failures.join(", ")}`);
   } finally {
     child.kill("SIGKILL");

@@ -40,7 +40,7 @@ test("a million events are read and filtered without being held in memory", { ti
     assert.equal(read.count, EVENTS);
     assert.equal(tail.message, text(EVENTS - 1));
     // Against all that a busy machine does meanwhile: reading the whole of it takes as much time there.
-    assert.ok(tail.ms < Math.max(1000, read.ms / 4), `the end of a long stream is found by its index: ${tail.ms} of ${read.ms} ms`);
+    assert.ok(tail.ms < 1000, `the end of a long stream is found by its index: ${tail.ms} of ${read.ms} ms`);
     assert.ok(filtered.megabytes < 60, `filtering took ${filtered.megabytes} MB`);
   } finally {
     rmSync(logs.home, { recursive: true });

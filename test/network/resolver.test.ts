@@ -217,7 +217,7 @@ describe("the VPCs' resolver", () => {
   it("says that it failed where no resolver answers or none is known", async () => {
     const started = performance.now();
     assert.equal((await lookup("silent.example.com")).code, codes.SERVFAIL);
-    assert.ok(performance.now() - started < 20_000);
+    assert.ok(performance.now() - started < 2_900);
     servers = [];
     assert.equal((await lookup("www.example.com")).code, codes.SERVFAIL);
     assert.equal((await lookup("ip-10-0-1-5.ec2.internal")).code, codes.NOERROR);

@@ -88,7 +88,7 @@ describe("VPCs", { skip: needsRoot, timeout: 400_000 }, () => {
       const started = performance.now();
       await machine.network.updateVpcs([vpcOf("g", [a, b], { groups, members: { "sg-client": [b.address], "sg-server": [a.address] } })]);
       // Well under a second where nothing else wants the processor.
-      assert.ok(performance.now() - started < 10_000, "a change is made at once");
+      assert.ok(performance.now() - started < 500, "a change is made in well under a second");
     };
     await update([]);
     const [server, client] = [await attach(a), await attach(b)];

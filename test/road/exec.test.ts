@@ -548,7 +548,7 @@ describe("a session that goes on", () => {
       await beside.shows(new RegExp(`pong${at}\r`));
     }
     t.diagnostic(`20 round trips beside a flood: ${Date.now() - began} ms`);
-    assert.ok(Date.now() - began < 30_000, `20 round trips took ${Date.now() - began} ms`);
+    assert.ok(Date.now() - began < 5_000, `20 round trips took ${Date.now() - began} ms`);
     await delay(2_500);
     const grown = memory().map((now, at) => now - before[at]!);
     t.diagnostic(`server and agent grew by ${grown.join(" and ")} KiB`);

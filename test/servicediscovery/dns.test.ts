@@ -24,8 +24,8 @@ describe("names on the machine's port", () => {
   });
   after(() => map.close());
 
-  /** A second, we say; a busy machine needs as much for itself. */
-  const soon = (look: () => Promise<boolean>) => until("the names are these", () => look().catch(() => false), { ms: 20_000, every: 5 });
+  /** Within a second. */
+  const soon = (look: () => Promise<boolean>) => until("the names are these", () => look().catch(() => false), { ms: 1_000, every: 5 });
   const web = (Name: string, ...types: Sdk.RecordType[]) =>
     map.service({
       Name,

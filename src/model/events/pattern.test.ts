@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { processorMs } from "#test/support/processor-time.ts";
 import fc from "fast-check";
 import { matches, mayMatch } from "./match.ts";
 import { type Leaf, parsePattern, PatternError, type Pattern, type PatternNode } from "./pattern.ts";
@@ -237,9 +238,9 @@ test("a hundred thousand comparisons take less than a second", () => {
     }),
   );
   const event = { source: "aws.ecs", "detail-type": "ECS Task State Change", detail: { lastStatus: "STOPPED", group: "service:web" } };
-  const began = performance.now();
+  const began = processorMs();
   let count = 0;
   for (let turn = 0; turn < 100_000; turn++) if (matches(pattern, event)) count++;
   assert.equal(count, 100_000);
-  assert.ok(performance.now() - began < 20_000);
+  assert.ok(processorMs() - began < 1000);
 });

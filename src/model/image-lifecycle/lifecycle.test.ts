@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { processorMs } from "#test/support/processor-time.ts";
 import fc from "fast-check";
 import { dayMs, evaluateLifecycle, type LifecycleImage, LifecyclePolicyError, type LifecycleRule, parseLifecyclePolicy } from "./index.ts";
 
@@ -292,12 +293,12 @@ test("a hundred thousand images take less than a second or two", () => {
   const many = Array.from({ length: 100_000 }, (_, index) =>
     image(`sha256:${index}`, index / 1000, ...(index % 3 === 0 ? [] : [`v${index}`])),
   );
-  const began = performance.now();
+  const began = processorMs();
   const { expiring } = evaluateLifecycle(
     [keep(1, { status: "untagged" }, 10), keep(2, tagged("v"), 100), keep(3, { status: "any" }, 5)],
     many,
     now,
   );
   assert.equal(expiring.length, 100_000 - 110);
-  assert.ok(performance.now() - began < 20_000);
+  assert.ok(processorMs() - began < 2000);
 });

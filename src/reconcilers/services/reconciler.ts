@@ -185,6 +185,7 @@ export function createServiceReconciler(options: ServiceReconcilerOptions): Serv
     if (more) wake(key);
     if (decision.wakeAt !== undefined) alarm(key, decision.wakeAt);
   }
+
   /**
    * What was written as this revision is known here. 0: there was nothing to write, so that what is known here is older than what is in the store; at once it would
    * be decided the same way, for ever, and nobody else had a turn.

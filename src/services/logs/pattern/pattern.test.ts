@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { processorMs } from "#test/support/processor-time.ts";
 import fc from "fast-check";
 import { PatternError } from "./errors.ts";
 import { parsePattern } from "./pattern.ts";
@@ -238,12 +239,12 @@ describe("any input", () => {
   });
 
   test("takes no time on what makes others slow", () => {
-    const started = performance.now();
+    const started = processorMs();
     parsePattern("%a*a*a*a*a*a*a*a*b%")("a".repeat(20_000));
     parsePattern("{ $.a = *a*a*a*a*a*a*b }")(JSON.stringify({ a: "a".repeat(100_000) }));
     parsePattern("[..., a=1, ..., b=2, ..., c=3]")("1 2 ".repeat(2_000));
     parsePattern("[a, b]")('[ " '.repeat(100_000));
     assert.throws(() => parsePattern(`{ ${"(".repeat(1000)}`), PatternError);
-    assert.ok(performance.now() - started < 20_000);
+    assert.ok(processorMs() - started < 2000);
   });
 });
