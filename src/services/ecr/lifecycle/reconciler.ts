@@ -1,7 +1,7 @@
 import type { Clock } from "#platform/clock.ts";
 import { KeyTimers } from "#platform/key-timers.ts";
 import type { Logger } from "#platform/log.ts";
-import { followChanges } from "#reconcilers/feed.ts";
+import { followChanges, valueOf } from "#reconcilers/feed.ts";
 import { createKeyQueue } from "#reconcilers/queue.ts";
 import type { Images } from "#registry/images.ts";
 import { RegistryError } from "#registry/errors.ts";
@@ -107,7 +107,7 @@ export function createLifecycle({ store, images, clock, log }: LifecycleDeps): {
         signal: stopped.signal,
         behind,
         changed(event) {
-          if (isRepositoryKey(event.key)) changed(event.key, event.type === "put" ? (event.entry.value as RepositoryRecord) : undefined);
+          if (isRepositoryKey(event.key)) changed(event.key, valueOf(event) as RepositoryRecord | undefined);
         },
       });
     },
